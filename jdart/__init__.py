@@ -1,0 +1,1 @@
+"""Train DreamBooth LoRA on Stable Diffusion and generate a contest's pictures, natively on Jittor."""

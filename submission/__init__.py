@@ -1,0 +1,1 @@
+"""Check, pack and verify an entry to the contest. Standard library, PyYAML and Pillow only."""

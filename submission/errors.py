@@ -1,0 +1,19 @@
+"""The one exception that means "the user can cure this", shared by all four packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class UserError(Exception):
+    """Misuse or unreadable input. The message is one line and says what to do next; commands exit with 2."""
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Turn a missing package inside the block into one line that names the extra to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed; run: pip install 'jdart[{extra}]'") from error
