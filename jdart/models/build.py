@@ -1,0 +1,104 @@
+"""A folder in diffusers' layout -> the networks, tokenizer and noise schedule of a pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jdart.models.weights import load, text_name, vae_name, weight_files
+from jdart.schedule import NoiseSchedule
+from submission.errors import UserError, needs
+from submission.files import read_json, sha256
+
+UNET_STEMS = VAE_STEMS = ("diffusion_pytorch_model",)
+TEXT_STEMS = ("model", "pytorch_model")
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base model folder. Each part is read when it is first asked for, and then kept."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if not self.folder.is_dir():
+            raise UserError(f"{self.folder}: no such folder; make a miniature base with: jdart base new {self.folder}")
+        absent = [
+            name
+            for name in ("unet/config.json", "vae/config.json", "text_encoder/config.json", "tokenizer", "scheduler")
+            if not (self.folder / name).exists()
+        ]
+        if absent:
+            raise UserError(f"{self.folder}: not a diffusers folder, {', '.join(absent)} not found")
+
+    @cached_property
+    def schedule(self) -> NoiseSchedule:
+        """Noise schedule and prediction type, from `scheduler/scheduler_config.json`."""
+        return NoiseSchedule.from_config(read_json(self.folder / "scheduler" / "scheduler_config.json"))
+
+    @cached_property
+    def unet(self) -> Any:
+        """The UNet with its weights."""
+        from jdart.models.unet import UNet, UNetConfig
+
+        return self._network("unet", UNet, UNetConfig, UNET_STEMS)
+
+    @cached_property
+    def vae(self) -> Any:
+        """The autoencoder with its weights."""
+        from jdart.models.vae import VAE, VAEConfig
+
+        return self._network("vae", VAE, VAEConfig, VAE_STEMS, vae_name)
+
+    @cached_property
+    def text_encoder(self) -> Any:
+        """The text encoder with its weights."""
+        from jdart.models.text_encoder import TextConfig, TextEncoder
+
+        return self._network("text_encoder", TextEncoder, TextConfig, TEXT_STEMS, text_name)
+
+    def _network(
+        self,
+        name: str,
+        build: Callable[[Any], Any],
+        config: Any,
+        stems: tuple[str, ...],
+        rename: Callable[[str], str | None] = lambda name: name,
+    ) -> Any:
+        folder = self.folder / name
+        network = build(config.from_dict(read_json(folder / "config.json")))
+        network.eval()
+        load(network, weight_files(folder, stems), rename)
+        return network
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The CLIP tokenizer of `tokenizer/`, padding as its own configuration says."""
+        with needs("train"):
+            from transformers import CLIPTokenizer
+
+        try:
+            return CLIPTokenizer.from_pretrained(self.folder / "tokenizer")
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.folder / 'tokenizer'}: not a CLIP tokenizer ({error})") from error
+
+    def tokens(self, prompts: Sequence[str]) -> np.ndarray:
+        """Prompts -> int32 ids (B, 77), truncated and padded."""
+        length = self.text_encoder.config.max_position_embeddings
+        ids = self.tokenizer(list(prompts), padding="max_length", max_length=length, truncation=True)["input_ids"]
+        return np.asarray(ids, np.int32)
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 over the names and hashes of all weight files: the same weights give the same identity."""
+        digest = hashlib.sha256()
+        for name, stems in (("unet", UNET_STEMS), ("vae", VAE_STEMS), ("text_encoder", TEXT_STEMS)):
+            for path in weight_files(self.folder / name, stems):
+                digest.update(f"{name}/{path.name} {sha256(path)}\n".encode())
+        return digest.hexdigest()

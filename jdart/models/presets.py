@@ -1,0 +1,233 @@
+"""Base models by name: the published shapes, and a miniature one that can be written to a folder.
+
+The published shapes are those of the checkpoints' own configuration files (stabilityai/stable-diffusion-2-1, SD 1.5).
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from submission.errors import UserError, needs
+from submission.files import atomic_write, write_bytes, write_json
+
+CROSS = "CrossAttnDownBlock2D"
+SD_UNET: dict[str, Any] = {
+    "_class_name": "UNet2DConditionModel",
+    "act_fn": "silu",
+    "attention_head_dim": 8,
+    "block_out_channels": [320, 640, 1280, 1280],
+    "center_input_sample": False,
+    "cross_attention_dim": 768,
+    "down_block_types": [CROSS, CROSS, CROSS, "DownBlock2D"],
+    "downsample_padding": 1,
+    "flip_sin_to_cos": True,
+    "freq_shift": 0,
+    "in_channels": 4,
+    "layers_per_block": 2,
+    "norm_eps": 1e-05,
+    "norm_num_groups": 32,
+    "out_channels": 4,
+    "sample_size": 64,
+    "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3,
+    "use_linear_projection": False,
+}
+SD_VAE: dict[str, Any] = {
+    "_class_name": "AutoencoderKL",
+    "act_fn": "silu",
+    "block_out_channels": [128, 256, 512, 512],
+    "down_block_types": ["DownEncoderBlock2D"] * 4,
+    "in_channels": 3,
+    "latent_channels": 4,
+    "layers_per_block": 2,
+    "norm_num_groups": 32,
+    "out_channels": 3,
+    "sample_size": 512,
+    "scaling_factor": 0.18215,
+    "up_block_types": ["UpDecoderBlock2D"] * 4,
+}
+SD_TEXT: dict[str, Any] = {
+    "architectures": ["CLIPTextModel"],
+    "model_type": "clip_text_model",
+    "hidden_act": "quick_gelu",
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "layer_norm_eps": 1e-05,
+    "max_position_embeddings": 77,
+    "num_attention_heads": 12,
+    "num_hidden_layers": 12,
+    "projection_dim": 768,
+    "vocab_size": 49408,
+    "bos_token_id": 49406,
+    "eos_token_id": 49407,
+    "pad_token_id": 1,
+}
+SD_SCHEDULER: dict[str, Any] = {
+    "_class_name": "PNDMScheduler",
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "num_train_timesteps": 1000,
+    "prediction_type": "epsilon",
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+    "steps_offset": 1,
+    "timestep_spacing": "leading",
+}
+SD21_UNET = {
+    **SD_UNET,
+    "attention_head_dim": [5, 10, 20, 20],
+    "cross_attention_dim": 1024,
+    "sample_size": 96,
+    "upcast_attention": True,
+    "use_linear_projection": True,
+}
+SD21_TEXT = {
+    **SD_TEXT,
+    "hidden_act": "gelu",
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_attention_heads": 16,
+    "num_hidden_layers": 23,
+    "projection_dim": 512,
+}
+V_PREDICTION = {**SD_SCHEDULER, "prediction_type": "v_prediction"}
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "sd15": {"unet": SD_UNET, "vae": SD_VAE, "text_encoder": SD_TEXT, "scheduler": SD_SCHEDULER},
+    "sd21": {"unet": SD21_UNET, "vae": SD_VAE, "text_encoder": SD21_TEXT, "scheduler": V_PREDICTION},
+    "sd21-base": {
+        "unet": {**SD21_UNET, "sample_size": 64},
+        "vae": SD_VAE,
+        "text_encoder": SD21_TEXT,
+        "scheduler": SD_SCHEDULER,
+    },
+    "tiny": {
+        "unet": {
+            **SD21_UNET,
+            "attention_head_dim": [2, 4],
+            "block_out_channels": [32, 64],
+            "cross_attention_dim": 32,
+            "down_block_types": ["DownBlock2D", CROSS],
+            "layers_per_block": 1,
+            "norm_num_groups": 8,
+            "sample_size": 16,
+            "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
+        },
+        "vae": {
+            **SD_VAE,
+            "block_out_channels": [16, 32, 32],
+            "down_block_types": ["DownEncoderBlock2D"] * 3,
+            "layers_per_block": 1,
+            "norm_num_groups": 8,
+            "sample_size": 64,
+            "scaling_factor": 1.0,
+            "up_block_types": ["UpDecoderBlock2D"] * 3,
+        },
+        "text_encoder": {
+            **SD21_TEXT,
+            "hidden_size": 32,
+            "intermediate_size": 128,
+            "num_attention_heads": 2,
+            "num_hidden_layers": 2,
+            "projection_dim": 32,
+        },
+        "scheduler": V_PREDICTION,
+    },
+}
+PARTS = ("unet", "vae", "text_encoder")
+WEIGHTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
+
+
+def build_network(part: str, config: Mapping[str, Any]) -> Any:
+    """An untrained jittor network for `part` ("unet", "vae" or "text_encoder"). Nothing is allocated until it is used."""
+    from jdart.models.text_encoder import TextConfig, TextEncoder
+    from jdart.models.unet import UNet, UNetConfig
+    from jdart.models.vae import VAE, VAEConfig
+
+    if part == "unet":
+        return UNet(UNetConfig.from_dict(config))
+    return VAE(VAEConfig.from_dict(config)) if part == "vae" else TextEncoder(TextConfig.from_dict(config))
+
+
+def write_base(folder: Path, preset: str, seed: int) -> None:
+    """Write a randomly initialised pipeline in diffusers' layout, with CLIP's real tokenizer.
+
+    Every number comes from a generator seeded by (seed, tensor name): the same folder on any machine. Raises UserError when
+    the folder holds anything, or for an unknown preset.
+    """
+    if preset not in PRESETS:
+        raise UserError(f"unknown preset {preset!r}; there are: {', '.join(PRESETS)}")
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} is not empty; choose another folder")
+    with needs("train"):
+        from safetensors.numpy import save
+
+    from jdart.models.weights import slots_of
+
+    parts = PRESETS[preset]
+    for part in PARTS:
+        write_json(folder / part / "config.json", parts[part])
+        shapes = {name: shape for name, (_, _, shape) in slots_of(build_network(part, parts[part]))}
+        tensors = {name: _numbers(seed, f"{part}.{name}", shape) for name, shape in shapes.items()}
+        write_bytes(folder / part / f"{WEIGHTS[part]}.safetensors", save(tensors, metadata={"format": "pt"}))
+    write_json(folder / "scheduler" / "scheduler_config.json", parts["scheduler"])
+    write_tokenizer(folder / "tokenizer")
+    classes = {
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "scheduler": ["diffusers", "PNDMScheduler"],
+        "feature_extractor": [None, None],
+        "safety_checker": [None, None],
+    }
+    write_json(folder / "model_index.json", {"_class_name": "StableDiffusionPipeline", **classes})
+
+
+def _numbers(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Variance-preserving weights, unit gains and zero biases; the UNet starts by predicting nearly nothing."""
+    leaf = name.rsplit(".", 1)[-1]
+    if len(shape) == 1:
+        return np.full(shape, 1.0 if leaf == "weight" else 0.0, np.float32)
+    fan_in = int(np.prod(shape[1:]))
+    scale = 1.0 if "embedding.weight" in name else fan_in**-0.5
+    if name == "unet.conv_out.weight":
+        scale *= 0.1
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    return (scale * rng.standard_normal(shape)).astype(np.float32)
+
+
+def write_tokenizer(folder: Path) -> None:
+    """CLIP's byte-pair tokenizer as `vocab.json` and `merges.txt`, from the merges list in the open-clip-torch wheel."""
+    spec = importlib.util.find_spec("open_clip")
+    if spec is None or spec.origin is None:
+        raise UserError("open-clip-torch is not installed; run: pip install 'jdart[train]'")
+    packed = Path(spec.origin).parent / "bpe_simple_vocab_16e6.txt.gz"
+    with gzip.open(packed, "rt", encoding="utf-8") as stream:
+        lines = stream.read().split("\n")
+    merges = lines[1 : 49152 - 256 - 2 + 1]
+    letters = _byte_letters()
+    words = letters + [letter + "</w>" for letter in letters] + [merge.replace(" ", "") for merge in merges]
+    words += ["<|startoftext|>", "<|endoftext|>"]
+    write_json(folder / "vocab.json", {word: number for number, word in enumerate(words)})
+    with atomic_write(folder / "merges.txt", "w") as out:
+        out.write("#version: 0.2\n" + "\n".join(merges) + "\n")
+    special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": "!"}
+    write_json(folder / "special_tokens_map.json", special)
+    write_json(
+        folder / "tokenizer_config.json",
+        {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "do_lower_case": True, **special},
+    )
+
+
+def _byte_letters() -> list[str]:
+    """The printable letter that stands for each byte, in the vocabulary's order (GPT-2's byte-level alphabet)."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    return [chr(code) for code in printable] + [chr(256 + i) for i in range(256 - len(printable))]

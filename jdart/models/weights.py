@@ -1,0 +1,167 @@
+"""Weight files: find them, read them, map old names to new ones, and assign them only when every tensor fits."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from submission.errors import UserError
+
+log = logging.getLogger(__name__)
+
+SAFETENSORS_FIRST = (".safetensors", ".safetensors.index.json", ".fp16.safetensors", ".bin", ".bin.index.json", ".fp16.bin")
+OLD_VAE_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+
+def weight_files(folder: Path, stems: tuple[str, ...]) -> list[Path]:
+    """The file, or the shards, that hold a network's weights; safetensors before .bin, full precision before fp16.
+
+    Raises UserError when there is none, or when an index names a shard that is not there.
+    """
+    for suffix in SAFETENSORS_FIRST:
+        for stem in stems:
+            path = folder / (stem + suffix)
+            if not path.is_file():
+                continue
+            if suffix.endswith(".index.json"):
+                return _shards(path)
+            return [path]
+    tried = " or ".join(f"{stem}.safetensors / {stem}.bin" for stem in stems)
+    raise UserError(f"{folder}: no weights found ({tried}); is this a diffusers folder?")
+
+
+def _shards(index: Path) -> list[Path]:
+    try:
+        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise UserError(f"{index}: not a shard index ({error})") from error
+    paths = [index.parent / Path(str(name)).name for name in names]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise UserError(f"{index.parent}: the index names files that are not there: {', '.join(missing)}")
+    return paths
+
+
+def read_tensors(paths: list[Path]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, array) from .safetensors or .bin files. Floating-point tensors come as float32, others as they are.
+
+    A .bin file is read without executing anything in it; files whose zip checksums are zero are read too.
+    Raises UserError for a file that is truncated or of another kind.
+    """
+    for path in paths:
+        reader = _read_safetensors if path.suffix == ".safetensors" else _read_bin
+        yield from reader(path)
+
+
+def _read_safetensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            for name in file.keys():  # noqa: SIM118 - safe_open has no iterator
+                yield name, _float32(file.get_tensor(name))
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: not a readable safetensors file ({error})") from error
+    except TypeError:  # NumPy has no bfloat16
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118
+                yield name, file.get_tensor(name).float().numpy()
+
+
+def _read_bin(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    import pickle
+
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        first = str(error).strip().split("\n")[0]
+        raise UserError(f"{path}: not a readable weights file ({first})") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise UserError(f"{path}: holds no dictionary of tensors")
+    for name, value in state.items():
+        yield name, (value.float() if value.is_floating_point() else value).numpy()
+
+
+def _float32(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
+
+
+def vae_name(name: str) -> str:
+    """Names of the VAE's attention in checkpoints written before diffusers 0.18 -> today's."""
+    match = re.fullmatch(r"(.*mid_block\.attentions\.0\.)(query|key|value|proj_attn)(\.\w+)", name)
+    return match[1] + OLD_VAE_ATTENTION[match[2]] + match[3] if match is not None else name
+
+
+def text_name(name: str) -> str | None:
+    """Names of a CLIP text model -> today's; the old buffer of position ids is dropped."""
+    return None if name.endswith("embeddings.position_ids") else name
+
+
+def load(network: Any, paths: list[Path], rename: Callable[[str], str | None] = lambda name: name) -> None:
+    """Fill `network` (a jittor Module) from weight files. Nothing is assigned unless everything fits.
+
+    Raises UserError that names every missing, unexpected and mis-shaped tensor (at most five of each kind).
+    """
+    import jittor as jt
+
+    slots = dict(slots_of(network))
+    found: dict[str, np.ndarray] = {}
+    unexpected: list[str] = []
+    for name, array in read_tensors(paths):
+        target = rename(name)
+        if target is None:
+            continue
+        if target not in slots:
+            unexpected.append(name)
+            continue
+        found[target] = _as_slot(array, slots[target][2])
+    problems = mismatch({name: shape for name, (_, _, shape) in slots.items()}, found, unexpected)
+    if problems:
+        raise UserError(f"{paths[0].parent}: the weights do not fit the configuration: {problems}")
+    for name, (module, leaf, _) in slots.items():
+        setattr(module, leaf, jt.array(found[name]))
+
+
+def slots_of(network: Any) -> Iterator[tuple[str, tuple[Any, str, tuple[int, ...]]]]:
+    """(full name, (module, attribute, shape)) of every tensor of a jittor Module."""
+    import jittor as jt
+
+    for prefix, module in network.named_modules():
+        for leaf, value in vars(module).items():
+            if isinstance(value, jt.Var):
+                name = f"{prefix}.{leaf}" if prefix else leaf
+                yield name, (module, leaf, tuple(value.shape))
+
+
+def mismatch(
+    wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, np.ndarray], unexpected: list[str]
+) -> str:
+    """Describe what is missing, unexpected and mis-shaped; an empty string when everything fits."""
+    missing = [name for name in wanted if name not in found]
+    shapes = [
+        f"{name} is {tuple(found[name].shape)}, expected {shape}"
+        for name, shape in wanted.items()
+        if name in found and tuple(found[name].shape) != shape
+    ]
+    parts = [("missing", missing), ("unexpected", unexpected), ("mis-shaped", shapes)]
+    return "; ".join(f"{len(names)} {kind}: {_some(names)}" for kind, names in parts if names)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def _as_slot(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Old VAE checkpoints keep attention matrices as 1x1 convolutions."""
+    if array.ndim == 4 and len(shape) == 2 and array.shape[2:] == (1, 1):
+        return array[:, :, 0, 0]
+    return array

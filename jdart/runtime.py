@@ -1,0 +1,111 @@
+"""Everything that must be set before Jittor is imported, and the one place that imports it for the first time.
+
+Jittor reads the environment while it is imported: it looks for nvcc, cuDNN 8 and oneDNN, and ends the process or reaches for
+the network when one of them is not as it expects. `start` looks first and tells it what is really there.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import os
+import shutil
+import signal
+import threading
+from pathlib import Path
+from types import ModuleType
+
+from submission.errors import UserError, needs
+
+log = logging.getLogger(__name__)
+
+CUDNN8 = ("libcudnn_ops_infer.so", "libcudnn_ops_train.so", "libcudnn_cnn_infer.so", "libcudnn_cnn_train.so")
+SYSTEM_LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/lib64")
+ONEDNN_FOLDER = "dnnl_lnx_2.2.0_cpu_gomp"  # the name Jittor 1.3.11 looks for below ~/.cache/jittor/mkl
+
+
+def start(device: str = "auto") -> ModuleType:
+    """Import Jittor for `device` ("auto", "cpu" or "cuda") and return it; later calls return the same module.
+
+    Raises UserError for "cuda" where Jittor could not use it, with what is missing. The first import on a machine compiles
+    Jittor's core, which takes one to three minutes.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise UserError(f"unknown device {device!r}; use auto, cpu or cuda")
+    missing = None if device == "cpu" else why_no_cuda()
+    if device == "cuda" and missing is not None:
+        raise UserError(f"CUDA cannot be used: {missing}; use --device cpu")
+    use_cuda = device != "cpu" and missing is None
+    if not use_cuda:
+        os.environ["nvcc_path"] = ""
+        if device == "auto" and shutil.which("nvcc") is not None:
+            log.warning("running on the CPU: %s", missing)
+    os.environ.setdefault("log_silent", "1")
+    if "use_mkl" not in os.environ and not link_onednn():
+        os.environ["use_mkl"] = "0"
+        log.warning("oneDNN 2 was not found, convolutions will be slow; cure: pip install 'jdart[train]'")
+    with needs("train"):
+        import jittor
+    jittor.flags.use_cuda = int(use_cuda)
+    _give_signals_back()
+    return jittor
+
+
+def why_no_cuda() -> str | None:
+    """Why Jittor would fail to use CUDA here, in a few words, or None when nvcc, a driver and cuDNN 8 are all found."""
+    nvcc = shutil.which("nvcc")
+    if nvcc is None:
+        return "nvcc was not found"
+    if not Path("/dev/nvidiactl").exists() and shutil.which("nvidia-smi") is None:
+        return "nvcc is installed, but there is no NVIDIA driver"
+    toolkit = Path(nvcc).resolve().parents[1]
+    folders = [toolkit / "bin", toolkit / "lib64", toolkit / "lib", *map(Path, SYSTEM_LIBRARIES)]
+    absent = [name for name in CUDNN8 if not any(next(f.glob(f"{name}*"), None) for f in folders if f.is_dir())]
+    if absent:
+        return f"Jittor needs cuDNN 8 and {absent[0]} was not found (cuDNN 9 does not serve)"
+    return None
+
+
+def link_onednn(home: Path | None = None) -> bool:
+    """Put the oneDNN of the PyPI wheels where Jittor looks for it. True when a oneDNN is in place afterwards.
+
+    Jittor takes `<home>/.cache/jittor/mkl/dnnl_*/{lib/libmkldnn.so,include}` and would otherwise download it.
+    """
+    home = Path.home() if home is None else home
+    folder = home / ".cache" / "jittor" / "mkl" / ONEDNN_FOLDER
+    if (folder / "lib" / "libmkldnn.so").exists() and (folder / "include" / "dnnl.hpp").exists():
+        return True
+    library = _wheel_file("onednn-cpu-gomp", "libdnnl.so.2")
+    header = _wheel_file("onednn-devel-cpu-gomp", "dnnl.hpp")
+    if library is None or header is None:
+        return False
+    _link(library, folder / "lib" / "libmkldnn.so")
+    _link(library, folder / "lib" / "libdnnl.so.2")
+    _link(header.parent, folder / "include")
+    return True
+
+
+def _wheel_file(distribution: str, name: str) -> Path | None:
+    """A file of an installed distribution by its name, or None."""
+    try:
+        files = importlib.metadata.distribution(distribution).files
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    found = [file for file in ([] if files is None else files) if file.name == name]
+    path = Path(str(found[0].locate())).resolve() if found else None
+    return path if path is not None and path.exists() else None
+
+
+def _link(target: Path, link: Path) -> None:
+    """Make or mend a symbolic link; another process may do the same at the same time."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    fresh = link.with_name(f".{link.name}.{os.getpid()}")
+    fresh.symlink_to(target)
+    os.replace(fresh, link)
+
+
+def _give_signals_back() -> None:
+    """Jittor ends the process on Ctrl-C and when a child dies; give both back to Python so that work is kept."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -1,0 +1,133 @@
+"""The noise schedule: what the network is trained to predict, and how a prediction is read back.
+
+Works on NumPy arrays and on Jittor variables alike: only their own arithmetic is used, always with the array
+to the left of a coefficient, so that NumPy never takes a Jittor variable apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from submission.errors import UserError
+
+Array = Any  # numpy.ndarray or jittor.Var, float32
+
+PREDICTION_TYPES = ("epsilon", "v_prediction")
+BETA_SCHEDULES = ("linear", "scaled_linear")
+SPACINGS = ("leading", "trailing", "linspace")
+# Settings of diffusers that change the numbers and no Stable Diffusion 1 or 2 uses: refused, not ignored.
+UNSUPPORTED = (
+    "trained_betas",
+    "rescale_betas_zero_snr",
+    "clip_sample",
+    "thresholding",
+    "use_karras_sigmas",
+    "use_exponential_sigmas",
+    "use_beta_sigmas",
+    "use_lu_lambdas",
+    "use_flow_sigmas",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSchedule:
+    """A variance-preserving schedule: x_t = alpha x0 + sigma noise, alpha^2 = abar_t, sigma^2 = 1 - abar_t.
+
+    `timestep_spacing` and `set_alpha_to_one` are None where the config is silent (as that of SD 2.1 is about
+    the spacing); each sampler then has its default in diffusers.
+    """
+
+    alphas_cumprod: np.ndarray  # T, float32
+    prediction_type: str
+    steps_offset: int = 0
+    timestep_spacing: str | None = None
+    set_alpha_to_one: bool | None = None
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> NoiseSchedule:
+        """Read the contents of diffusers' `scheduler_config.json`; UserError for what is not supported."""
+        for key in UNSUPPORTED:
+            if config.get(key):
+                raise UserError(
+                    f"scheduler config: {key} = {config[key]} is not supported; set it to false or null"
+                )
+        kind = _one_of(config, "beta_schedule", BETA_SCHEDULES, "linear")
+        first, last = float(config.get("beta_start", 0.0001)), float(config.get("beta_end", 0.02))
+        count = int(config.get("num_train_timesteps", 1000))
+        if kind == "linear":
+            betas = np.linspace(first, last, count, dtype=np.float32)
+        else:
+            betas = np.linspace(first**0.5, last**0.5, count, dtype=np.float32) ** 2
+        # float32 but for the running product, exactly as torch.cumprod does it in diffusers.
+        alphas = (np.float32(1) - betas).astype(np.float64)
+        spacing = _one_of(config, "timestep_spacing", SPACINGS, None)
+        return cls(
+            alphas_cumprod=np.cumprod(alphas).astype(np.float32),
+            prediction_type=str(_one_of(config, "prediction_type", PREDICTION_TYPES, "epsilon")),
+            steps_offset=int(config.get("steps_offset", 0)),
+            timestep_spacing=spacing,
+            set_alpha_to_one=config.get("set_alpha_to_one"),
+        )
+
+    @property
+    def num_train_timesteps(self) -> int:
+        return len(self.alphas_cumprod)
+
+    def sigma_ratio(self, t: Any) -> np.ndarray:
+        """sigma / alpha (the noise level of Karras et al., arXiv 2206.00364) at timesteps `t`, float64.
+
+        Between two timesteps it is interpolated linearly, as diffusers' Euler sampler does.
+        """
+        abar = self.alphas_cumprod.astype(np.float64)
+        return np.interp(t, np.arange(len(abar)), np.sqrt((1 - abar) / abar))
+
+    def add_noise(self, x0: Array, noise: Array, t: Any) -> Array:
+        """Diffuse `x0` to timestep `t` (a number, or one integer for each image of the batch)."""
+        alpha, sigma = self._coefficients(x0, t)
+        return x0 * alpha + noise * sigma
+
+    def target(self, x0: Array, noise: Array, t: Any) -> Array:
+        """What the network learns to output for `add_noise(x0, noise, t)`.
+
+        epsilon: the noise (arXiv 2006.11239). v_prediction: alpha noise - sigma x0 (arXiv 2202.00512).
+        """
+        if self.prediction_type == "epsilon":
+            return noise
+        alpha, sigma = self._coefficients(x0, t)
+        return noise * alpha - x0 * sigma
+
+    def predict_x0_eps(self, output: Array, x_t: Array, t: Any) -> tuple[Array, Array]:
+        """The image and the noise that the network's `output` at `x_t` stands for; inverts `target`."""
+        alpha, sigma = self._coefficients(x_t, t)
+        if self.prediction_type == "epsilon":
+            return (x_t - output * sigma) / alpha, output
+        return x_t * alpha - output * sigma, output * alpha + x_t * sigma
+
+    def min_snr_weights(self, t: np.ndarray, gamma: float) -> np.ndarray:
+        """Min-SNR loss weights (arXiv 2303.09556), float32, one for each timestep in `t`."""
+        snr = self.sigma_ratio(t) ** -2
+        clipped = np.minimum(snr, gamma)
+        weights = clipped / snr if self.prediction_type == "epsilon" else clipped / (snr + 1)
+        return weights.astype(np.float32)
+
+    def _coefficients(self, x: Array, t: Any) -> tuple[Any, Any]:
+        """alpha and sigma: Python floats for a number, else float32 along the first axis of `x`."""
+        ratio = self.sigma_ratio(t)
+        alpha = 1 / np.sqrt(1 + ratio**2)
+        if np.ndim(t) == 0:
+            return float(alpha), float(ratio * alpha)
+        shape = (-1, *[1] * (x.ndim - 1))  # B,1,1,1
+        return alpha.reshape(shape).astype(np.float32), (ratio * alpha).reshape(shape).astype(np.float32)
+
+
+def _one_of(config: Mapping[str, Any], key: str, allowed: tuple[str, ...], default: str | None) -> str | None:
+    value = config.get(key, default)
+    if value is not None and value not in allowed:
+        raise UserError(
+            f"scheduler config: {key} = {value!r} is not supported; supported: {', '.join(allowed)}"
+        )
+    return value
