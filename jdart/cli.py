@@ -26,10 +26,18 @@ def main() -> None:
 def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.argument("config"),
-        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting: train.steps=200."),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Change a setting: train.steps=200.",
+        ),
         click.option("--styles", metavar="00,04", help="These styles only."),
         click.option("--output", metavar="DIR", help="The run folder, instead of the configuration's."),
-        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+        click.option(
+            "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -107,8 +115,12 @@ def lora_inspect_command(file: Path, base: Path | None, arch: str | None, as_jso
 
 
 @main.command("doctor")
-@click.option("--base", type=click.Path(path_type=Path), metavar="DIR", help="Look at this base model folder too.")
-@click.option("--weights", type=click.Path(path_type=Path), metavar="DIR", help="Look at these evaluator weights too.")
+@click.option(
+    "--base", type=click.Path(path_type=Path), metavar="DIR", help="Look at this base model folder too."
+)
+@click.option(
+    "--weights", type=click.Path(path_type=Path), metavar="DIR", help="Look at these evaluator weights too."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor_command(base: Path | None, weights: Path | None, as_json: bool) -> None:
     """Say what this machine has and lacks for a run, with a cure for each. Exit code 1 when something will not work."""
@@ -130,7 +142,12 @@ def doctor_command(base: Path | None, weights: Path | None, as_json: bool) -> No
 
 
 def _go(
-    names: tuple[str, ...], config: str, overrides: tuple[str, ...], styles: str | None, output: str | None, device: str
+    names: tuple[str, ...],
+    config: str,
+    overrides: tuple[str, ...],
+    styles: str | None,
+    output: str | None,
+    device: str,
 ) -> None:
     """Open the job and run the named stages, with progress on the screen."""
     settings = _settings(config, overrides, styles, output)
@@ -155,5 +172,7 @@ def _settings(config: str, overrides: tuple[str, ...], styles: str | None, outpu
 
     settings = load_config(config, overrides)
     if styles is not None:
-        settings = dataclasses.replace(settings, styles=tuple(s.strip() for s in styles.split(",") if s.strip()))
+        settings = dataclasses.replace(
+            settings, styles=tuple(s.strip() for s in styles.split(",") if s.strip())
+        )
     return settings if output is None else dataclasses.replace(settings, output=output)

@@ -115,9 +115,15 @@ class TrainConfig:
         _check(self.learning_rate > 0, f"learning_rate: {self.learning_rate} is not above 0")
         text_rate = self.text_encoder_learning_rate
         _check(text_rate is None or text_rate > 0, f"text_encoder_learning_rate: {text_rate} is not above 0")
-        _check(self.lr_scheduler in SCHEDULES, f"lr_scheduler: {self.lr_scheduler!r}; there are {', '.join(SCHEDULES)}")
+        _check(
+            self.lr_scheduler in SCHEDULES,
+            f"lr_scheduler: {self.lr_scheduler!r}; there are {', '.join(SCHEDULES)}",
+        )
         _check(self.lr_warmup_steps >= 0, f"lr_warmup_steps: {self.lr_warmup_steps} is below 0")
-        _check(self.max_grad_norm is None or self.max_grad_norm > 0, f"max_grad_norm: {self.max_grad_norm}; use null for none")
+        _check(
+            self.max_grad_norm is None or self.max_grad_norm > 0,
+            f"max_grad_norm: {self.max_grad_norm}; use null for none",
+        )
 
 
 @dataclass(frozen=True)
@@ -235,7 +241,9 @@ def from_mapping(raw: Mapping[str, Any], source: str = "configuration") -> Confi
 
 def to_mapping(config: Config) -> dict[str, Any]:
     """Every setting as plain data, in the order of the dataclasses."""
-    return dataclasses.asdict(config, dict_factory=lambda pairs: {k: list(v) if isinstance(v, tuple) else v for k, v in pairs})
+    return dataclasses.asdict(
+        config, dict_factory=lambda pairs: {k: list(v) if isinstance(v, tuple) else v for k, v in pairs}
+    )
 
 
 def _override(raw: dict[str, Any], override: str) -> None:
@@ -285,7 +293,11 @@ def _build(cls: type, raw: Mapping[str, Any], prefix: str, problems: list[str]) 
 
 def _convert(value: Any, hint: Any) -> Any:
     """A YAML value as the type a field asks for; Problem says what is wrong."""
-    options = typing.get_args(hint) if typing.get_origin(hint) in (Union, getattr(types, "UnionType", Union)) else (hint,)
+    options = (
+        typing.get_args(hint)
+        if typing.get_origin(hint) in (Union, getattr(types, "UnionType", Union))
+        else (hint,)
+    )
     if value is None:
         _check(type(None) in options, "must not be empty")
         return None

@@ -40,7 +40,9 @@ def cut(picture: Picture, config: DataConfig, seed: int) -> Iterator[np.ndarray]
             yield np.ascontiguousarray(square[:, ::-1])
 
 
-def encode(base: Base, pictures: Sequence[Picture], config: DataConfig, seed: int, frozen_text: bool) -> Examples:
+def encode(
+    base: Base, pictures: Sequence[Picture], config: DataConfig, seed: int, frozen_text: bool
+) -> Examples:
     """Encode pictures and captions once. Pure in its arguments."""
     squares, captions = [], []
     for picture in pictures:

@@ -32,7 +32,9 @@ def draw(
     `average` (size, size, 3) uint8 starts each picture from a noisy copy of it, as `settings.strength` says. A picture depends on
     its request alone, not on the batch it is drawn in.
     """
-    plan = sampling_plan(base.schedule, settings.sampler, settings.steps, None if average is None else settings.strength)
+    plan = sampling_plan(
+        base.schedule, settings.sampler, settings.steps, None if average is None else settings.strength
+    )
     with jt.no_grad():
         start = None
         if average is not None:

@@ -46,7 +46,9 @@ class LoraLinear(nn.Module):
         self.alpha, self.dropout = alpha, dropout
 
     def execute(self, x: jt.Var) -> jt.Var:
-        dropped = nn.dropout(x, p=self.dropout, is_train=True) if self.dropout > 0 and self.is_training() else x
+        dropped = (
+            nn.dropout(x, p=self.dropout, is_train=True) if self.dropout > 0 and self.is_training() else x
+        )
         down = nn.matmul_transpose(dropped, self.lora_A)  # ..., rank
         return self.linear(x) + nn.matmul_transpose(down, self.lora_B) * (self.alpha / self.lora_A.shape[0])
 

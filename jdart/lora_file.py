@@ -32,7 +32,9 @@ SPELLINGS = (
     re.compile(r"(?P<layer>.+)\.lora_(?P<side>[AB])(\.default)?\.weight"),
     re.compile(r"(?P<layer>.+)\.lora\.(?P<side>down|up)\.weight"),
     re.compile(r"(?P<layer>.+)\.lora_linear_layer\.(?P<side>down|up)\.weight"),
-    re.compile(r"(?P<layer>.+?)(\.processor)?\.(?P<leaf>to_q|to_k|to_v|to_out)_lora\.(?P<side>down|up)\.weight"),
+    re.compile(
+        r"(?P<layer>.+?)(\.processor)?\.(?P<leaf>to_q|to_k|to_v|to_out)_lora\.(?P<side>down|up)\.weight"
+    ),
 )
 ALPHA = re.compile(r"(?P<layer>.+?)(\.lora)?\.alpha")
 
@@ -65,9 +67,13 @@ def save_lora(path: Path, lora: LoraFile) -> None:
                 {
                     f"{network}.r": first.rank,
                     f"{network}.lora_alpha": first.alpha,
-                    f"{network}.target_modules": sorted(pairs),
-                    f"{network}.rank_pattern": {n: p.rank for n, p in pairs.items() if p.rank != first.rank},
-                    f"{network}.alpha_pattern": {n: p.alpha for n, p in pairs.items() if p.alpha != first.alpha},
+                    f"{network}.target_modules": sorted({_target(name) for name in pairs}),
+                    f"{network}.rank_pattern": {
+                        _tail(n): p.rank for n, p in pairs.items() if p.rank != first.rank
+                    },
+                    f"{network}.alpha_pattern": {
+                        _tail(n): p.alpha for n, p in pairs.items() if p.alpha != first.alpha
+                    },
                 }
             )
     metadata = {"format": "pt", METADATA_KEY: json.dumps(adapter, sort_keys=True)}
@@ -95,10 +101,14 @@ def load_lora(path: Path) -> LoraFile:
         else:
             sides.setdefault(parsed[:2], {})[parsed[2]] = array
     if unknown:
-        raise UserError(f"{path}: not LoRA tensors: {', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}")
+        raise UserError(
+            f"{path}: not LoRA tensors: {', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}"
+        )
     single = [".".join(key) for key, halves in sides.items() if len(halves) != 2]
     if single or not sides:
-        raise UserError(f"{path}: {'only one of A and B for ' + ', '.join(single[:5]) if single else 'holds no LoRA'}")
+        raise UserError(
+            f"{path}: {'only one of A and B for ' + ', '.join(single[:5]) if single else 'holds no LoRA'}"
+        )
     adapter = json.loads(metadata.get(METADATA_KEY, "{}"))
     from jdart.lora import LoraPair
 
@@ -108,6 +118,17 @@ def load_lora(path: Path) -> LoraFile:
         alpha = alphas.get((network, layer), _alpha(adapter, network, layer, a.shape[0]))
         pairs[network][layer] = LoraPair(a, b, alpha)
     return LoraFile(pairs, json.loads(metadata.get("jdart", "{}")))
+
+
+def _target(layer: str) -> str:
+    """The end of a layer's name that says its kind: "to_q", "to_out.0"."""
+    *_, parent, leaf = layer.split(".")
+    return f"{parent}.{leaf}" if leaf.isdigit() else leaf
+
+
+def _tail(layer: str) -> str:
+    """PEFT matches the end of names; transformers 5 names layers without this prefix, earlier ones with it."""
+    return layer[len("text_model.") :] if layer.startswith("text_model.") else layer
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -141,7 +162,7 @@ def _parse(name: str) -> tuple[str, str, str] | None:
 
 def _alpha(adapter: Mapping[str, Any], network: str, layer: str, rank: int) -> float:
     pattern = adapter.get(f"{network}.alpha_pattern", {})
-    return float(pattern.get(layer, adapter.get(f"{network}.lora_alpha", rank)))
+    return float(pattern.get(_tail(layer), adapter.get(f"{network}.lora_alpha", rank)))
 
 
 def _matrix(array: np.ndarray) -> np.ndarray:

@@ -36,7 +36,9 @@ class AdamW:
         for p, g, m, v, rate in zip(self.parameters, gradients, self.means, self.squares, learning_rates):
             m.update(m * beta1 + g * (1 - beta1))
             v.update(v * beta2 + g * g * (1 - beta2))
-            p.update(p * (1 - rate * self.weight_decay) - m / (jt.sqrt(v) / root2 + self.eps) * (rate / root1))
+            p.update(
+                p * (1 - rate * self.weight_decay) - m / (jt.sqrt(v) / root2 + self.eps) * (rate / root1)
+            )
 
 
 def clip_by_norm(gradients: Sequence[jt.Var], max_norm: float | None) -> tuple[list[jt.Var], jt.Var]:

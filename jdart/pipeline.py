@@ -94,7 +94,10 @@ def make_prior(job: Job) -> Iterator[Event]:
     for style in job.contest.styles:
         for prompt in _prior_prompts(job, style):
             for number in range(config.prior.images_per_prompt):
-                wanted[job.folder.prior(prompt, number)] = (prompt, image_seed("prior", prompt, config.seed + number))
+                wanted[job.folder.prior(prompt, number)] = (
+                    prompt,
+                    image_seed("prior", prompt, config.seed + number),
+                )
     settings = GenerateConfig(
         sampler=config.generate.sampler,
         steps=config.prior.steps,
@@ -131,12 +134,17 @@ def generate_styles(job: Job) -> Iterator[Event]:
             yield Event("generate", style, len(wanted), len(wanted), "there already", skipped=True)
             continue
         if not job.folder.lora(style).exists():
-            raise UserError(f"style {style} is not trained yet; run: jdart train, or jdart run for the whole way")
+            raise UserError(
+                f"style {style} is not trained yet; run: jdart train, or jdart run for the whole way"
+            )
         lora = load_lora(job.folder.lora(style))
         average = None
         if config.generate.strength is not None:
             average = average_image([picture.path for picture in job.references[style]], config.data.size)
-        with merged(job.base.unet, lora.pairs["unet"]), merged(job.base.text_encoder, lora.pairs["text_encoder"]):
+        with (
+            merged(job.base.unet, lora.pairs["unet"]),
+            merged(job.base.text_encoder, lora.pairs["text_encoder"]),
+        ):
             yield from _draw_missing(job, "generate", style, wanted, config.generate, average)
         _write_sheet(job, style)
 
@@ -158,7 +166,9 @@ def build_entry(job: Job) -> Iterator[Event]:
     from submission import build
 
     result = build(job.folder.root, None, job.folder.entry, force=True)
-    yield Event("build", None, 1, 1, f"{job.folder.entry} is {result.state}", skipped=result.state == "up to date")
+    yield Event(
+        "build", None, 1, 1, f"{job.folder.entry} is {result.state}", skipped=result.state == "up to date"
+    )
 
 
 def score_entry(job: Job, device: str) -> Iterator[Event]:
@@ -177,7 +187,10 @@ def score_entry(job: Job, device: str) -> Iterator[Event]:
             for style, prompts in job.contest.styles.items()
             for prompt in prompts
         }
-        if report["submission"]["sha256"] == fingerprint(pictures) and report["profile"] == job.config.score.profile:
+        if (
+            report["submission"]["sha256"] == fingerprint(pictures)
+            and report["profile"] == job.config.score.profile
+        ):
             yield Event("score", None, 1, 1, f"Final {report['scores']['final']:.6f}", skipped=True)
             return
     yield Event("score", None, 0, 1, "scoring")
@@ -257,14 +270,21 @@ def _write_losses(path: Path, records: Sequence[Any], style: str) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["step", "loss", "learning_rate", "gradient_norm"])
-    table.writerows([r.step, f"{r.loss:.8g}", f"{r.learning_rate:.8g}", f"{r.gradient_norm:.8g}"] for r in records)
+    table.writerows(
+        [r.step, f"{r.loss:.8g}", f"{r.learning_rate:.8g}", f"{r.gradient_norm:.8g}"] for r in records
+    )
     with atomic_write(path, "w") as out:
         out.write(text.getvalue())
     loss_plot([(r.step, r.loss) for r in records], path.with_suffix(".png"), f"Training loss, style {style}")
 
 
 def _draw_missing(
-    job: Job, stage: str, style: str | None, wanted: Mapping[Path, tuple[str, int]], settings: GenerateConfig, average: Any
+    job: Job,
+    stage: str,
+    style: str | None,
+    wanted: Mapping[Path, tuple[str, int]],
+    settings: GenerateConfig,
+    average: Any,
 ) -> Iterator[Event]:
     """Draw the pictures of `wanted` (path -> prompt and seed) that are not there, each written as soon as it is done."""
     from jdart.generate import Request, draw
@@ -287,7 +307,12 @@ def _write_picture(path: Path, picture: Any, request: Any, settings: GenerateCon
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
-    parameters = {**asdict(settings), "prompt": request.prompt, "seed": request.seed, "base": job.base.identity}
+    parameters = {
+        **asdict(settings),
+        "prompt": request.prompt,
+        "seed": request.seed,
+        "base": job.base.identity,
+    }
     parameters.pop("batch_size")
     notes = PngInfo()
     notes.add_text("jdart", json.dumps(parameters, sort_keys=True))
@@ -314,4 +339,6 @@ def _prior_prompts(job: Job, style: str) -> tuple[str, ...]:
 def _check_size(base: Base, config: Config) -> None:
     levels = len(read_json(base.folder / "vae" / "config.json").get("block_out_channels", (1,) * 4)) - 1
     if config.data.size % 2**levels:
-        raise UserError(f"data.size: {config.data.size} is not a multiple of {2**levels}, as this base's VAE needs")
+        raise UserError(
+            f"data.size: {config.data.size} is not a multiple of {2**levels}, as this base's VAE needs"
+        )

@@ -19,7 +19,17 @@ from submission.files import read_json, sha256, write_json
 SCHEMA_VERSION = 1
 LIBRARIES = ("jittor", "numpy", "pillow", "transformers")
 # Settings that change nothing in a picture: a run may go on with other values of these.
-FREE = ("name", "output", "styles", "contest", "references", "base.model", "base.revision", "generate.batch_size", "score")
+FREE = (
+    "name",
+    "output",
+    "styles",
+    "contest",
+    "references",
+    "base.model",
+    "base.revision",
+    "generate.batch_size",
+    "score",
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,11 @@ def earlier_run(folder: RunFolder) -> Mapping[str, Any] | None:
     if not folder.manifest.exists():
         return None
     run = read_json(folder.manifest)
-    good = isinstance(run, dict) and run.get("schema_version") == SCHEMA_VERSION and isinstance(run.get("config"), dict)
+    good = (
+        isinstance(run, dict)
+        and run.get("schema_version") == SCHEMA_VERSION
+        and isinstance(run.get("config"), dict)
+    )
     if not good or not isinstance(run.get("base"), dict) or not isinstance(run.get("styles"), list):
         raise UserError(f"{folder.manifest}: not a run of this version; choose another output folder")
     return run
@@ -90,7 +104,8 @@ def require_same(folder: RunFolder, run: Mapping[str, Any], config: Config, iden
     changed = [
         f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
         for key in sorted({*before, *now})
-        if before.get(key) != now.get(key) and not any(key == free or key.startswith(free + ".") for free in FREE)
+        if before.get(key) != now.get(key)
+        and not any(key == free or key.startswith(free + ".") for free in FREE)
     ]
     if run["base"].get("sha256") != identity:
         changed.append("the base model's weights")
@@ -101,12 +116,17 @@ def require_same(folder: RunFolder, run: Mapping[str, Any], config: Config, iden
         )
 
 
-def write_run(folder: RunFolder, config: Config, contest: Contest, identity: str, revision: str | None) -> None:
+def write_run(
+    folder: RunFolder, config: Config, contest: Contest, identity: str, revision: str | None
+) -> None:
     """Write `run.json` as the folder stands now. The styles of earlier calls stay listed."""
     earlier = earlier_run(folder)
     styles = [*contest.styles, *([] if earlier is None else earlier["styles"])]
     loras = {
-        style: {"file": str(folder.lora(style).relative_to(folder.root)), "sha256": sha256(folder.lora(style))}
+        style: {
+            "file": str(folder.lora(style).relative_to(folder.root)),
+            "sha256": sha256(folder.lora(style)),
+        }
         for style in sorted(set(styles))
         if folder.lora(style).exists()
     }

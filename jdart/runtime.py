@@ -45,6 +45,12 @@ def start(device: str = "auto") -> ModuleType:
         os.environ["use_mkl"] = "0"
         log.warning("oneDNN 2 was not found, convolutions will be slow; cure: pip install 'jdart[train]'")
     with needs("train"):
+        import numpy
+
+        for kind in (numpy.float32, numpy.float64):
+            numpy.finfo(
+                kind
+            )  # after Jittor's import denormals are flushed, and NumPy would warn about that here
         import jittor
     jittor.flags.use_cuda = int(use_cuda)
     _give_signals_back()
@@ -60,7 +66,9 @@ def why_no_cuda() -> str | None:
         return "nvcc is installed, but there is no NVIDIA driver"
     toolkit = Path(nvcc).resolve().parents[1]
     folders = [toolkit / "bin", toolkit / "lib64", toolkit / "lib", *map(Path, SYSTEM_LIBRARIES)]
-    absent = [name for name in CUDNN8 if not any(next(f.glob(f"{name}*"), None) for f in folders if f.is_dir())]
+    absent = [
+        name for name in CUDNN8 if not any(next(f.glob(f"{name}*"), None) for f in folders if f.is_dir())
+    ]
     if absent:
         return f"Jittor needs cuDNN 8 and {absent[0]} was not found (cuDNN 9 does not serve)"
     return None

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -32,10 +39,22 @@ def show_stages(stages: Mapping[str, Callable[[], Iterator[Event]]], folder: Pat
     """Run the stages in order with a bar for each style, then print a table of what was done and how long it took."""
     console = Console()
     summary = Table(title=f"{folder}")
-    for column, justify in (("stage", "left"), ("done", "right"), ("there already", "right"), ("seconds", "right"), ("", "left")):
+    for column, justify in (
+        ("stage", "left"),
+        ("done", "right"),
+        ("there already", "right"),
+        ("seconds", "right"),
+        ("", "left"),
+    ):
         summary.add_column(column, justify=justify)  # type: ignore[arg-type]
     worked = False
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, TextColumn("{task.fields[text]}"), console=Console(stderr=True)) as progress:
         for name, stage in stages.items():
             begun = time.perf_counter()
@@ -73,7 +92,9 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     for column in ("", "what", "found", "cure"):
         table.add_column(column, overflow="fold")
     for finding in findings:
-        table.add_row(MARKS[finding.status], finding.name, finding.found, "" if finding.cure is None else finding.cure)
+        table.add_row(
+            MARKS[finding.status], finding.name, finding.found, "" if finding.cure is None else finding.cure
+        )
     return table
 
 

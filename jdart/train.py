@@ -52,7 +52,10 @@ def take_adapters(base: Base, adapters: Adapters) -> dict[str, dict[str, LoraPai
     """The trained pairs; the base is as it was before `add_adapters`."""
     for name, layers in adapters.items():
         remove(getattr(base, name), layers)
-    return {name: {layer: adapter.pair() for layer, adapter in layers.items()} for name, layers in adapters.items()}
+    return {
+        name: {layer: adapter.pair() for layer, adapter in layers.items()}
+        for name, layers in adapters.items()
+    }
 
 
 def train(
@@ -72,7 +75,10 @@ def train(
             parameters += [adapter.lora_A, adapter.lora_B]
             rates += [1.0 if own is None else own / settings.learning_rate] * 2
     optimiser = AdamW(
-        parameters, (settings.adam_beta1, settings.adam_beta2), settings.adam_epsilon, settings.adam_weight_decay
+        parameters,
+        (settings.adam_beta1, settings.adam_beta2),
+        settings.adam_epsilon,
+        settings.adam_weight_decay,
     )
     passes = settings.gradient_accumulation_steps
     for step in range(settings.steps):
@@ -84,7 +90,9 @@ def train(
             gradients = [a + b for a, b in zip(gradients, fresh)] if gradients else fresh
             total += loss.item()
         if not np.isfinite(total):
-            raise UserError(f"style {style}: the loss is {total} at step {step + 1}; lower train.learning_rate")
+            raise UserError(
+                f"style {style}: the loss is {total} at step {step + 1}; lower train.learning_rate"
+            )
         gradients, norm = clip_by_norm(gradients, settings.max_grad_norm)
         factor = lr_factor(settings.lr_scheduler, step, settings.lr_warmup_steps, settings.steps)
         rate = settings.learning_rate * factor

@@ -44,7 +44,12 @@ def version_option(command: str) -> Any:
             ctx.exit()
 
     return click.option(
-        "--version", is_flag=True, is_eager=True, expose_value=False, callback=show, help="Show the version and exit."
+        "--version",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=show,
+        help="Show the version and exit.",
     )
 
 

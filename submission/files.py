@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and their hashes. Standard library only; shared by all packages."""
+"""Files that are either whole or not there, and their hashes. Standard library only; all packages use it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, IO
+from typing import IO, Any
 
 from submission.errors import UserError
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`; on success it is synced and renamed over `path`, on failure removed.
+    """Open a temporary file beside `path`; on success it is synced and renamed over it, on failure removed.
 
     Missing parent folders are made. `mode` is "wb" or "w" (UTF-8, newline as given).
     """

@@ -26,7 +26,9 @@ def locate(model: str, revision: str | None) -> tuple[Path, str | None]:
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
     try:
         for suffix in (".safetensors", ".bin"):
-            snapshot = Path(snapshot_download(model, revision=revision, allow_patterns=SETTINGS + _weights(suffix)))
+            snapshot = Path(
+                snapshot_download(model, revision=revision, allow_patterns=SETTINGS + _weights(suffix))
+            )
             if all(_present(snapshot / part, suffix) for part in ("unet", "vae", "text_encoder")):
                 return snapshot, snapshot.name
     except RepositoryNotFoundError as error:

@@ -219,7 +219,12 @@ def write_tokenizer(folder: Path) -> None:
     write_json(folder / "vocab.json", {word: number for number, word in enumerate(words)})
     with atomic_write(folder / "merges.txt", "w") as out:
         out.write("#version: 0.2\n" + "\n".join(merges) + "\n")
-    special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": "!"}
+    special = {
+        "bos_token": "<|startoftext|>",
+        "eos_token": "<|endoftext|>",
+        "unk_token": "<|endoftext|>",
+        "pad_token": "!",
+    }
     write_json(folder / "special_tokens_map.json", special)
     write_json(
         folder / "tokenizer_config.json",

@@ -17,6 +17,7 @@ from jittor import nn
 
 from jdart.models.config import per_block, read_config
 from jdart.models.layers import Attention, Downsample2D, GroupNorm, LayerNorm, ResnetBlock2D, Upsample2D
+from submission.errors import UserError
 
 DOWN = {"DownBlock2D": False, "CrossAttnDownBlock2D": True}  # block type -> has attention
 UP = {"UpBlock2D": False, "CrossAttnUpBlock2D": True}
@@ -67,6 +68,11 @@ class UNetConfig:
                 "conv_out_kernel": 3,
             },
         )
+        for kind, known in ((config.down_block_types, DOWN), (config.up_block_types, UP)):
+            if not set(kind) <= set(known) or len(kind) != len(config.block_out_channels):
+                raise UserError(
+                    f"UNet: blocks {', '.join(kind)}; needed is one of {', '.join(known)} for each level"
+                )
         per_block(config.attention_head_dim, len(config.block_out_channels), "UNet attention_head_dim")
         return config
 
@@ -121,7 +127,9 @@ class Transformer2D(nn.Module):
         self.linear = config.use_linear_projection
         self.norm = GroupNorm(config.norm_num_groups, channels, 1e-6)
         self.proj_in = nn.Linear(channels, channels) if self.linear else nn.Conv(channels, channels, 1)
-        self.transformer_blocks = nn.ModuleList([BasicTransformerBlock(channels, heads, config.cross_attention_dim)])
+        self.transformer_blocks = nn.ModuleList(
+            [BasicTransformerBlock(channels, heads, config.cross_attention_dim)]
+        )
         self.proj_out = nn.Linear(channels, channels) if self.linear else nn.Conv(channels, channels, 1)
 
     def execute(self, x: jt.Var, context: jt.Var) -> jt.Var:
@@ -149,7 +157,9 @@ class DownBlock(nn.Module):
         before = channels[max(level - 1, 0)]
         self.resnets = nn.ModuleList(
             [
-                ResnetBlock2D(before if i == 0 else width, width, config.norm_num_groups, config.norm_eps, time_width)
+                ResnetBlock2D(
+                    before if i == 0 else width, width, config.norm_num_groups, config.norm_eps, time_width
+                )
                 for i in range(config.layers_per_block)
             ]
         )
@@ -181,7 +191,10 @@ class MidBlock(nn.Module):
         width = config.block_out_channels[-1]
         self.attentions = nn.ModuleList([Transformer2D(width, config.heads[-1], config)])
         self.resnets = nn.ModuleList(
-            [ResnetBlock2D(width, width, config.norm_num_groups, config.norm_eps, time_width) for _ in range(2)]
+            [
+                ResnetBlock2D(width, width, config.norm_num_groups, config.norm_eps, time_width)
+                for _ in range(2)
+            ]
         )
 
     def execute(self, x: jt.Var, time: jt.Var, context: jt.Var) -> jt.Var:
@@ -206,7 +219,9 @@ class UpBlock(nn.Module):
             ]
         )
         if UP[config.up_block_types[index]]:
-            self.attentions = nn.ModuleList([Transformer2D(width, config.heads[level], config) for _ in inputs])
+            self.attentions = nn.ModuleList(
+                [Transformer2D(width, config.heads[level], config) for _ in inputs]
+            )
         if level > 0:
             self.upsamplers = nn.ModuleList([Upsample2D(width)])
 
@@ -260,7 +275,9 @@ class UNet(nn.Module):
     def execute(self, x: jt.Var, timesteps: np.ndarray, context: jt.Var) -> jt.Var:
         config = self.config
         waves = sinusoids(timesteps, config.block_out_channels[0], config.flip_sin_to_cos, config.freq_shift)
-        time = nn.silu(self.time_embedding(jt.array(waves)))  # every residual block activates it first: once is enough
+        time = nn.silu(
+            self.time_embedding(jt.array(waves))
+        )  # every residual block activates it first: once is enough
         x = self.conv_in(x)
         kept = [x]
         for block in self.down_blocks:

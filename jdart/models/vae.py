@@ -106,7 +106,9 @@ class Encoder(nn.Module):
         self.conv_in = nn.Conv(config.in_channels, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(
             [
-                Block(before[i], width, config.layers_per_block, groups, "down" if i + 1 < len(widths) else None)
+                Block(
+                    before[i], width, config.layers_per_block, groups, "down" if i + 1 < len(widths) else None
+                )
                 for i, width in enumerate(widths)
             ]
         )
@@ -131,7 +133,13 @@ class Decoder(nn.Module):
         self.mid_block = MidBlock(widths[0], groups)
         self.up_blocks = nn.ModuleList(
             [
-                Block(before[i], width, config.layers_per_block + 1, groups, "up" if i + 1 < len(widths) else None)
+                Block(
+                    before[i],
+                    width,
+                    config.layers_per_block + 1,
+                    groups,
+                    "up" if i + 1 < len(widths) else None,
+                )
                 for i, width in enumerate(widths)
             ]
         )

@@ -15,7 +15,14 @@ from submission.errors import UserError
 
 log = logging.getLogger(__name__)
 
-SAFETENSORS_FIRST = (".safetensors", ".safetensors.index.json", ".fp16.safetensors", ".bin", ".bin.index.json", ".fp16.bin")
+SAFETENSORS_FIRST = (
+    ".safetensors",
+    ".safetensors.index.json",
+    ".fp16.safetensors",
+    ".bin",
+    ".bin.index.json",
+    ".fp16.bin",
+)
 OLD_VAE_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
@@ -102,8 +109,10 @@ def vae_name(name: str) -> str:
 
 
 def text_name(name: str) -> str | None:
-    """Names of a CLIP text model -> today's; the old buffer of position ids is dropped."""
-    return None if name.endswith("embeddings.position_ids") else name
+    """Names of a CLIP text model, with the prefix that transformers 5 leaves out; old buffers of position ids are dropped."""
+    if name.endswith("embeddings.position_ids"):
+        return None
+    return name if name.startswith("text_model.") else f"text_model.{name}"
 
 
 def load(network: Any, paths: list[Path], rename: Callable[[str], str | None] = lambda name: name) -> None:
