@@ -68,9 +68,7 @@ def risograph(shapes: Sequence[Shape], number: int) -> Image.Image:
     image = Image.new("RGB", (BIG, BIG), paper)
     for cover, ink, angle, shift in zip(covers, (pink, teal), (0.26, 1.31), (0, 8)):
         dots = Image.fromarray(_halftone(np.roll(cover, (shift, shift), (0, 1)), angle))
-        sheet = Image.composite(
-            Image.new("RGB", image.size, ink), Image.new("RGB", image.size, "white"), dots
-        )
+        sheet = Image.composite(Image.new("RGB", image.size, ink), Image.new("RGB", image.size, "white"), dots)
         image = ImageChops.multiply(image, sheet)
     return image
 

@@ -35,9 +35,7 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--styles", metavar="00,04", help="These styles only."),
         click.option("--output", metavar="DIR", help="The run folder, instead of the configuration's."),
-        click.option(
-            "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
-        ),
+        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
     )
     for option in reversed(options):
         command = option(command)
@@ -105,7 +103,7 @@ def lora_group() -> None:
 @click.option("--arch", metavar="NAME", help="Compare with a published shape: sd15, sd21, sd21-base.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def lora_inspect_command(file: Path, base: Path | None, arch: str | None, as_json: bool) -> None:
-    """Show rank, alpha and layers of FILE, and what of it matches a base, is missing or left over (then exit code 1)."""
+    """Show rank, alpha and layers of FILE, and what of it matches a base, is missing or left over (exit code 1)."""
     from jdart.inspect import inspect_lora, show_lora
 
     report = inspect_lora(file, base, arch)
@@ -115,12 +113,8 @@ def lora_inspect_command(file: Path, base: Path | None, arch: str | None, as_jso
 
 
 @main.command("doctor")
-@click.option(
-    "--base", type=click.Path(path_type=Path), metavar="DIR", help="Look at this base model folder too."
-)
-@click.option(
-    "--weights", type=click.Path(path_type=Path), metavar="DIR", help="Look at these evaluator weights too."
-)
+@click.option("--base", type=click.Path(path_type=Path), metavar="DIR", help="Look at this base model folder too.")
+@click.option("--weights", type=click.Path(path_type=Path), metavar="DIR", help="Look at these evaluator weights too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor_command(base: Path | None, weights: Path | None, as_json: bool) -> None:
     """Say what this machine has and lacks for a run, with a cure for each. Exit code 1 when something will not work."""
@@ -172,7 +166,5 @@ def _settings(config: str, overrides: tuple[str, ...], styles: str | None, outpu
 
     settings = load_config(config, overrides)
     if styles is not None:
-        settings = dataclasses.replace(
-            settings, styles=tuple(s.strip() for s in styles.split(",") if s.strip())
-        )
+        settings = dataclasses.replace(settings, styles=tuple(s.strip() for s in styles.split(",") if s.strip()))
     return settings if output is None else dataclasses.replace(settings, output=output)

@@ -274,7 +274,7 @@ def _build(cls: type, raw: Mapping[str, Any], prefix: str, problems: list[str]) 
             problems.append(f"{prefix}{key}: unknown setting; known here: {', '.join(hints)}")
         elif dataclasses.is_dataclass(hints[key]):
             if isinstance(value, Mapping):
-                values[key] = _build(hints[key], value, f"{prefix}{key}.", problems)  # type: ignore[arg-type]
+                values[key] = _build(hints[key], value, f"{prefix}{key}.", problems)
             else:
                 problems.append(f"{prefix}{key}: must be a section with settings of its own")
         else:
@@ -294,9 +294,7 @@ def _build(cls: type, raw: Mapping[str, Any], prefix: str, problems: list[str]) 
 def _convert(value: Any, hint: Any) -> Any:
     """A YAML value as the type a field asks for; Problem says what is wrong."""
     options = (
-        typing.get_args(hint)
-        if typing.get_origin(hint) in (Union, getattr(types, "UnionType", Union))
-        else (hint,)
+        typing.get_args(hint) if typing.get_origin(hint) in (Union, getattr(types, "UnionType", Union)) else (hint,)
     )
     if value is None:
         _check(type(None) in options, "must not be empty")

@@ -35,9 +35,7 @@ def load_pictures(folder: Path, template: str, style: str) -> tuple[Picture, ...
         raise UserError(f"{folder}: no such folder; put the reference pictures of style {style} there")
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     if not paths:
-        raise UserError(
-            f"{folder}: no pictures; put one or more there ({', '.join(s[1:] for s in SUFFIXES)})"
-        )
+        raise UserError(f"{folder}: no pictures; put one or more there ({', '.join(s[1:] for s in SUFFIXES)})")
     return tuple(Picture(path, *_describe(path, template, style)) for path in paths)
 
 
@@ -46,9 +44,7 @@ def _describe(path: Path, template: str, style: str) -> tuple[str, str]:
     try:
         return name, template.format(object=name, id=style)
     except (KeyError, IndexError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"caption template {template!r}: only {{object}} and {{id}} can be filled in"
-        ) from error
+        raise UserError(f"caption template {template!r}: only {{object}} and {{id}} can be filled in") from error
 
 
 def read_rgb(path: Path) -> np.ndarray:
@@ -110,9 +106,7 @@ def to_model_range(image: np.ndarray) -> np.ndarray:
 def to_pixels(values: np.ndarray) -> np.ndarray:
     """3,H,W float in -1..1 -> H,W,3 uint8, clipped and rounded. UserError if a value is NaN."""
     if np.isnan(values).any():
-        raise UserError(
-            "the picture came out as NaN: the LoRA has diverged; train with a lower learning rate"
-        )
+        raise UserError("the picture came out as NaN: the LoRA has diverged; train with a lower learning rate")
     pixels = ((values + 1) * 127.5).clip(0, 255).round().astype(np.uint8)
     return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 

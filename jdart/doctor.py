@@ -85,7 +85,7 @@ def _headers() -> Finding:
 
 
 def _onednn(home: Path) -> Finding:
-    if os.environ.get("use_mkl") == "0":  # noqa: SIM112  (the name is Jittor's)
+    if os.environ.get("use_mkl") == "0":
         return Finding("oneDNN", "warn", "switched off: convolutions on the CPU are slow", "unset use_mkl")
     versions = [_version(wheel) for wheel in ONEDNN_WHEELS]
     if all(version is not None for version in versions):
@@ -100,9 +100,7 @@ def _cuda() -> Finding:
     gpus = _first_line(["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"])
     missing = runtime.why_no_cuda()
     if missing is None:
-        return Finding(
-            "CUDA", "ok", "toolkit and cuDNN 8" if gpus is None else f"{gpus}; toolkit and cuDNN 8"
-        )
+        return Finding("CUDA", "ok", "toolkit and cuDNN 8" if gpus is None else f"{gpus}; toolkit and cuDNN 8")
     if "cuDNN" in missing:
         cure = "install cuDNN 8 (Debian, Ubuntu: libcudnn8-dev); until then jdart runs on the CPU"
     elif gpus is not None:
@@ -135,9 +133,7 @@ def _disk(name: str, folder: Path) -> Finding:
     found = f"{free / GIB:.1f} GiB free"
     if free >= SCARCE_DISK:
         return Finding(name, "ok", found)
-    return Finding(
-        name, "fail" if free < NO_DISK else "warn", found, f"free some space on the disk of {folder}"
-    )
+    return Finding(name, "fail" if free < NO_DISK else "warn", found, f"free some space on the disk of {folder}")
 
 
 def _packages() -> list[Finding]:
@@ -173,9 +169,7 @@ def _group(title: str, names: Sequence[str], status: str, cure: str) -> Finding:
 def _numpy() -> Finding:
     version = _version("numpy")
     if version is None or int(version.split(".")[0]) >= 2:
-        return Finding(
-            "NumPy for Jittor", "fail", f"{version}", "Jittor needs NumPy 1: pip install 'numpy<2'"
-        )
+        return Finding("NumPy for Jittor", "fail", f"{version}", "Jittor needs NumPy 1: pip install 'numpy<2'")
     return Finding("NumPy for Jittor", "ok", version)
 
 

@@ -1,4 +1,4 @@
-"""Pictures and captions as the networks see them: everything that does not change in training is computed once, here."""
+"""Pictures and captions as the networks see them: what does not change is computed once, here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Examples:
 
 
 def cut(picture: Picture, config: DataConfig, seed: int) -> Iterator[np.ndarray]:
-    """The squares of a picture to learn from: (size, size, 3) uint8 each; the centre, or random crops, and their mirrors."""
+    """The squares of a picture to learn from, (size, size, 3) uint8 each: the centre or random crops, and mirrors."""
     image = resize_short_side(read_rgb(picture.path), config.size)
     room = min(image.shape[:2]) < max(image.shape[:2])
     for number in range(config.crops if room else 1):
@@ -40,9 +40,7 @@ def cut(picture: Picture, config: DataConfig, seed: int) -> Iterator[np.ndarray]
             yield np.ascontiguousarray(square[:, ::-1])
 
 
-def encode(
-    base: Base, pictures: Sequence[Picture], config: DataConfig, seed: int, frozen_text: bool
-) -> Examples:
+def encode(base: Base, pictures: Sequence[Picture], config: DataConfig, seed: int, frozen_text: bool) -> Examples:
     """Encode pictures and captions once. Pure in its arguments."""
     squares, captions = [], []
     for picture in pictures:

@@ -29,8 +29,8 @@ def draw(
 ) -> Iterator[tuple[Request, np.ndarray]]:
     """Yield (request, picture) with pictures of (size, size, 3) uint8, in order.
 
-    `average` (size, size, 3) uint8 starts each picture from a noisy copy of it, as `settings.strength` says. A picture depends on
-    its request alone, not on the batch it is drawn in.
+    `average` (size, size, 3) uint8 starts each picture from a noisy copy of it, as `settings.strength` says. A
+    picture depends on its request alone, not on the batch it is drawn in.
     """
     plan = sampling_plan(
         base.schedule, settings.sampler, settings.steps, None if average is None else settings.strength
@@ -51,8 +51,9 @@ def draw(
                 x0 = np.stack([(mean + deviation * _normal("vae sample", r, mean.shape))[0] for r in batch])
             model = _Guided(base, context, np.repeat(negative, len(batch), axis=0), settings.guidance_scale)
             latents = jt.array(plan.start(noise, x0).astype(np.float32))
-            for latents in plan.run(model, latents):  # noqa: B007 - the last one is the result
-                latents.sync()
+            for step in plan.run(model, latents):
+                step.sync()
+                latents = step
             pictures = base.vae.decode(latents).numpy()
             for request, picture in zip(batch, pictures):
                 yield request, to_pixels(picture)

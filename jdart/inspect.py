@@ -46,9 +46,7 @@ def inspect_lora(file: Path, base: Path | None, arch: str | None) -> LoraReport:
     found: dict[str, list[str]] = {"matched": [], "missing": [], "left_over": []}
     if base is not None or arch is not None:
         for network, layers in lora.pairs.items():
-            shapes = (
-                linear_shapes(build_network(network, _network_config(network, base, arch))) if layers else {}
-            )
+            shapes = linear_shapes(build_network(network, _network_config(network, base, arch))) if layers else {}
             result = coverage(shapes, layers)
             for kind, names in found.items():
                 names += [f"{network}.{name}" for name in getattr(result, kind)]

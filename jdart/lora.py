@@ -1,7 +1,7 @@
 """Low-rank adapters on the linear layers of a network: add them, train them, put loaded ones in, merge them.
 
-Source: Hu et al., LoRA, 2106.09685. Vocabulary and initialisation are those of PEFT's LoraConfig: `lora_A` (rank, in) is
-gaussian with deviation 1/rank, `lora_B` (out, rank) is zero, the sum is scaled by alpha/rank.
+Source: Hu et al., LoRA, 2106.09685. Vocabulary and initialisation are those of PEFT's LoraConfig: `lora_A` (rank, in)
+is gaussian with deviation 1/rank, `lora_B` (out, rank) is zero, the sum is scaled by alpha/rank.
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ class LoraLinear(nn.Module):
         self.alpha, self.dropout = alpha, dropout
 
     def execute(self, x: jt.Var) -> jt.Var:
-        dropped = (
-            nn.dropout(x, p=self.dropout, is_train=True) if self.dropout > 0 and self.is_training() else x
-        )
+        dropped = nn.dropout(x, p=self.dropout, is_train=True) if self.dropout > 0 and self.is_training() else x
         down = nn.matmul_transpose(dropped, self.lora_A)  # ..., rank
         return self.linear(x) + nn.matmul_transpose(down, self.lora_B) * (self.alpha / self.lora_A.shape[0])
 
@@ -76,9 +74,7 @@ def inject(
         if any(_ends(name, target) for target in targets):
             out_width, in_width = _at(network, name).weight.shape
             a = (rng.standard_normal((rank, in_width)) / rank).astype(np.float32)
-            adapters[name] = LoraLinear(
-                _at(network, name), a, np.zeros((out_width, rank), np.float32), alpha, dropout
-            )
+            adapters[name] = LoraLinear(_at(network, name), a, np.zeros((out_width, rank), np.float32), alpha, dropout)
             _put(network, name, adapters[name])
     return adapters
 

@@ -1,8 +1,8 @@
 """LoRA files: diffusers/PEFT safetensors written and read, and the `.bin` files of the JDiffusion baseline read.
 
-A file holds two matrices a layer, `unet.<layer>.lora_A.weight` and `.lora_B.weight`, or the same under the older names of
-diffusers. Alpha has no tensor in this layout; it is in the metadata (`lora_adapter_metadata`, as diffusers writes it) or equals
-the rank.
+A file holds two matrices a layer, `unet.<layer>.lora_A.weight` and `.lora_B.weight`, or the same under the older
+names of diffusers. Alpha has no tensor in this layout; it is in the metadata (`lora_adapter_metadata`, as diffusers
+writes it) or equals the rank.
 """
 
 from __future__ import annotations
@@ -32,9 +32,7 @@ SPELLINGS = (
     re.compile(r"(?P<layer>.+)\.lora_(?P<side>[AB])(\.default)?\.weight"),
     re.compile(r"(?P<layer>.+)\.lora\.(?P<side>down|up)\.weight"),
     re.compile(r"(?P<layer>.+)\.lora_linear_layer\.(?P<side>down|up)\.weight"),
-    re.compile(
-        r"(?P<layer>.+?)(\.processor)?\.(?P<leaf>to_q|to_k|to_v|to_out)_lora\.(?P<side>down|up)\.weight"
-    ),
+    re.compile(r"(?P<layer>.+?)(\.processor)?\.(?P<leaf>to_q|to_k|to_v|to_out)_lora\.(?P<side>down|up)\.weight"),
 )
 ALPHA = re.compile(r"(?P<layer>.+?)(\.lora)?\.alpha")
 
@@ -50,7 +48,8 @@ class LoraFile:
 def save_lora(path: Path, lora: LoraFile) -> None:
     """Write safetensors in the diffusers/PEFT layout, atomically.
 
-    Rank, alpha and targets go into `lora_adapter_metadata`, which diffusers hands to PEFT; `lora.settings` goes under "jdart".
+    Rank, alpha and targets go into `lora_adapter_metadata`, which diffusers hands to PEFT; `lora.settings` goes under
+    "jdart".
     """
     with needs("train"):
         from safetensors.numpy import save
@@ -68,12 +67,8 @@ def save_lora(path: Path, lora: LoraFile) -> None:
                     f"{network}.r": first.rank,
                     f"{network}.lora_alpha": first.alpha,
                     f"{network}.target_modules": sorted({_target(name) for name in pairs}),
-                    f"{network}.rank_pattern": {
-                        _tail(n): p.rank for n, p in pairs.items() if p.rank != first.rank
-                    },
-                    f"{network}.alpha_pattern": {
-                        _tail(n): p.alpha for n, p in pairs.items() if p.alpha != first.alpha
-                    },
+                    f"{network}.rank_pattern": {_tail(n): p.rank for n, p in pairs.items() if p.rank != first.rank},
+                    f"{network}.alpha_pattern": {_tail(n): p.alpha for n, p in pairs.items() if p.alpha != first.alpha},
                 }
             )
     metadata = {"format": "pt", METADATA_KEY: json.dumps(adapter, sort_keys=True)}
@@ -101,14 +96,10 @@ def load_lora(path: Path) -> LoraFile:
         else:
             sides.setdefault(parsed[:2], {})[parsed[2]] = array
     if unknown:
-        raise UserError(
-            f"{path}: not LoRA tensors: {', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}"
-        )
+        raise UserError(f"{path}: not LoRA tensors: {', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}")
     single = [".".join(key) for key, halves in sides.items() if len(halves) != 2]
     if single or not sides:
-        raise UserError(
-            f"{path}: {'only one of A and B for ' + ', '.join(single[:5]) if single else 'holds no LoRA'}"
-        )
+        raise UserError(f"{path}: {'only one of A and B for ' + ', '.join(single[:5]) if single else 'holds no LoRA'}")
     adapter = json.loads(metadata.get(METADATA_KEY, "{}"))
     from jdart.lora import LoraPair
 

@@ -27,6 +27,11 @@ class AdamW:
         self.means = [jt.zeros(p.shape).stop_grad() for p in self.parameters]
         self.squares = [jt.zeros(p.shape).stop_grad() for p in self.parameters]
 
+    @property
+    def state(self) -> list[jt.Var]:
+        """First and second moments, in the order of the parameters."""
+        return [*self.means, *self.squares]
+
     def step(self, gradients: Sequence[jt.Var], learning_rates: Sequence[float]) -> None:
         """Update every parameter in place; gradients and rates in the order of the parameters."""
         self.steps += 1
@@ -36,9 +41,7 @@ class AdamW:
         for p, g, m, v, rate in zip(self.parameters, gradients, self.means, self.squares, learning_rates):
             m.update(m * beta1 + g * (1 - beta1))
             v.update(v * beta2 + g * g * (1 - beta2))
-            p.update(
-                p * (1 - rate * self.weight_decay) - m / (jt.sqrt(v) / root2 + self.eps) * (rate / root1)
-            )
+            p.update(p * (1 - rate * self.weight_decay) - m / (jt.sqrt(v) / root2 + self.eps) * (rate / root1))
 
 
 def clip_by_norm(gradients: Sequence[jt.Var], max_norm: float | None) -> tuple[list[jt.Var], jt.Var]:

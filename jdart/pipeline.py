@@ -1,7 +1,7 @@
-"""The whole way: prior pictures, training, generation, check, archive, score, board. Every stage goes on where it stopped.
+"""The whole way: prior, training, generation, check, archive, score, board. Every stage goes on where it stopped.
 
-The only module of jdart that calls the other three packages. Each stage is a generator of `Event`s; the last event of a stage
-says how much of it was already there.
+The only module of jdart that calls the other three packages. Each stage is a generator of `Event`s; the last event of
+a stage says how much of it was already there.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jdart.config import Config, GenerateConfig
-from jdart.data import average_image, image_seed, load_pictures
 from jdart.data import Picture as Reference
+from jdart.data import average_image, image_seed, load_pictures
 from jdart.lora_file import LoraFile, load_lora, save_lora
 from jdart.run import RunFolder, contest_of, earlier_run, require_same, write_run
 from submission.contest import Contest
@@ -31,7 +31,7 @@ STAGES = ("prior", "train", "generate", "check", "build", "score", "board")
 
 @dataclass(frozen=True)
 class Event:
-    """How far a stage is: `done` of `total` units, for one style or for all (None), with a word on what was just done."""
+    """How far a stage is: `done` of `total` units, for one style or all (None), and what was just done."""
 
     stage: str
     style: str | None
@@ -58,7 +58,7 @@ class Job:
 
 
 def open_job(config: Config) -> Job:
-    """Look up everything before anything is computed. Raises UserError for the first thing that is not there or not the same."""
+    """Look up everything before anything is computed. Raises UserError for what is not there or not the same."""
     from jdart.models.build import Base
     from jdart.models.hub import locate
 
@@ -110,7 +110,7 @@ def make_prior(job: Job) -> Iterator[Event]:
 
 def train_styles(job: Job) -> Iterator[Event]:
     """One LoRA a style. A style whose file is there is done."""
-    for number, style in enumerate(job.contest.styles):
+    for style in job.contest.styles:
         steps = job.config.train.steps
         if job.folder.lora(style).exists():
             yield Event("train", style, steps, steps, "there already", skipped=True)
@@ -134,9 +134,7 @@ def generate_styles(job: Job) -> Iterator[Event]:
             yield Event("generate", style, len(wanted), len(wanted), "there already", skipped=True)
             continue
         if not job.folder.lora(style).exists():
-            raise UserError(
-                f"style {style} is not trained yet; run: jdart train, or jdart run for the whole way"
-            )
+            raise UserError(f"style {style} is not trained yet; run: jdart train, or jdart run for the whole way")
         lora = load_lora(job.folder.lora(style))
         average = None
         if config.generate.strength is not None:
@@ -156,7 +154,8 @@ def check_entry(job: Job) -> Iterator[Event]:
     findings = check(job.folder.root)
     if findings:
         raise UserError(
-            f"the entry has {len(findings)} findings, the first: {findings[0]}; see all with: jdart-submit check {job.folder.root}"
+            f"the entry has {len(findings)} findings, the first: {findings[0]}; "
+            f"see all with: jdart-submit check {job.folder.root}"
         )
     yield Event("check", None, job.contest.pictures, job.contest.pictures, "no findings")
 
@@ -166,9 +165,9 @@ def build_entry(job: Job) -> Iterator[Event]:
     from submission import build
 
     result = build(job.folder.root, None, job.folder.entry, force=True)
-    yield Event(
-        "build", None, 1, 1, f"{job.folder.entry} is {result.state}", skipped=result.state == "up to date"
-    )
+    if result.findings:
+        raise UserError(f"the entry has findings; see them with: jdart-submit check {job.folder.root}")
+    yield Event("build", None, 1, 1, f"{job.folder.entry} is {result.state}", skipped=result.state == "up to date")
 
 
 def score_entry(job: Job, device: str) -> Iterator[Event]:
@@ -187,10 +186,7 @@ def score_entry(job: Job, device: str) -> Iterator[Event]:
             for style, prompts in job.contest.styles.items()
             for prompt in prompts
         }
-        if (
-            report["submission"]["sha256"] == fingerprint(pictures)
-            and report["profile"] == job.config.score.profile
-        ):
+        if report["submission"]["sha256"] == fingerprint(pictures) and report["profile"] == job.config.score.profile:
             yield Event("score", None, 1, 1, f"Final {report['scores']['final']:.6f}", skipped=True)
             return
     yield Event("score", None, 0, 1, "scoring")
@@ -270,9 +266,7 @@ def _write_losses(path: Path, records: Sequence[Any], style: str) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["step", "loss", "learning_rate", "gradient_norm"])
-    table.writerows(
-        [r.step, f"{r.loss:.8g}", f"{r.learning_rate:.8g}", f"{r.gradient_norm:.8g}"] for r in records
-    )
+    table.writerows([r.step, f"{r.loss:.8g}", f"{r.learning_rate:.8g}", f"{r.gradient_norm:.8g}"] for r in records)
     with atomic_write(path, "w") as out:
         out.write(text.getvalue())
     loss_plot([(r.step, r.loss) for r in records], path.with_suffix(".png"), f"Training loss, style {style}")
@@ -286,7 +280,7 @@ def _draw_missing(
     settings: GenerateConfig,
     average: Any,
 ) -> Iterator[Event]:
-    """Draw the pictures of `wanted` (path -> prompt and seed) that are not there, each written as soon as it is done."""
+    """Draw the pictures of `wanted` (path -> prompt and seed) that are not there, each written when it is done."""
     from jdart.generate import Request, draw
 
     paths = {str(path): path for path in wanted if not path.exists()}
@@ -339,6 +333,4 @@ def _prior_prompts(job: Job, style: str) -> tuple[str, ...]:
 def _check_size(base: Base, config: Config) -> None:
     levels = len(read_json(base.folder / "vae" / "config.json").get("block_out_channels", (1,) * 4)) - 1
     if config.data.size % 2**levels:
-        raise UserError(
-            f"data.size: {config.data.size} is not a multiple of {2**levels}, as this base's VAE needs"
-        )
+        raise UserError(f"data.size: {config.data.size} is not a multiple of {2**levels}, as this base's VAE needs")

@@ -88,11 +88,7 @@ def earlier_run(folder: RunFolder) -> Mapping[str, Any] | None:
     if not folder.manifest.exists():
         return None
     run = read_json(folder.manifest)
-    good = (
-        isinstance(run, dict)
-        and run.get("schema_version") == SCHEMA_VERSION
-        and isinstance(run.get("config"), dict)
-    )
+    good = isinstance(run, dict) and run.get("schema_version") == SCHEMA_VERSION and isinstance(run.get("config"), dict)
     if not good or not isinstance(run.get("base"), dict) or not isinstance(run.get("styles"), list):
         raise UserError(f"{folder.manifest}: not a run of this version; choose another output folder")
     return run
@@ -104,8 +100,7 @@ def require_same(folder: RunFolder, run: Mapping[str, Any], config: Config, iden
     changed = [
         f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
         for key in sorted({*before, *now})
-        if before.get(key) != now.get(key)
-        and not any(key == free or key.startswith(free + ".") for free in FREE)
+        if before.get(key) != now.get(key) and not any(key == free or key.startswith(free + ".") for free in FREE)
     ]
     if run["base"].get("sha256") != identity:
         changed.append("the base model's weights")
@@ -116,9 +111,7 @@ def require_same(folder: RunFolder, run: Mapping[str, Any], config: Config, iden
         )
 
 
-def write_run(
-    folder: RunFolder, config: Config, contest: Contest, identity: str, revision: str | None
-) -> None:
+def write_run(folder: RunFolder, config: Config, contest: Contest, identity: str, revision: str | None) -> None:
     """Write `run.json` as the folder stands now. The styles of earlier calls stay listed."""
     earlier = earlier_run(folder)
     styles = [*contest.styles, *([] if earlier is None else earlier["styles"])]

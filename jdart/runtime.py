@@ -1,7 +1,7 @@
 """Everything that must be set before Jittor is imported, and the one place that imports it for the first time.
 
-Jittor reads the environment while it is imported: it looks for nvcc, cuDNN 8 and oneDNN, and ends the process or reaches for
-the network when one of them is not as it expects. `start` looks first and tells it what is really there.
+Jittor reads the environment while it is imported: it looks for nvcc, cuDNN 8 and oneDNN, and ends the process or
+reaches for the network when one of them is not as it expects. `start` looks first and tells it what is really there.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ log = logging.getLogger(__name__)
 
 CUDNN8 = ("libcudnn_ops_infer.so", "libcudnn_ops_train.so", "libcudnn_cnn_infer.so", "libcudnn_cnn_train.so")
 SYSTEM_LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/lib64")
+PATIENCE = 8  # seconds of silence; a warm import takes two
 ONEDNN_FOLDER = "dnnl_lnx_2.2.0_cpu_gomp"  # the name Jittor 1.3.11 looks for below ~/.cache/jittor/mkl
 
 
 def start(device: str = "auto") -> ModuleType:
     """Import Jittor for `device` ("auto", "cpu" or "cuda") and return it; later calls return the same module.
 
-    Raises UserError for "cuda" where Jittor could not use it, with what is missing. The first import on a machine compiles
-    Jittor's core, which takes one to three minutes.
+    Raises UserError for "cuda" where Jittor could not use it, with what is missing. The first import on a machine
+    compiles Jittor's core, which takes one to three minutes.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"unknown device {device!r}; use auto, cpu or cuda")
@@ -41,6 +42,7 @@ def start(device: str = "auto") -> ModuleType:
         if device == "auto" and shutil.which("nvcc") is not None:
             log.warning("running on the CPU: %s", missing)
     os.environ.setdefault("log_silent", "1")
+    os.environ.setdefault("cache_name", "default")  # otherwise the git branch: compiled anew on every branch
     if "use_mkl" not in os.environ and not link_onednn():
         os.environ["use_mkl"] = "0"
         log.warning("oneDNN 2 was not found, convolutions will be slow; cure: pip install 'jdart[train]'")
@@ -48,10 +50,16 @@ def start(device: str = "auto") -> ModuleType:
         import numpy
 
         for kind in (numpy.float32, numpy.float64):
-            numpy.finfo(
-                kind
-            )  # after Jittor's import denormals are flushed, and NumPy would warn about that here
-        import jittor
+            numpy.finfo(kind)  # after Jittor's import denormals are flushed, and NumPy would warn about that here
+        patience = threading.Timer(
+            PATIENCE, log.warning, ["Jittor compiles its core on its first run; this takes minutes"]
+        )
+        patience.daemon = True
+        patience.start()
+        try:
+            import jittor
+        finally:
+            patience.cancel()
     jittor.flags.use_cuda = int(use_cuda)
     _give_signals_back()
     return jittor
@@ -66,9 +74,7 @@ def why_no_cuda() -> str | None:
         return "nvcc is installed, but there is no NVIDIA driver"
     toolkit = Path(nvcc).resolve().parents[1]
     folders = [toolkit / "bin", toolkit / "lib64", toolkit / "lib", *map(Path, SYSTEM_LIBRARIES)]
-    absent = [
-        name for name in CUDNN8 if not any(next(f.glob(f"{name}*"), None) for f in folders if f.is_dir())
-    ]
+    absent = [name for name in CUDNN8 if not any(next(f.glob(f"{name}*"), None) for f in folders if f.is_dir())]
     if absent:
         return f"Jittor needs cuDNN 8 and {absent[0]} was not found (cuDNN 9 does not serve)"
     return None

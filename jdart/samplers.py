@@ -200,9 +200,7 @@ class SamplingPlan:
         return self.sampler(model, x, self.schedule, self.timesteps, self.sigmas, self.first)
 
 
-def sampling_plan(
-    schedule: NoiseSchedule, name: str, steps: int, strength: float | None = None
-) -> SamplingPlan:
+def sampling_plan(schedule: NoiseSchedule, name: str, steps: int, strength: float | None = None) -> SamplingPlan:
     """Plan `steps` steps of sampler `name`, or, given `strength` in (0, 1], the last floor(steps * strength).
 
     PNDM calls the model once more than it has steps. Part-way, diffusers cuts PNDM's list of timesteps after

@@ -52,9 +52,7 @@ class NoiseSchedule:
         """Read the contents of diffusers' `scheduler_config.json`; UserError for what is not supported."""
         for key in UNSUPPORTED:
             if config.get(key):
-                raise UserError(
-                    f"scheduler config: {key} = {config[key]} is not supported; set it to false or null"
-                )
+                raise UserError(f"scheduler config: {key} = {config[key]} is not supported; set it to false or null")
         kind = _one_of(config, "beta_schedule", BETA_SCHEDULES, "linear")
         first, last = float(config.get("beta_start", 0.0001)), float(config.get("beta_end", 0.02))
         count = int(config.get("num_train_timesteps", 1000))
@@ -127,7 +125,5 @@ class NoiseSchedule:
 def _one_of(config: Mapping[str, Any], key: str, allowed: tuple[str, ...], default: str | None) -> str | None:
     value = config.get(key, default)
     if value is not None and value not in allowed:
-        raise UserError(
-            f"scheduler config: {key} = {value!r} is not supported; supported: {', '.join(allowed)}"
-        )
+        raise UserError(f"scheduler config: {key} = {value!r} is not supported; supported: {', '.join(allowed)}")
     return value

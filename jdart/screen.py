@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +38,26 @@ def speak() -> None:
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
 
+@contextmanager
+def compiler_log(path: Path) -> Iterator[Console]:
+    """Jittor's compiler writes progress lines straight to the terminal, across the bars; send them to a file meanwhile.
+
+    Yields a console on the terminal's real standard error.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        with open(terminal, "w", closefd=False) as stream:
+            yield Console(file=stream)
+    finally:
+        sys.stderr.flush()
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
 def show_stages(stages: Mapping[str, Callable[[], Iterator[Event]]], folder: Path) -> None:
     """Run the stages in order with a bar for each style, then print a table of what was done and how long it took."""
     console = Console()
@@ -55,14 +78,16 @@ def show_stages(stages: Mapping[str, Callable[[], Iterator[Event]]], folder: Pat
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, TextColumn("{task.fields[text]}"), console=Console(stderr=True)) as progress:
+    with (
+        compiler_log(folder / "compiler.log") as terminal,
+        Progress(*columns, TextColumn("{task.fields[text]}"), console=terminal) as progress,
+    ):
         for name, stage in stages.items():
             begun = time.perf_counter()
             fresh, old, last = _follow(stage(), name, progress)
             worked = worked or fresh > 0
             if fresh + old:
-                seconds = time.perf_counter() - begun
-                summary.add_row(name, str(fresh), str(old), f"{seconds:.1f}", last)
+                summary.add_row(name, str(fresh), str(old), f"{time.perf_counter() - begun:.1f}", last)
     console.print(summary)
     if not worked:
         console.print("Everything was there already; nothing was done.")
@@ -92,9 +117,7 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     for column in ("", "what", "found", "cure"):
         table.add_column(column, overflow="fold")
     for finding in findings:
-        table.add_row(
-            MARKS[finding.status], finding.name, finding.found, "" if finding.cure is None else finding.cure
-        )
+        table.add_row(MARKS[finding.status], finding.name, finding.found, "" if finding.cure is None else finding.cure)
     return table
 
 

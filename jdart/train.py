@@ -52,10 +52,7 @@ def take_adapters(base: Base, adapters: Adapters) -> dict[str, dict[str, LoraPai
     """The trained pairs; the base is as it was before `add_adapters`."""
     for name, layers in adapters.items():
         remove(getattr(base, name), layers)
-    return {
-        name: {layer: adapter.pair() for layer, adapter in layers.items()}
-        for name, layers in adapters.items()
-    }
+    return {name: {layer: adapter.pair() for layer, adapter in layers.items()} for name, layers in adapters.items()}
 
 
 def train(
@@ -63,9 +60,9 @@ def train(
 ) -> Iterator[StepRecord]:
     """Train `adapters` in place for `config.train.steps` updates.
 
-    Every random draw comes from (seed, style, step), so that a step is the same whatever came before it. With `prior`, every
-    batch holds as many prior as instance pictures, and the loss is MSE(instance) + weight * MSE(prior).
-    Raises UserError when the loss is no longer a number.
+    Every random draw comes from (seed, style, step), so that a step is the same whatever came before it. With
+    `prior`, every batch holds as many prior as instance pictures, and the loss is MSE(instance) + weight *
+    MSE(prior). Raises UserError when the loss is no longer a number.
     """
     settings = config.train
     parameters, rates = [], []
@@ -88,16 +85,15 @@ def train(
             loss = _loss(base, adapters, instance, prior, config, style, step * passes + micro) / passes
             fresh = jt.grad(loss, parameters)
             gradients = [a + b for a, b in zip(gradients, fresh)] if gradients else fresh
+            jt.sync([loss, *gradients])
             total += loss.item()
         if not np.isfinite(total):
-            raise UserError(
-                f"style {style}: the loss is {total} at step {step + 1}; lower train.learning_rate"
-            )
+            raise UserError(f"style {style}: the loss is {total} at step {step + 1}; lower train.learning_rate")
         gradients, norm = clip_by_norm(gradients, settings.max_grad_norm)
         factor = lr_factor(settings.lr_scheduler, step, settings.lr_warmup_steps, settings.steps)
         rate = settings.learning_rate * factor
         optimiser.step(gradients, [rate * scale for scale in rates])
-        jt.sync_all()
+        jt.sync([norm, *optimiser.state, *parameters])
         yield StepRecord(step + 1, total, rate, norm.item())
 
 

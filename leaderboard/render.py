@@ -108,9 +108,7 @@ def _heat(metric: Metric, report: Report) -> dict[str, str]:
     if low == high:
         return {}
     shares = {style: (value - low) / (high - low) for style, value in values.items()}
-    return {
-        style: f"{share if metric.higher_is_better else 1 - share:.2f}" for style, share in shares.items()
-    }
+    return {style: f"{share if metric.higher_is_better else 1 - share:.2f}" for style, share in shares.items()}
 
 
 def _json(value: Any) -> bytes:

@@ -74,9 +74,7 @@ def read_report(path: str | os.PathLike[str]) -> Report:
     found = _find(Path(path))
     data = read_json(found)
     if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
-        raise UserError(
-            f"{found}: not a report of schema_version {SCHEMA_VERSION}; score it again with jdart-eval"
-        )
+        raise UserError(f"{found}: not a report of schema_version {SCHEMA_VERSION}; score it again with jdart-eval")
     take = _Taker()
     submission = take.mapping(data, "submission")
     provenance = take.mapping(data, "provenance")
@@ -91,9 +89,7 @@ def read_report(path: str | os.PathLike[str]) -> Report:
         profile=take.text(data, "profile"),
         scores={m.key: take.number(scores, m.key, needed=complete and comparable) for m in SCORES},
         styles={
-            take.file_name(style): {
-                m.key: take.number(take.mapping(styles, style), m.key) for m in STYLE_SCORES
-            }
+            take.file_name(style): {m.key: take.number(take.mapping(styles, style), m.key) for m in STYLE_SCORES}
             for style in sorted(styles)
         },
         images={take.file_name(style): take.pictures(images, style) for style in sorted(images)},

@@ -11,9 +11,7 @@ from pathlib import Path
 
 from submission.errors import UserError
 
-MARKER = (
-    ".jdart-board.json"  # lists what we wrote, so that everything else in the folder is known to be another's
-)
+MARKER = ".jdart-board.json"  # lists what we wrote, so that everything else in the folder is known to be another's
 
 
 def publish(folder: Path, files: Mapping[str, bytes], force: bool = False) -> None:

@@ -36,9 +36,7 @@ def pack(files: Mapping[str, Callable[[], bytes]]) -> Iterator[bytes]:
         flags = 0 if name.isascii() else _UTF8
         what = (flags, 0, 0, _DATE, zlib.crc32(data), len(data), len(data), len(encoded), 0)
         directory.append(
-            struct.pack(
-                "<4sHHHHHHIIIHHHHHII", b"PK\1\2", _UNIX | _VERSION, _VERSION, *what, 0, 0, 0, _MODE, offset
-            )
+            struct.pack("<4sHHHHHHIIIHHHHHII", b"PK\1\2", _UNIX | _VERSION, _VERSION, *what, 0, 0, 0, _MODE, offset)
             + encoded
         )
         local = struct.pack("<4sHHHHHIIIHH", b"PK\3\4", _VERSION, *what) + encoded

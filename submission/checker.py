@@ -23,9 +23,7 @@ def check_items(items: Sequence[Item], contest: Contest) -> list[Finding]:
     findings += names
     sizes: dict[str, tuple[int, int]] = {}
     for item in pictures:
-        picture = (
-            too_large(item.path, item.size) if item.size > MAX_FILE_BYTES else inspect(item.path, item.read())
-        )
+        picture = too_large(item.path, item.size) if item.size > MAX_FILE_BYTES else inspect(item.path, item.read())
         findings += picture.findings
         if picture.size is not None:
             sizes[item.path] = picture.size
@@ -40,9 +38,7 @@ def _unwrap(items: Sequence[Item], contest: Contest) -> tuple[Sequence[Item], li
     if len(tops) != 1 or not tops.isdisjoint(contest.styles) or inside.isdisjoint(contest.styles):
         return items, []
     (top,) = tops
-    kept = [
-        replace(item, path=item.path[len(top) + 1 :]) for item in items if item.path.startswith(f"{top}/")
-    ]
+    kept = [replace(item, path=item.path[len(top) + 1 :]) for item in items if item.path.startswith(f"{top}/")]
     return kept, [finding("S110", f"{top}/", "holds the style folders, which must be at the top")]
 
 
@@ -81,15 +77,11 @@ def _check_names(items: Sequence[Item], contest: Contest) -> tuple[list[Finding]
     for style in contest.styles:
         if style not in meant.values():
             count = len(contest.styles[style])
-            findings.append(
-                finding("S101", f"{style}/", f"is not there; {count} pictures are expected in it")
-            )
+            findings.append(finding("S101", f"{style}/", f"is not there; {count} pictures are expected in it"))
     return findings, pictures
 
 
-def _check_style(
-    folder: str, items: Iterable[Item], prompts: Sequence[str]
-) -> tuple[list[Finding], list[Item]]:
+def _check_style(folder: str, items: Iterable[Item], prompts: Sequence[str]) -> tuple[list[Finding], list[Item]]:
     findings = []
     files: dict[str, Item] = {}
     for item in items:

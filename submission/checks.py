@@ -73,9 +73,7 @@ CHECKS = {
         Check("S303", "not what the manifest says", "the file was changed after the build; build again"),
         Check("S304", "not in the manifest", "the file was added after the build; build again"),
         Check("S305", "only in the manifest", "the file was removed after the build; build again"),
-        Check(
-            "S306", "built for another contest", "verify with the contest it was built for, or build again"
-        ),
+        Check("S306", "built for another contest", "verify with the contest it was built for, or build again"),
         Check("S307", "archive changed", "its files are whole but it was repacked or damaged; build again"),
     )
 }

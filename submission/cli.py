@@ -21,14 +21,10 @@ _INDENTS = {"style": "", "code": "  ", "item": "    ", "hint": "    -> "}
 def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.argument("path", type=click.Path(path_type=Path)),
-        click.option(
-            "--contest", metavar="NAME|FILE", help="A shipped contest's name, or a contest's .yaml file."
-        ),
+        click.option("--contest", metavar="NAME|FILE", help="A shipped contest's name, or a contest's .yaml file."),
         click.option("--references", metavar="DIR", help="Take the contest from <DIR>/<style>/prompt.json."),
         click.option("--styles", metavar="00,04", help="Look at these styles only."),
-        click.option(
-            "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
-        ),
+        click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True),
     )
     for option in reversed(options):
         command = option(command)
@@ -47,9 +43,7 @@ def main() -> None:
 
 @main.command("check")
 @_common
-def check_command(
-    path: Path, contest: str | None, references: str | None, styles: str | None, form: str
-) -> None:
+def check_command(path: Path, contest: str | None, references: str | None, styles: str | None, form: str) -> None:
     """List everything that is wrong with an entry."""
     from submission import check
 
@@ -96,9 +90,7 @@ def build_command(
 
 @main.command("verify")
 @_common
-def verify_command(
-    path: Path, contest: str | None, references: str | None, styles: str | None, form: str
-) -> None:
+def verify_command(path: Path, contest: str | None, references: str | None, styles: str | None, form: str) -> None:
     """Prove that an archive is what build wrote, to the last byte, and keeps the rules."""
     from submission import verify
     from submission.entry import require_archive
@@ -115,9 +107,7 @@ def _contest(path: Path, contest: str | None, references: str | None, styles: st
     return choose_contest(open_source(path), contest, references, wanted)
 
 
-def _report(
-    path: Path, contest: Contest, findings: Sequence[Finding], form: str, note: str | None = None
-) -> None:
+def _report(path: Path, contest: Contest, findings: Sequence[Finding], form: str, note: str | None = None) -> None:
     from submission.formats import as_json, as_lines, printable
 
     if form == "json":
@@ -132,9 +122,7 @@ def _report(
         what = f"contest {contest.name}, {len(contest.styles)} styles, {contest.pictures} pictures"
         verdict = "good" if not findings else f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"
         console.print(
-            Text(
-                f"{printable(str(path))}: {verdict} ({what})", style="red bold" if findings else "green bold"
-            )
+            Text(f"{printable(str(path))}: {verdict} ({what})", style="red bold" if findings else "green bold")
         )
         if note is not None:
             console.print(Text(note))

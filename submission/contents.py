@@ -47,9 +47,7 @@ def open_contents(path: Path) -> Iterator[tuple[Item, ...]]:
             members = [_member(path, archive, info) for info in archive.infolist()]
             files = [item for item in members if item.kind == "file"]
             folders = {item.path for item in members if item.kind == "folder"}
-            folders |= {str(parent) for item in members for parent in PurePosixPath(item.path).parents} - {
-                "."
-            }
+            folders |= {str(parent) for item in members for parent in PurePosixPath(item.path).parents} - {"."}
             items = files + [Item(folder, "folder", 0, bytes) for folder in folders]
             yield tuple(sorted(items, key=lambda item: item.path))
 
@@ -72,9 +70,7 @@ def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Item
     if "\\" in name or "\0" in info.orig_filename:
         raise UserError(f"{path}: the name {name!r} does not separate folders with /; zip it again")
     if name.startswith("/") or ".." in PurePosixPath(name).parts or ":" in name.split("/")[0]:
-        raise UserError(
-            f"{path}: the name {name!r} leads out of the archive; zip it again from its own folder"
-        )
+        raise UserError(f"{path}: the name {name!r} leads out of the archive; zip it again from its own folder")
     if info.flag_bits & _ENCRYPTED:
         raise UserError(f"{path}: {name!r} is encrypted; zip it again without a password")
     kind = "folder" if name.endswith("/") else "file"
@@ -83,9 +79,7 @@ def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Item
 
 def _read(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     if info.file_size > MAX_FILE_BYTES:
-        raise UserError(
-            f"{path}: {info.filename!r} unpacks to {info.file_size} bytes; remove it and zip it again"
-        )
+        raise UserError(f"{path}: {info.filename!r} unpacks to {info.file_size} bytes; remove it and zip it again")
     with _as_user_error(path):
         return archive.read(info)
 
@@ -97,6 +91,4 @@ def _as_user_error(path: Path) -> Iterator[None]:
     except MemoryError:
         raise
     except Exception as error:  # zipfile and its decompressors raise whatever hostile bytes provoke
-        raise UserError(
-            f"{path}: broken archive ({str(error) or type(error).__name__}); zip it again"
-        ) from error
+        raise UserError(f"{path}: broken archive ({str(error) or type(error).__name__}); zip it again") from error

@@ -103,9 +103,7 @@ def _prompt_list(path: Path) -> list[Any]:
     data = read_json(path)
     if not isinstance(data, dict):
         raise UserError(f'{path}: expected {{"0": "Dolphin", "1": "Ice cream", ...}}')
-    if all(
-        key.isdecimal() for key in data
-    ):  # the numbers say the order, wherever a tool has put "10" before "2"
+    if all(key.isdecimal() for key in data):  # the numbers say the order, wherever a tool has put "10" before "2"
         return [data[key] for key in sorted(data, key=int)]
     return list(data.values())
 
@@ -118,9 +116,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"{key.value!r} is given twice", key.start_mark
-                    )
+                    raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -145,9 +141,7 @@ def _from_yaml(path: Path) -> Contest:
     return _validated(data.get("name", path.stem), styles, data.get("references"), str(path), problems)
 
 
-def _validated(
-    name: Any, styles: Mapping[Any, Any], references: Any, where: str, problems: list[str]
-) -> Contest:
+def _validated(name: Any, styles: Mapping[Any, Any], references: Any, where: str, problems: list[str]) -> Contest:
     """Everything that both sources must keep to; names become file names, so they must be safe as such."""
     problems = list(problems)
     if not isinstance(name, str) or not name.strip() or not name.isprintable():

@@ -61,9 +61,7 @@ def build(
     source = open_source(path)
     chosen = choose_contest(source) if contest is None else contest
     if source.pictures.resolve() in out.resolve().parents:
-        raise UserError(
-            f"{out}: lies among the pictures, where it would be a stray file; choose another place"
-        )
+        raise UserError(f"{out}: lies among the pictures, where it would be a stray file; choose another place")
     with open_contents(source.pictures) as items:
         findings = check_items(items, chosen)
         if findings:
@@ -95,12 +93,8 @@ def verify(path: str | os.PathLike[str], contest: Contest | None = None) -> list
     chosen = choose_contest(open_source(path)) if contest is None else contest
     with open_contents(path) as items:
         findings = check_items(items, chosen) + list(check_manifest(items, chosen))
-        if not findings and not same_bytes(
-            path, pack({item.path: item.read for item in items if item.kind == "file"})
-        ):
-            findings.append(
-                finding("S307", path.name, "is not the archive that build writes for these files")
-            )
+        if not findings and not same_bytes(path, pack({item.path: item.read for item in items if item.kind == "file"})):
+            findings.append(finding("S307", path.name, "is not the archive that build writes for these files"))
     return findings
 
 
@@ -118,9 +112,7 @@ def _reader(item: Item, expected: str) -> Callable[[], bytes]:
     def read() -> bytes:
         data = item.read()
         if hashlib.sha256(data).hexdigest() != expected:
-            raise UserError(
-                f"{item.path}: changed while it was packed; build again when nothing writes to it"
-            )
+            raise UserError(f"{item.path}: changed while it was packed; build again when nothing writes to it")
         return data
 
     return read

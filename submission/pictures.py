@@ -52,9 +52,7 @@ def inspect(path: str, data: bytes) -> Picture:
         return Picture(None, (finding("S207", path, f"is {width}x{height}"),))
     findings = []
     if colour != _RGB or depth != 8:
-        findings.append(
-            finding("S202", path, f"is {depth}-bit {_COLOURS.get(colour, f'colour type {colour}')}")
-        )
+        findings.append(finding("S202", path, f"is {depth}-bit {_COLOURS.get(colour, f'colour type {colour}')}"))
     elif any(kind == b"tRNS" for kind, _ in chunks):
         findings.append(finding("S202", path, "is 8-bit RGB with a transparent colour"))
     if end < len(data):
@@ -132,6 +130,4 @@ def _looks_like(data: bytes) -> str:
         return "empty"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "a WebP"
-    return next(
-        (what for start, what in _OTHERS.items() if data.startswith(start)), "no picture format known here"
-    )
+    return next((what for start, what in _OTHERS.items() if data.startswith(start)), "no picture format known here")

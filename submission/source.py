@@ -88,9 +88,7 @@ def _from_run(folder: Path) -> Source:
     path = folder / RUN
     run = read_json(path)
     if not isinstance(run, dict) or run.get("schema_version") != 1:
-        raise UserError(
-            f"{path}: not a run of schema_version 1; give --contest and the images folder instead"
-        )
+        raise UserError(f"{path}: not a run of schema_version 1; give --contest and the images folder instead")
     images, contest, styles = run.get("images", "images"), run.get("contest"), run.get("styles")
     local = run.get("local", {})
     references = local.get("references") if isinstance(local, dict) else None

@@ -28,9 +28,7 @@ class Base:
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
-            raise UserError(
-                f"{self.folder}: no such folder; make a miniature base with: jdart base new {self.folder}"
-            )
+            raise UserError(f"{self.folder}: no such folder; make a miniature base with: jdart base new {self.folder}")
         absent = [
             name
             for name in (
@@ -99,9 +97,7 @@ class Base:
     def tokens(self, prompts: Sequence[str]) -> np.ndarray:
         """Prompts -> int32 ids (B, 77), truncated and padded."""
         length = self.text_encoder.config.max_position_embeddings
-        ids = self.tokenizer(list(prompts), padding="max_length", max_length=length, truncation=True)[
-            "input_ids"
-        ]
+        ids = self.tokenizer(list(prompts), padding="max_length", max_length=length, truncation=True)["input_ids"]
         return np.asarray(ids, np.int32)
 
     @cached_property

@@ -17,9 +17,7 @@ def read_config(cls: type[C], raw: Mapping[str, Any], what: str, fixed: Mapping[
     Keys that are absent take the default of `cls`, as diffusers and transformers do. Every problem is reported at once.
     """
     problems = [
-        f"{key} is {raw[key]!r}, supported is {value!r}"
-        for key, value in fixed.items()
-        if raw.get(key, value) != value
+        f"{key} is {raw[key]!r}, supported is {value!r}" for key, value in fixed.items() if raw.get(key, value) != value
     ]
     if problems:
         raise UserError(f"{what}: this variant is not built here: " + "; ".join(problems))

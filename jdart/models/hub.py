@@ -15,8 +15,9 @@ SETTINGS = ["model_index.json", "scheduler/*", "tokenizer/*", "*/config.json"]
 def locate(model: str, revision: str | None) -> tuple[Path, str | None]:
     """Folder and commit of a base model; a local folder has no commit.
 
-    A hub id is downloaded (HF_ENDPOINT, HF_HUB_OFFLINE and HF_HOME are respected); without a revision the newest commit is taken,
-    and returned so that it can be noted and used from then on. Raises UserError when neither folder nor snapshot can be had.
+    A hub id is downloaded (HF_ENDPOINT, HF_HUB_OFFLINE and HF_HOME are respected); without a revision the newest
+    commit is taken, and returned so that it can be noted and used from then on. Raises UserError when neither folder
+    nor snapshot can be had.
     """
     folder = Path(model)
     if folder.is_dir() or HUB_ID.fullmatch(model) is None or model.startswith("."):
@@ -26,9 +27,7 @@ def locate(model: str, revision: str | None) -> tuple[Path, str | None]:
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
     try:
         for suffix in (".safetensors", ".bin"):
-            snapshot = Path(
-                snapshot_download(model, revision=revision, allow_patterns=SETTINGS + _weights(suffix))
-            )
+            snapshot = Path(snapshot_download(model, revision=revision, allow_patterns=SETTINGS + _weights(suffix)))
             if all(_present(snapshot / part, suffix) for part in ("unet", "vae", "text_encoder")):
                 return snapshot, snapshot.name
     except RepositoryNotFoundError as error:
@@ -36,7 +35,8 @@ def locate(model: str, revision: str | None) -> tuple[Path, str | None]:
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
         first = str(error).strip().split("\n")[0]
         raise UserError(
-            f"{model}: not in the hub's cache and not to be had now ({first}); check the connection or HF_ENDPOINT, or name a folder"
+            f"{model}: not in the hub's cache and not to be had now ({first}); "
+            "check the connection or HF_ENDPOINT, or name a folder"
         ) from error
     raise UserError(f"{model}: the repository holds no weights in diffusers' layout")
 

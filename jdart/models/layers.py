@@ -1,4 +1,4 @@
-"""The layers that the UNet, the VAE and the text encoder share. Attribute names are those of the diffusers checkpoints."""
+"""The layers that the UNet, the VAE and the text encoder share. Attribute names are those of the checkpoints."""
 
 from __future__ import annotations
 
@@ -50,11 +50,7 @@ def attention(q: jt.Var, k: jt.Var, v: jt.Var, heads: int, mask: jt.Var | None =
     batch, queries, width = q.shape
 
     def split(x: jt.Var) -> jt.Var:  # B,N,C -> B*H,N,C/H
-        return (
-            x.reshape((batch, x.shape[1], heads, -1))
-            .transpose(0, 2, 1, 3)
-            .reshape((batch * heads, x.shape[1], -1))
-        )
+        return x.reshape((batch, x.shape[1], heads, -1)).transpose(0, 2, 1, 3).reshape((batch * heads, x.shape[1], -1))
 
     logits = nn.bmm_transpose(split(q) * (width // heads) ** -0.5, split(k))  # B*H,N,M
     if mask is not None:
@@ -82,9 +78,7 @@ class Attention(nn.Module):
 class ResnetBlock2D(nn.Module):
     """Two 3x3 convolutions around an optional time embedding, with a shortcut."""
 
-    def __init__(
-        self, channels: int, out_channels: int, groups: int, eps: float, time_width: int | None = None
-    ):
+    def __init__(self, channels: int, out_channels: int, groups: int, eps: float, time_width: int | None = None):
         self.norm1 = GroupNorm(groups, channels, eps)
         self.conv1 = nn.Conv(channels, out_channels, 3, padding=1)
         if time_width is not None:
@@ -123,8 +117,6 @@ class Upsample2D(nn.Module):
     def execute(self, x: jt.Var, size: tuple[int, int] | None = None) -> jt.Var:
         batch, channels, height, width = x.shape
         if size is None or size == (2 * height, 2 * width):
-            x = x.reshape((batch, channels, height, 1, width, 1)).broadcast(
-                (batch, channels, height, 2, width, 2)
-            )
+            x = x.reshape((batch, channels, height, 1, width, 1)).broadcast((batch, channels, height, 2, width, 2))
             return self.conv(x.reshape((batch, channels, 2 * height, 2 * width)))
         return self.conv(nn.interpolate(x, size=size, mode="nearest"))

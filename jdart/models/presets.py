@@ -146,7 +146,7 @@ WEIGHTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", 
 
 
 def build_network(part: str, config: Mapping[str, Any]) -> Any:
-    """An untrained jittor network for `part` ("unet", "vae" or "text_encoder"). Nothing is allocated until it is used."""
+    """An untrained jittor network for `part` ("unet", "vae" or "text_encoder"). Nothing is allocated until use."""
     from jdart.models.text_encoder import TextConfig, TextEncoder
     from jdart.models.unet import UNet, UNetConfig
     from jdart.models.vae import VAE, VAEConfig
@@ -159,8 +159,8 @@ def build_network(part: str, config: Mapping[str, Any]) -> Any:
 def write_base(folder: Path, preset: str, seed: int) -> None:
     """Write a randomly initialised pipeline in diffusers' layout, with CLIP's real tokenizer.
 
-    Every number comes from a generator seeded by (seed, tensor name): the same folder on any machine. Raises UserError when
-    the folder holds anything, or for an unknown preset.
+    Every number comes from a generator seeded by (seed, tensor name): the same folder on any machine. Raises
+    UserError when the folder holds anything, or for an unknown preset.
     """
     if preset not in PRESETS:
         raise UserError(f"unknown preset {preset!r}; there are: {', '.join(PRESETS)}")
@@ -192,20 +192,18 @@ def write_base(folder: Path, preset: str, seed: int) -> None:
 
 
 def _numbers(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Variance-preserving weights, unit gains and zero biases; the UNet starts by predicting nearly nothing."""
+    """Variance-preserving weights, unit gains and zero biases."""
     leaf = name.rsplit(".", 1)[-1]
     if len(shape) == 1:
         return np.full(shape, 1.0 if leaf == "weight" else 0.0, np.float32)
     fan_in = int(np.prod(shape[1:]))
     scale = 1.0 if "embedding.weight" in name else fan_in**-0.5
-    if name == "unet.conv_out.weight":
-        scale *= 0.1
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     return (scale * rng.standard_normal(shape)).astype(np.float32)
 
 
 def write_tokenizer(folder: Path) -> None:
-    """CLIP's byte-pair tokenizer as `vocab.json` and `merges.txt`, from the merges list in the open-clip-torch wheel."""
+    """CLIP's byte-pair tokenizer as `vocab.json` and `merges.txt`, from the merges in the open-clip-torch wheel."""
     spec = importlib.util.find_spec("open_clip")
     if spec is None or spec.origin is None:
         raise UserError("open-clip-torch is not installed; run: pip install 'jdart[train]'")

@@ -36,9 +36,7 @@ class TextConfig:
         """Read transformers' configuration. Raises UserError for an unknown activation."""
         config = read_config(cls, raw, "text encoder", fixed={})
         if config.hidden_act not in ACTIVATIONS:
-            raise UserError(
-                f"text encoder: hidden_act {config.hidden_act!r}; supported: {', '.join(ACTIVATIONS)}"
-            )
+            raise UserError(f"text encoder: hidden_act {config.hidden_act!r}; supported: {', '.join(ACTIVATIONS)}")
         return config
 
 

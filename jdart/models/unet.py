@@ -1,7 +1,7 @@
 """The conditional UNet of Stable Diffusion 1.5 and 2.1. Parameter names equal diffusers' UNet2DConditionModel.
 
-Source: Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models, 2112.10752; shapes from the checkpoint's
-`config.json`.
+Source: Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models, 2112.10752; shapes from the
+checkpoint's `config.json`.
 """
 
 from __future__ import annotations
@@ -70,9 +70,7 @@ class UNetConfig:
         )
         for kind, known in ((config.down_block_types, DOWN), (config.up_block_types, UP)):
             if not set(kind) <= set(known) or len(kind) != len(config.block_out_channels):
-                raise UserError(
-                    f"UNet: blocks {', '.join(kind)}; needed is one of {', '.join(known)} for each level"
-                )
+                raise UserError(f"UNet: blocks {', '.join(kind)}; needed is one of {', '.join(known)} for each level")
         per_block(config.attention_head_dim, len(config.block_out_channels), "UNet attention_head_dim")
         return config
 
@@ -127,9 +125,7 @@ class Transformer2D(nn.Module):
         self.linear = config.use_linear_projection
         self.norm = GroupNorm(config.norm_num_groups, channels, 1e-6)
         self.proj_in = nn.Linear(channels, channels) if self.linear else nn.Conv(channels, channels, 1)
-        self.transformer_blocks = nn.ModuleList(
-            [BasicTransformerBlock(channels, heads, config.cross_attention_dim)]
-        )
+        self.transformer_blocks = nn.ModuleList([BasicTransformerBlock(channels, heads, config.cross_attention_dim)])
         self.proj_out = nn.Linear(channels, channels) if self.linear else nn.Conv(channels, channels, 1)
 
     def execute(self, x: jt.Var, context: jt.Var) -> jt.Var:
@@ -157,9 +153,7 @@ class DownBlock(nn.Module):
         before = channels[max(level - 1, 0)]
         self.resnets = nn.ModuleList(
             [
-                ResnetBlock2D(
-                    before if i == 0 else width, width, config.norm_num_groups, config.norm_eps, time_width
-                )
+                ResnetBlock2D(before if i == 0 else width, width, config.norm_num_groups, config.norm_eps, time_width)
                 for i in range(config.layers_per_block)
             ]
         )
@@ -191,10 +185,7 @@ class MidBlock(nn.Module):
         width = config.block_out_channels[-1]
         self.attentions = nn.ModuleList([Transformer2D(width, config.heads[-1], config)])
         self.resnets = nn.ModuleList(
-            [
-                ResnetBlock2D(width, width, config.norm_num_groups, config.norm_eps, time_width)
-                for _ in range(2)
-            ]
+            [ResnetBlock2D(width, width, config.norm_num_groups, config.norm_eps, time_width) for _ in range(2)]
         )
 
     def execute(self, x: jt.Var, time: jt.Var, context: jt.Var) -> jt.Var:
@@ -219,14 +210,12 @@ class UpBlock(nn.Module):
             ]
         )
         if UP[config.up_block_types[index]]:
-            self.attentions = nn.ModuleList(
-                [Transformer2D(width, config.heads[level], config) for _ in inputs]
-            )
+            self.attentions = nn.ModuleList([Transformer2D(width, config.heads[level], config) for _ in inputs])
         if level > 0:
             self.upsamplers = nn.ModuleList([Upsample2D(width)])
 
     def execute(self, x: jt.Var, kept: list[jt.Var], time: jt.Var, context: jt.Var) -> jt.Var:
-        """`kept` is shared by all blocks; each takes its maps from the end, and the next one tells the size to grow to."""
+        """`kept` is shared by all blocks; each takes its maps from the end; the next tells the size to grow to."""
         for i, resnet in enumerate(self.resnets):
             x = resnet(jt.concat([x, kept.pop()], dim=1), time)
             if hasattr(self, "attentions"):
@@ -275,9 +264,7 @@ class UNet(nn.Module):
     def execute(self, x: jt.Var, timesteps: np.ndarray, context: jt.Var) -> jt.Var:
         config = self.config
         waves = sinusoids(timesteps, config.block_out_channels[0], config.flip_sin_to_cos, config.freq_shift)
-        time = nn.silu(
-            self.time_embedding(jt.array(waves))
-        )  # every residual block activates it first: once is enough
+        time = nn.silu(self.time_embedding(jt.array(waves)))  # every residual block activates it first: once is enough
         x = self.conv_in(x)
         kept = [x]
         for block in self.down_blocks:

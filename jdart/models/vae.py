@@ -58,7 +58,7 @@ class SpatialAttention(Attention):
         super().__init__(channels, heads=1, qkv_bias=True)
         self.group_norm = GroupNorm(groups, channels, EPS)
 
-    def execute(self, x: jt.Var) -> jt.Var:
+    def execute(self, x: jt.Var, context: None = None) -> jt.Var:
         batch, channels, height, width = x.shape
         h = self.group_norm(x).reshape((batch, channels, -1)).transpose(0, 2, 1)  # B,HW,C
         h = super().execute(h)
@@ -106,9 +106,7 @@ class Encoder(nn.Module):
         self.conv_in = nn.Conv(config.in_channels, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(
             [
-                Block(
-                    before[i], width, config.layers_per_block, groups, "down" if i + 1 < len(widths) else None
-                )
+                Block(before[i], width, config.layers_per_block, groups, "down" if i + 1 < len(widths) else None)
                 for i, width in enumerate(widths)
             ]
         )

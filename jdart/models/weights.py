@@ -109,7 +109,7 @@ def vae_name(name: str) -> str:
 
 
 def text_name(name: str) -> str | None:
-    """Names of a CLIP text model, with the prefix that transformers 5 leaves out; old buffers of position ids are dropped."""
+    """Names of a CLIP text model, with the prefix that transformers 5 leaves out; position ids are dropped."""
     if name.endswith("embeddings.position_ids"):
         return None
     return name if name.startswith("text_model.") else f"text_model.{name}"
@@ -151,9 +151,7 @@ def slots_of(network: Any) -> Iterator[tuple[str, tuple[Any, str, tuple[int, ...
                 yield name, (module, leaf, tuple(value.shape))
 
 
-def mismatch(
-    wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, np.ndarray], unexpected: list[str]
-) -> str:
+def mismatch(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, np.ndarray], unexpected: list[str]) -> str:
     """Describe what is missing, unexpected and mis-shaped; an empty string when everything fits."""
     missing = [name for name in wanted if name not in found]
     shapes = [

@@ -33,9 +33,7 @@ def test_program_draws_the_committed_pictures_again(program, tmp_path):
                 assert committed.mode == "RGB"
                 assert committed.size == (128, 128)
                 difference = np.abs(np.asarray(new, np.int16) - np.asarray(committed, np.int16))
-                assert difference.mean() < 0.01, (
-                    path
-                )  # other versions of Pillow draw single edge pixels otherwise
+                assert difference.mean() < 0.01, path  # other versions of Pillow draw single edge pixels otherwise
         else:
             assert (tmp_path / path).read_text("utf-8") == (SAMPLE / path).read_text("utf-8")
 

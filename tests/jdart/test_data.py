@@ -147,9 +147,7 @@ def test_random_crop_moves_and_centre_crop_does_not():
 
 def test_random_crop_reaches_every_corner():
     image, rng = noise_image(3, 3), rng_for("crop", 1)
-    corners = {
-        (top, left): image[top : top + 2, left : left + 2].tobytes() for top in (0, 1) for left in (0, 1)
-    }
+    corners = {(top, left): image[top : top + 2, left : left + 2].tobytes() for top in (0, 1) for left in (0, 1)}
     assert {crop(image, 2, rng).tobytes() for _ in range(100)} == set(corners.values())
 
 
@@ -192,8 +190,7 @@ def test_image_seed_depends_on_style_prompt_and_base_seed_alone():
     first_bytes = hashlib.sha256(b'["image", "00", "Dolphin", 0]').digest()[:4]
     assert image_seed("00", "Dolphin", 0) == int.from_bytes(first_bytes, "big") == 1981255662
     seeds = {
-        image_seed(*key)
-        for key in [("00", "Dolphin", 0), ("01", "Dolphin", 0), ("00", "Dog", 0), ("00", "Dolphin", 1)]
+        image_seed(*key) for key in [("00", "Dolphin", 0), ("01", "Dolphin", 0), ("00", "Dog", 0), ("00", "Dolphin", 1)]
     }
     assert len(seeds) == 4
 

@@ -95,9 +95,7 @@ def test_what_falls_short_has_a_cure_of_one_line(machine, tmp_path):
         assert "\n" not in f"{finding.found}{finding.cure}"
 
 
-@pytest.mark.parametrize(
-    ("version", "status"), [((3, 8, 9), "fail"), ((3, 9, 0), "ok"), ((3, 13, 1), "warn")]
-)
+@pytest.mark.parametrize(("version", "status"), [((3, 8, 9), "fail"), ((3, 9, 0), "ok"), ((3, 13, 1), "warn")])
 def test_python(machine, tmp_path, monkeypatch, version, status):
     monkeypatch.setattr(doctor.sys, "version_info", version)
     assert find("Python", tmp_path).status == status

@@ -12,8 +12,7 @@ from jdart.generate import Request, draw
 
 SETTINGS = GenerateConfig(sampler="ddim", steps=6, guidance_scale=3.0, negative_prompt="lowres", batch_size=2)
 REQUESTS = [
-    Request(str(n), f"an image of {word} in style_00", 100 + n)
-    for n, word in enumerate(("dog", "ice cream", "moon"))
+    Request(str(n), f"an image of {word} in style_00", 100 + n) for n, word in enumerate(("dog", "ice cream", "moon"))
 ]
 
 
@@ -24,9 +23,7 @@ def pictures(base, settings=SETTINGS, requests=REQUESTS, average=None, size=32):
 def test_diffusers_draws_the_same_pictures(base, base_folder):
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
-    pipe = StableDiffusionPipeline.from_pretrained(
-        base_folder, safety_checker=None, requires_safety_checker=False
-    )
+    pipe = StableDiffusionPipeline.from_pretrained(base_folder, safety_checker=None, requires_safety_checker=False)
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)
     pipe.set_progress_bar_config(disable=True)
     latents = np.stack([rng_for("noise", r.seed).standard_normal((4, 8, 8), np.float32) for r in REQUESTS])
@@ -85,9 +82,7 @@ def test_guidance_zero_ignores_the_prompt_and_one_ignores_the_negative(base):
     one, two = (pictures(base, zero, requests)[0] for requests in texts)
     assert (one == two).all()
     guided = dataclasses.replace(SETTINGS, guidance_scale=1.0)
-    negatives = [
-        pictures(base, dataclasses.replace(guided, negative_prompt=n), texts[0])[0] for n in ("", "red")
-    ]
+    negatives = [pictures(base, dataclasses.replace(guided, negative_prompt=n), texts[0])[0] for n in ("", "red")]
     assert (negatives[0] == negatives[1]).all()
 
 

@@ -102,9 +102,7 @@ def test_merged_equals_unmerged_and_goes_away(base, rng, inputs, close):
 
 def test_initialisation_is_pefts_gaussian(base, rng):
     adapters = inject(base.unet, 8, 8.0, UNET_TARGETS, 0.0, rng)
-    assert len(adapters) == len({name.rsplit(".to_", 1)[0] for name in adapters}) * 4, (
-        "to_out.0 is among them"
-    )
+    assert len(adapters) == len({name.rsplit(".to_", 1)[0] for name in adapters}) * 4, "to_out.0 is among them"
     every = np.concatenate([adapter.lora_A.numpy().ravel() for adapter in adapters.values()])
     assert abs(every.std() - 1 / 8) < 0.01
     assert all((adapter.lora_B.numpy() == 0).all() for adapter in adapters.values())
@@ -114,9 +112,7 @@ def test_file_round_trip_keeps_rank_alpha_and_notes(pairs, tmp_path):
     mixed = dict(pairs["unet"])
     first = next(iter(mixed))
     mixed[first] = LoraPair(mixed[first].a[:1], mixed[first].b[:, :1], 9.0)
-    save_lora(
-        tmp_path / "x.safetensors", LoraFile({"unet": mixed}, {"base": "abc", "template": "an {object}"})
-    )
+    save_lora(tmp_path / "x.safetensors", LoraFile({"unet": mixed}, {"base": "abc", "template": "an {object}"}))
     again = load_lora(tmp_path / "x.safetensors")
     assert again.settings == {"base": "abc", "template": "an {object}"}
     assert again.pairs["text_encoder"] == {}
@@ -200,7 +196,7 @@ def test_a_rank_of_zero_and_an_idle_target_are_refused(base, rng):
 def test_coverage_tells_matched_missing_and_left_over(base, pairs):
     shapes = linear_shapes(base.unet)
     given = dict(pairs["unet"])
-    dropped = [name for name in given if name.endswith("to_out.0")][0]
+    dropped = next(name for name in given if name.endswith("to_out.0"))
     del given[dropped]
     name = next(iter(given))
     given[name] = LoraPair(given[name].a[:, :-1], given[name].b, 1.0)

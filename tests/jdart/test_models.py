@@ -17,7 +17,7 @@ from submission.errors import UserError
 
 TOLERANCE = 1e-4
 
-# The two families: SD 1.5 projects with 1x1 convolutions and counts heads once, SD 2.1 with linear layers and a count a level.
+# The two families: SD 1.5 projects with 1x1 convolutions, SD 2.1 with linear layers and a head count a level.
 UNETS = {
     "like sd15": dict(
         block_out_channels=(16, 32, 32),
@@ -123,9 +123,7 @@ def test_vae_encode_and_decode(tmp_path, rng, close):
 
 @pytest.mark.parametrize("activation", ["gelu", "quick_gelu"])
 def test_text_encoder(activation, tmp_path, rng, close):
-    shape = dict(
-        vocab_size=99, hidden_size=24, intermediate_size=48, num_hidden_layers=2, num_attention_heads=3
-    )
+    shape = dict(vocab_size=99, hidden_size=24, intermediate_size=48, num_hidden_layers=2, num_attention_heads=3)
     theirs = stirred(CLIPTextModel(CLIPTextConfig(hidden_act=activation, eos_token_id=98, **shape)))
     theirs.save_pretrained(tmp_path)
     ours = TextEncoder(TextConfig.from_dict(theirs.config.to_dict()))
@@ -150,10 +148,7 @@ def test_names_and_shapes_of_published_models(preset, part):
             model = (UNet2DConditionModel if part == "unet" else AutoencoderKL).from_config(config)
     expected = {name: tuple(value.shape) for name, value in model.named_parameters()}
     if part == "text_encoder":  # files keep this prefix whatever the library version calls the module
-        expected = {
-            name if name.startswith("text_model.") else f"text_model.{name}": s
-            for name, s in expected.items()
-        }
+        expected = {name if name.startswith("text_model.") else f"text_model.{name}": s for name, s in expected.items()}
     assert {name: shape for name, (_, _, shape) in slots_of(build_network(part, config))} == expected
     if (preset, part) == ("sd21", "unet"):
         assert len(expected) == 686

@@ -46,9 +46,7 @@ def test_references_are_above_outputs_in_cells(style):
 
 def test_captions_and_title_are_drawn(style):
     references, outputs = style
-    bare = np.asarray(
-        contact_sheet(references, {str(i): path for i, path in enumerate(outputs.values())}, "")
-    )
+    bare = np.asarray(contact_sheet(references, {str(i): path for i, path in enumerate(outputs.values())}, ""))
     full = np.asarray(contact_sheet(references, outputs, "Style 07"))
     changed = np.flatnonzero((bare != full).any(axis=(1, 2)))
     assert changed.min() < MARGIN + TITLE
@@ -88,9 +86,7 @@ def test_running_mean_is_that_of_a_plain_loop():
 
 def test_plot_is_a_picture_and_the_same_every_time(tmp_path):
     table = tmp_path / "loss.csv"
-    table.write_text(
-        "step,loss,lr\n" + "".join(f"{i},{1 / i},1e-4\n" for i in range(1, 101)) + "101,nan,1e-4\n"
-    )
+    table.write_text("step,loss,lr\n" + "".join(f"{i},{1 / i},1e-4\n" for i in range(1, 101)) + "101,nan,1e-4\n")
     rows = read_losses(table)
     assert (len(rows), rows[1]) == (101, (2, 0.5))
     for name in ("a.png", "b.png"):

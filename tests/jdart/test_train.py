@@ -74,32 +74,27 @@ def run(base, pictures, config, prior=None):
 
 
 def flat(pairs):
-    return np.concatenate(
-        [part.ravel() for layers in pairs.values() for p in layers.values() for part in (p.a, p.b)]
-    )
+    return np.concatenate([part.ravel() for layers in pairs.values() for p in layers.values() for part in (p.a, p.b)])
 
 
 def test_the_loss_falls_and_every_up_matrix_moves(base, pictures):
     """Measured before and after on the same pictures, noise and timesteps, as single losses jump with the timestep."""
     from jdart.train import _loss
 
-    config = settings(train__steps=30, train__batch_size=5, lora__rank=4)
+    config = settings(train__steps=30, train__batch_size=2, lora__rank=4)
     examples = encode(base, pictures, config.data, 0, True)
     adapters = add_adapters(base, config, "00")
 
     def measure():
         return np.mean(
-            [
-                _loss(base, adapters, examples, None, config, "00", number).item()
-                for number in range(1000, 1008)
-            ]
+            [_loss(base, adapters, examples, None, config, "00", number).item() for number in range(1000, 1008)]
         )
 
     before = measure()
     assert len(list(train(base, adapters, examples, None, config, "00"))) == 30
     after = measure()
     pairs = take_adapters(base, adapters)
-    assert after < 0.97 * before
+    assert after < 0.9 * before
     assert all(np.abs(pair.b).max() > 0 for pair in pairs["unet"].values()), "to_out.0 is trained too"
 
 
@@ -210,9 +205,7 @@ def test_random_crops_really_move_and_are_fixed_by_the_seed(pictures):
 def test_everything_is_encoded_once(base, pictures, monkeypatch):
     calls = []
     original = type(base.vae).encode
-    monkeypatch.setattr(
-        type(base.vae), "encode", lambda self, x: calls.append(x.shape[0]) or original(self, x)
-    )
+    monkeypatch.setattr(type(base.vae), "encode", lambda self, x: calls.append(x.shape[0]) or original(self, x))
     run(base, pictures, settings(train__steps=5))
     assert sum(calls) == len(pictures)
 

@@ -162,7 +162,4 @@ def test_base_new_is_the_same_every_time_and_overwrites_nothing(base_folder, tmp
         write_base(tmp_path / "again", "tiny", seed=3)
     with pytest.raises(UserError, match="tiny"):
         write_base(tmp_path / "b", "huge", seed=3)
-    assert (
-        json.loads((tmp_path / "again" / "model_index.json").read_text())["_class_name"]
-        == "StableDiffusionPipeline"
-    )
+    assert json.loads((tmp_path / "again" / "model_index.json").read_text())["_class_name"] == "StableDiffusionPipeline"

@@ -40,9 +40,7 @@ REPORT = {
             "Dolphin.png": {"clip_r_correct": True, "clip_r_rank": 1, "clip_r_top5": ["dolphin", "whale"]},
             "Ice cream.png": {"clip_r_correct": False, "clip_r_rank": 17, "clip_r_top5": ["cake", "milk"]},
         },
-        "01": {
-            "Sun.png": {"dino": 0.1, "clip_r_correct": True, "clip_r_rank": 2, "clip_r_top5": ["moon", "sun"]}
-        },
+        "01": {"Sun.png": {"dino": 0.1, "clip_r_correct": True, "clip_r_rank": 2, "clip_r_top5": ["moon", "sun"]}},
     },
     "provenance": {
         "references": {"name": "sample", "sha256": "ef" * 32},
@@ -78,6 +76,4 @@ def make(folder, name="demo", final=0.5, change=None, pictures=False):
 
 def files(site):
     """Relative path -> bytes of everything in a folder."""
-    return {
-        path.relative_to(site).as_posix(): path.read_bytes() for path in site.rglob("*") if path.is_file()
-    }
+    return {path.relative_to(site).as_posix(): path.read_bytes() for path in site.rglob("*") if path.is_file()}

@@ -65,9 +65,7 @@ def test_pack_is_what_zipfile_writes_with_the_same_choices():
 @pytest.mark.skipif(shutil.which("unzip") is None, reason="needs unzip")
 def test_unzip_accepts_it(entry, tmp_path):
     build(entry, CONTEST, tmp_path / "entry.zip")
-    done = subprocess.run(
-        ["unzip", "-t", tmp_path / "entry.zip"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["unzip", "-t", tmp_path / "entry.zip"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
@@ -78,9 +76,7 @@ def test_same_bytes_whatever_the_clock_umask_zone_or_order(tmp_path):
         "build(sys.argv[1], Contest('tiny', {'00': ('Dolphin', 'Ice cream'), '01': ('Sun',)}), sys.argv[2])"
     )
     archives = set()
-    for number, (umask, zone, when) in enumerate(
-        [("022", "UTC", 0), ("077", "Asia/Shanghai", 2_000_000_000)]
-    ):
+    for number, (umask, zone, when) in enumerate([("022", "UTC", 0), ("077", "Asia/Shanghai", 2_000_000_000)]):
         files = good_files()
         folder = write_files(tmp_path / str(number), dict(sorted(files.items(), reverse=bool(number))))
         for name in files:

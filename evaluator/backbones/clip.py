@@ -1,0 +1,210 @@
+"""CLIP ViT-L/14: pictures and texts -> one space.
+
+Parameter names are those of openai/clip-vit-large-patch14 on the hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from evaluator.backbones.attention import attend, quick_gelu
+from evaluator.backbones.loading import build, read_config, read_folder, require
+from evaluator.backbones.processor import read_processor
+from evaluator.backbones.tokenizer import CONTEXT, Tokenizer
+from evaluator.images import to_processed
+from submission.errors import UserError
+
+TEXTS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class TowerConfig:
+    """One of CLIP's two transformers."""
+
+    width: int
+    layers: int
+    heads: int
+    hidden: int
+    eps: float = 1e-5
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """Both towers; `patch` and `image` are pixels, `shared` is the width of the common space."""
+
+    text: TowerConfig
+    vision: TowerConfig
+    shared: int
+    vocabulary: int
+    patch: int
+    image: int
+
+
+class Clip:
+    """A Hugging Face folder -> features of pictures and of texts. `scale` multiplies cosines into logits."""
+
+    def __init__(self, folder: Path, device: str) -> None:
+        config = read_clip_config(folder / "config.json")
+        self._processor = read_processor(folder / "preprocessor_config.json")
+        if self._processor.crop != (config.image, config.image):
+            raise UserError(
+                f"{folder}: the processor crops to {self._processor.crop}, the network takes {config.image}"
+            )
+        self._tokenizer = Tokenizer(folder)
+        if self._tokenizer.end >= config.vocabulary:
+            raise UserError(f"{folder}: vocab.json has more tokens than the network's {config.vocabulary}")
+        self._device = device
+        self._network = build(
+            lambda: ClipNetwork(config),
+            read_folder(folder),
+            folder,
+            device,
+            ignore=lambda name: name.endswith(".position_ids"),  # older files carry these constants
+        )
+        self.scale = float(self._network.logit_scale.exp())
+
+    def features(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """N pictures, H,W,3 uint8 each -> N,shared float32, not normalised."""
+        batch = np.stack([to_processed(pixels, self._processor) for pixels in pictures])
+        with torch.inference_mode():
+            return self._network.encode_images(torch.from_numpy(batch).to(self._device)).cpu().numpy()
+
+    def text_features(self, texts: Sequence[str]) -> np.ndarray:
+        """N texts -> N,shared float32, not normalised. Raises UserError for a text of more than 77 tokens."""
+        ids = torch.tensor(self._tokenizer.ids(list(texts), padding=self._tokenizer.end), device=self._device)
+        # attention looks back only: columns after the last end token change nothing, and nouns are short
+        ids = ids[:, : int((ids == self._tokenizer.end).int().argmax(1).max()) + 1]
+        with torch.inference_mode():
+            rows = [self._network.encode_texts(part, self._tokenizer.end) for part in ids.split(TEXTS_AT_ONCE)]
+            return torch.cat(rows).cpu().numpy()
+
+
+class ClipNetwork(nn.Module):
+    """Two pre-norm transformers (Radford et al., 2021)."""
+
+    def __init__(self, config: ClipConfig) -> None:
+        super().__init__()
+        self.logit_scale = nn.Parameter(torch.empty(()))
+        self.text_model = _TextTower(config)
+        self.vision_model = _VisionTower(config)
+        self.text_projection = nn.Linear(config.text.width, config.shared, bias=False)
+        self.visual_projection = nn.Linear(config.vision.width, config.shared, bias=False)
+
+    def encode_images(self, pixels: Tensor) -> Tensor:
+        """B,3,H,W -> B,shared."""
+        return self.visual_projection(self.vision_model(pixels))
+
+    def encode_texts(self, ids: Tensor, end: int) -> Tensor:
+        """B,L -> B,shared, read at each row's first end token."""
+        return self.text_projection(self.text_model(ids, (ids == end).int().argmax(1)))
+
+
+class _TextTower(nn.Module):
+    def __init__(self, config: ClipConfig) -> None:
+        super().__init__()
+        text = config.text
+        self.embeddings = nn.ModuleDict(
+            {
+                "token_embedding": nn.Embedding(config.vocabulary, text.width),
+                "position_embedding": nn.Embedding(CONTEXT, text.width),
+            }
+        )
+        self.encoder = _encoder(text)
+        self.final_layer_norm = nn.LayerNorm(text.width, text.eps)
+
+    def forward(self, ids: Tensor, ends: Tensor) -> Tensor:
+        x = self.embeddings["token_embedding"](ids) + self.embeddings["position_embedding"].weight[: ids.shape[1]]
+        for layer in self.encoder["layers"]:
+            x = layer(x, causal=True)
+        return self.final_layer_norm(x[torch.arange(len(x), device=x.device), ends])
+
+
+class _VisionTower(nn.Module):
+    def __init__(self, config: ClipConfig) -> None:
+        super().__init__()
+        vision = config.vision
+        self.embeddings = _Patches(config)
+        self.pre_layrnorm = nn.LayerNorm(vision.width, vision.eps)  # the checkpoint spells it so
+        self.encoder = _encoder(vision)
+        self.post_layernorm = nn.LayerNorm(vision.width, vision.eps)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = self.pre_layrnorm(self.embeddings(pixels))
+        for layer in self.encoder["layers"]:
+            x = layer(x)
+        return self.post_layernorm(x[:, 0])
+
+
+class _Patches(nn.Module):
+    def __init__(self, config: ClipConfig) -> None:
+        super().__init__()
+        width = config.vision.width
+        self.class_embedding = nn.Parameter(torch.empty(width))
+        self.patch_embedding = nn.Conv2d(3, width, config.patch, config.patch, bias=False)
+        self.position_embedding = nn.Embedding((config.image // config.patch) ** 2 + 1, width)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)
+        cls = self.class_embedding.expand(len(pixels), 1, -1)
+        return torch.cat((cls, patches), 1) + self.position_embedding.weight
+
+
+class _Layer(nn.Module):
+    def __init__(self, config: TowerConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.layer_norm1 = nn.LayerNorm(width, config.eps)
+        self.layer_norm2 = nn.LayerNorm(width, config.eps)
+        names = ("q_proj", "k_proj", "v_proj", "out_proj")
+        self.self_attn = nn.ModuleDict({name: nn.Linear(width, width) for name in names})
+        self.mlp = nn.ModuleDict({"fc1": nn.Linear(width, config.hidden), "fc2": nn.Linear(config.hidden, width)})
+
+    def forward(self, x: Tensor, causal: bool = False) -> Tensor:
+        normed = self.layer_norm1(x)
+        query, key, value = (self.self_attn[name](normed) for name in ("q_proj", "k_proj", "v_proj"))
+        x = x + self.self_attn["out_proj"](attend(query, key, value, self.heads, causal))
+        return x + self.mlp["fc2"](quick_gelu(self.mlp["fc1"](self.layer_norm2(x))))
+
+
+def _encoder(config: TowerConfig) -> nn.ModuleDict:
+    return nn.ModuleDict({"layers": nn.ModuleList(_Layer(config) for _ in range(config.layers))})
+
+
+def read_clip_config(path: Path) -> ClipConfig:
+    """The sizes in a CLIP config.json. Raises UserError."""
+    data = read_config(path)
+    towers: dict[str, Mapping[str, Any]] = {}
+    for key in ("text_config", "vision_config"):
+        towers[key] = data[key] if isinstance(data.get(key), dict) else {}
+        if towers[key].get("hidden_act", "quick_gelu") != "quick_gelu":
+            raise UserError(f"{path}: only CLIP with quick_gelu is known")
+    text, vision = towers["text_config"], towers["vision_config"]
+    return ClipConfig(
+        text=_tower(text, path),
+        vision=_tower(vision, path),
+        shared=require(data, "projection_dim", path),
+        vocabulary=require({"vocab_size": text.get("vocab_size", 49408)}, "vocab_size", path),
+        patch=require(vision, "patch_size", path),
+        image=require(vision, "image_size", path),
+    )
+
+
+def _tower(data: Mapping[str, Any], path: Path) -> TowerConfig:
+    width, heads = require(data, "hidden_size", path), require(data, "num_attention_heads", path)
+    if width % heads:
+        raise UserError(f"{path}: hidden_size {width} does not divide into {heads} heads")
+    return TowerConfig(
+        width=width,
+        layers=require(data, "num_hidden_layers", path),
+        heads=heads,
+        hidden=require(data, "intermediate_size", path),
+        eps=float(data.get("layer_norm_eps", 1e-5)),
+    )

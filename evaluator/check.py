@@ -1,0 +1,146 @@
+"""Can this entry be scored? Findings are data with stable codes, and all of them are gathered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from evaluator.entry import Source
+from evaluator.images import BadPicture, inspect_png
+from evaluator.references import StyleReferences
+from submission.errors import UserError
+
+INCOMPLETE = (
+    "missing-style",
+    "missing-picture",
+    "extra-picture",
+)  # what --as-is lets pass, as the checker does
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One problem of an entry.
+
+    `where` is a style or "<style>/<name>", `message` completes the sentence "<where> ...".
+    """
+
+    code: str
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where} {self.message}"
+
+
+class EntryRefused(UserError):
+    """The entry cannot be scored; `findings` says why, all of it."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        others = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        super().__init__(f"the entry cannot be scored: {findings[0]}{others}")
+        self.findings = tuple(findings)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that passed: 8-bit RGB PNG of `size` (height, width) with an intact structure."""
+
+    style: str
+    name: str
+    read: Source
+    size: tuple[int, int]
+    sha256: str
+
+    @property
+    def where(self) -> str:
+        return f"{self.style}/{self.name}"
+
+
+def check_entry(
+    files: Mapping[str, Mapping[str, Source | None]], references: Mapping[str, StyleReferences]
+) -> tuple[dict[str, list[Picture]], list[Finding]]:
+    """The usable pictures of each style of `references` (sorted by name), and every finding."""
+    pictures: dict[str, list[Picture]] = {}
+    findings: list[Finding] = []
+    for style, reference in references.items():
+        there = files.get(style, {})
+        wanted = {f"{prompt}.png" for prompt in reference.prompts}
+        if not there:
+            findings.append(Finding("missing-style", style, f"has no pictures; {len(wanted)} are due"))
+        else:
+            findings += [
+                Finding("missing-picture", f"{style}/{name}", "is missing") for name in sorted(wanted - set(there))
+            ]
+        pictures[style] = []
+        for name, read in sorted(there.items()):
+            where = f"{style}/{name}"
+            if read is None or not name.endswith(".png"):
+                findings.append(Finding("stray-file", where, "is not one PNG file; the checker would stop at it"))
+                continue
+            if name not in wanted:
+                findings.append(Finding("extra-picture", where, "is not among the style's prompts"))
+            try:
+                pictures[style].append(_inspect(style, name, read))
+            except BadPicture as problem:
+                findings.append(Finding(problem.code, where, str(problem)))
+    findings += _mixed_sizes(pictures)
+    return pictures, findings
+
+
+def check_as_is(
+    files: Mapping[str, Mapping[str, Source | None]], pictures: Mapping[str, Sequence[Picture]]
+) -> list[Finding]:
+    """What stops the checker although nothing need be complete: an empty style, fewer than two pictures."""
+    findings = [
+        Finding("empty-style", style, "has no pictures; the checker cannot score an empty style")
+        for style in pictures
+        if not files.get(style)
+    ]
+    if all(pictures.values()) and sum(map(len, pictures.values())) < 2:
+        findings.append(Finding("too-few", next(iter(pictures)), "has the only picture; FID needs at least two"))
+    return findings
+
+
+def check_references(references: Mapping[str, StyleReferences]) -> dict[str, list[Picture]]:
+    """The reference pictures of each style. Raises UserError that names every one that cannot be used."""
+    pictures: dict[str, list[Picture]] = {}
+    problems: list[str] = []
+    for style, reference in references.items():
+        pictures[style] = []
+        for name, read in reference.images.items():
+            try:
+                pictures[style].append(_inspect(style, name, read))
+            except BadPicture as problem:
+                problems.append(f"{style}/images/{name} {problem}")
+    problems += [str(finding) for finding in _mixed_sizes(pictures)]
+    if not problems and sum(map(len, pictures.values())) < 2:
+        problems.append("FID needs at least two pictures")
+    if problems:
+        raise UserError("the references cannot be used: " + "; ".join(problems))
+    return pictures
+
+
+def _inspect(style: str, name: str, read: Source) -> Picture:
+    data = read()
+    return Picture(style, name, read, inspect_png(data), hashlib.sha256(data).hexdigest())
+
+
+def _mixed_sizes(pictures: Mapping[str, Sequence[Picture]]) -> list[Finding]:
+    """FID stacks all pictures of an entry into one array, so that one odd size stops the checker."""
+    everything = [picture for found in pictures.values() for picture in found]
+    if not everything:
+        return []
+    # the commonest size is taken as meant; the larger one where two are equally common
+    counts = Counter(picture.size for picture in everything)
+    usual = max(counts, key=lambda size: (counts[size], size))
+    return [
+        Finding("mixed-sizes", picture.where, f"is {_size(picture)}, the others are {usual[1]}x{usual[0]}")
+        for picture in everything
+        if picture.size != usual
+    ]
+
+
+def _size(picture: Picture) -> str:
+    return f"{picture.size[1]}x{picture.size[0]}"

@@ -1,0 +1,225 @@
+"""Where an entry's pictures come from: a folder of style folders, a run folder, or a built zip.
+
+Listed here, judged in check.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from os.path import normpath
+from pathlib import Path
+from typing import Any
+
+from evaluator.images import MAX_BYTES, BadPicture
+from submission.errors import UserError
+from submission.files import read_json
+
+MAX_MEMBERS = 100_000
+MAX_MANIFEST = 1 << 24
+
+Source = Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What lies in an entry, unjudged.
+
+    `files` maps style -> name -> how to read it; the value is None for what cannot be a picture (a folder,
+    a duplicate). `styles` is what run.json or manifest.json declares, `references` and `weights` what
+    run.json names.
+    """
+
+    name: str
+    files: Mapping[str, Mapping[str, Source | None]]
+    home: Path  # nothing may be written inside it
+    report: Path  # where its report goes by default
+    contest: str | None = None
+    styles: tuple[str, ...] | None = None
+    references: Path | None = None
+    weights: Path | None = None
+
+
+@contextmanager
+def open_entry(path: Path) -> Iterator[Entry]:
+    """List the entry at `path`; its pictures can be read inside the block. Raises UserError."""
+    with ExitStack() as stack:
+        if (path / "run.json").is_file():
+            yield _from_run(path)
+        elif path.is_dir():
+            yield Entry(_name(path), list_folder(path), path, _beside(path, _name(path)))
+        elif path.is_file():
+            try:
+                archive = stack.enter_context(zipfile.ZipFile(path))
+            except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+                raise UserError(
+                    f"{path}: neither a folder nor a readable zip ({error}); give a folder of style folders, "
+                    "a run folder or a built zip"
+                ) from error
+            yield _from_zip(path, archive)
+        else:
+            raise UserError(f"{path}: no such file or folder")
+
+
+def list_folder(folder: Path) -> dict[str, dict[str, Source | None]]:
+    """style -> name -> reader, of the folders directly in `folder`."""
+    return {
+        style.name: {
+            _legible(item.name): reader(item) if is_text(item.name) else None for item in sorted(style.iterdir())
+        }
+        for style in sorted(folder.iterdir())
+        if style.is_dir()
+    }
+
+
+def fingerprint(digests: Mapping[tuple[str, str], str]) -> str:
+    """One SHA-256 over sorted (style, name) -> SHA-256 of the file, the same for a folder and a zip of it."""
+    lines = (f"{digest}  {style}/{name}\n" for (style, name), digest in sorted(digests.items()))
+    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
+
+
+def is_text(value: Any) -> bool:
+    """Whether `value` is a non-empty string without line breaks, control characters and broken bytes."""
+    return isinstance(value, str) and value != "" and value.isprintable()
+
+
+def text_field(data: Any, key: str, source: Path | str) -> str | None:
+    """`data[key]`, a non-empty string or absent or null; anything else is a UserError naming `source`."""
+    value = data.get(key)
+    if value is not None and not is_text(value):
+        raise UserError(f"{source}: {key} must be a non-empty string")
+    return value
+
+
+def _from_run(run: Path) -> Entry:
+    source = run / "run.json"
+    data = read_json(source)
+    _check_schema(data, source)
+    images = text_field(data, "images", source)
+    folder = run / ("images" if images is None else images)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder, but {source} says that the pictures are there")
+    local = data.get("local")
+    if local is None:
+        local = {}
+    if not isinstance(local, dict):
+        raise UserError(f"{source}: local must be an object")
+    places = {key: text_field(local, key, source) for key in ("references", "weights")}
+    name = text_field(data, "name", source)
+    return Entry(
+        name=_name(run) if name is None else name,
+        files=list_folder(folder),
+        home=folder,
+        report=run / "report",
+        contest=text_field(data, "contest", source),
+        styles=_styles(data.get("styles"), source),
+        **{key: None if place is None else Path(normpath(run / place)) for key, place in places.items()},
+    )
+
+
+def _from_zip(path: Path, archive: zipfile.ZipFile) -> Entry:
+    members = archive.infolist()
+    if len(members) > MAX_MEMBERS:
+        raise UserError(f"{path}: {len(members)} members; at most {MAX_MEMBERS} are read")
+    files: dict[str, dict[str, Source | None]] = {}
+    manifest: Any = {}
+    for member in members:
+        parts = member.filename.split("/")
+        if member.filename == "manifest.json":
+            manifest = _read_manifest(path, archive, member)
+        elif len(parts) == 2 and parts[0] not in ("", ".", "..") and parts[1] == "":
+            files.setdefault(parts[0], {})
+        elif len(parts) >= 2 and parts[0] not in ("", ".", ".."):
+            style, item = files.setdefault(parts[0], {}), _legible(parts[1])
+            # a second member of one name, a folder in a style folder or a link counts as no picture
+            link = stat.S_ISLNK(member.external_attr >> 16)
+            usable = len(parts) == 2 and item == parts[1] and item not in style and not link
+            style[item] = _member_reader(archive, member) if usable else None
+    source = f"{path}: manifest.json"
+    contest = manifest.get("contest")
+    run = manifest.get("run")
+    name = text_field(run, "name", source) if isinstance(run, dict) else None
+    return Entry(
+        name=path.stem if name is None else name,
+        files={style: dict(sorted(names.items())) for style, names in sorted(files.items())},
+        home=path,
+        report=_beside(path, path.stem),
+        contest=text_field(contest, "name", source) if isinstance(contest, dict) else None,
+        styles=_styles(contest.get("styles"), source) if isinstance(contest, dict) else None,
+    )
+
+
+def _read_manifest(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> dict[str, Any]:
+    source = f"{path}: manifest.json"
+    try:
+        data = json.loads(_read_member(archive, member, MAX_MANIFEST).decode("utf-8"))
+    except BadPicture as problem:
+        raise UserError(f"{source} {problem}") from problem
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{source} is not valid JSON ({error})") from error
+    _check_schema(data, source)
+    return data
+
+
+def _check_schema(data: Any, source: Path | str) -> None:
+    if not isinstance(data, dict):
+        raise UserError(f"{source}: must hold a JSON object")
+    if data.get("schema_version") != 1:
+        raise UserError(f"{source}: schema_version is {data.get('schema_version')!r}; this jdart reads 1")
+
+
+def _styles(value: Any, source: Path | str) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, (list, dict)) or not value or not all(map(is_text, value)):
+        raise UserError(f"{source}: styles must be a non-empty list of style names")
+    return tuple(sorted(set(value)))
+
+
+def reader(path: Path) -> Source | None:
+    """How to read the file at `path` (at most MAX_BYTES, else BadPicture), or None where it is not a file."""
+    if not path.is_file():
+        return None
+
+    def read() -> bytes:
+        if path.stat().st_size > MAX_BYTES:
+            raise BadPicture("too-large", f"is larger than {MAX_BYTES >> 20} MiB")
+        return path.read_bytes()
+
+    return read
+
+
+def _member_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Source:
+    return lambda: _read_member(archive, member, MAX_BYTES)
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes:
+    """At most `limit` bytes, whatever size the archive claims. Raises BadPicture."""
+    try:
+        with archive.open(member) as stream:
+            data = stream.read(limit + 1)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+        raise BadPicture("unreadable", f"cannot be read from the zip ({error})") from error
+    if len(data) > limit:
+        raise BadPicture("too-large", f"is larger than {limit >> 20} MiB")
+    return data
+
+
+def _legible(name: str) -> str:
+    """`name`, or its escaped form where it cannot stand on a line; what needs that counts as no picture."""
+    return name if is_text(name) else ascii(name)
+
+
+def _name(folder: Path) -> str:
+    name = folder.resolve().name
+    return name if name else "entry"
+
+
+def _beside(path: Path, name: str) -> Path:
+    return path.resolve().parent / f"{name}-report"

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import copy
+import csv
+import json
+
+import pytest
+from PIL import Image
+
+from evaluator import read_report, score_submission
+from evaluator.report import report_from_json
+from submission.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def written(pack, contest, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("written") / "report"
+    report = score_submission(
+        contest / "outputs", references=contest / "references", weights=pack, out=folder, styles=["01"]
+    )
+    return folder, report
+
+
+def test_report_json_reads_back(written):
+    folder, report = written
+    data = json.loads((folder / "report.json").read_text("utf-8"))
+    assert data["schema_version"] == 1
+    assert list(data["scores"]) == [
+        "dino",
+        "hist",
+        "fid",
+        "lpips",
+        "clip_iqa",
+        "clip_r",
+        "style",
+        "text",
+        "quality",
+        "final",
+    ]
+    assert read_report(folder / "report.json") == report
+    # what a later version adds is passed over
+    data["provenance"]["mood"] = "good"
+    assert report_from_json(data) == report
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ((), [], "schema_version"),
+        (("schema_version",), 2, "schema_version"),
+        (("scores", "final"), None, "scores.final"),
+        (("scores", "final"), "0.5", "scores.final"),
+        (("scores", "final"), True, "scores.final"),
+        (("scores", "final"), float("nan"), "scores.final"),
+        (("styles",), [], "report.styles"),
+        (("styles", "01"), 3, "styles.01"),
+        (("images", "01", "Owl.png", "clip_r_top5"), "owl", "clip_r_top5"),
+        (("provenance", "references"), None, "provenance.references"),
+        (("contest",), 5, "report.contest"),
+    ],
+)
+def test_broken_reports_name_the_field(written, path, value, words):
+    data = copy.deepcopy(written[1].to_json())
+    if path:
+        target = data
+        for key in path[:-1]:
+            target = target[key]
+        target[path[-1]] = value
+    else:
+        data = value
+    with pytest.raises(ValueError, match=words):
+        report_from_json(data)
+
+
+def test_a_broken_file_is_a_user_error(tmp_path):
+    (tmp_path / "report.json").write_text("{}")
+    with pytest.raises(UserError, match="not a report of jdart-eval"):
+        read_report(tmp_path / "report.json")
+
+
+def test_tables_hold_the_same_figures(written):
+    folder, report = written
+    with open(folder / "images.csv", newline="", encoding="utf-8") as stream:
+        rows = {(row["style"], row["image"]): row for row in csv.DictReader(stream)}
+    assert set(rows) == {("01", name) for name in report.images["01"]}
+    scores = report.images["01"]["Ice cream.png"]
+    row = rows["01", "Ice cream.png"]
+    assert float(row["dino"]) == scores.dino
+    assert row["clip_r_top5"].split("|") == scores.clip_r_top5
+    with open(folder / "styles.csv", newline="", encoding="utf-8") as stream:
+        (style,) = csv.DictReader(stream)
+    assert (style["style"], int(style["images"])) == ("01", 6)
+    assert float(style["lpips"]) == report.styles["01"].lpips
+
+
+def test_thumbnails_are_for_every_picture_and_only_written_once(written, pack, contest):
+    folder, _ = written
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.webp"))
+    assert len(found) == 4 + 6
+    assert "thumbnails/outputs/01/Ice cream.webp" in found
+    assert "thumbnails/references/01/dragon_fly.webp" in found
+    with Image.open(folder / "thumbnails/outputs/01/Sun.webp") as image:
+        assert image.size == (160, 160)
+    before = {name: (folder / name).stat().st_mtime_ns for name in [*found, "images.csv", "styles.csv"]}
+    score_submission(contest / "outputs", references=contest / "references", weights=pack, out=folder, styles=["01"])
+    assert before == {name: (folder / name).stat().st_mtime_ns for name in before}
+    assert not [path for path in folder.rglob("*") if path.name.endswith(".part")]
