@@ -151,7 +151,8 @@ def _go(
     from jdart.runtime import start
 
     used = "cuda" if start(device).flags.use_cuda else "cpu"
-    from jdart.pipeline import open_job, stages
+    from jdart.job import open_job
+    from jdart.pipeline import stages
 
     job = open_job(settings)
     job.note()

@@ -25,7 +25,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from jdart.doctor import Finding
-    from jdart.pipeline import Event
+    from jdart.job import Event
 
 MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
 

@@ -1,0 +1,80 @@
+"""A run with everything it names looked up, and the events by which it tells how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jdart.config import Config
+from jdart.data import Picture, load_pictures
+from jdart.run import RunFolder, contest_of, earlier_run, require_same, write_run
+from submission.contest import Contest
+from submission.errors import UserError
+from submission.files import read_json
+
+if TYPE_CHECKING:
+    from jdart.models.build import Base
+
+
+@dataclass(frozen=True)
+class Event:
+    """How far a stage is: `done` of `total` units, for one style or all (None), and what was just done."""
+
+    stage: str
+    style: str | None
+    done: int
+    total: int
+    text: str = ""
+    skipped: bool = False  # this unit was there already
+
+
+@dataclass(frozen=True)
+class Job:
+    """A configuration with everything it names looked up: folder, contest, references, base."""
+
+    config: Config
+    folder: RunFolder
+    contest: Contest
+    references: Mapping[str, tuple[Picture, ...]]
+    base: Base
+    revision: str | None
+
+    def note(self) -> None:
+        """Bring run.json up to date."""
+        write_run(self.folder, self.config, self.contest, self.base.identity, self.revision)
+
+
+def open_job(config: Config) -> Job:
+    """Look up everything before anything is computed. Raises UserError for what is not there or not the same."""
+    from jdart.models.build import Base
+    from jdart.models.hub import locate
+
+    contest = contest_of(config)
+    references = {
+        style: load_pictures(Path(config.references) / style / "images", config.data.template, style)
+        for style in contest.styles
+    }
+    if config.score.weights is not None and not Path(config.score.weights).is_dir():
+        raise UserError(
+            f"score.weights: {config.score.weights}: no such folder; leave it out to skip scoring, "
+            f"or make a miniature pack with: jdart-eval weights new {config.score.weights}"
+        )
+    folder = RunFolder(Path(config.output))
+    earlier = earlier_run(folder)
+    revision = config.base.revision
+    if revision is None and earlier is not None:
+        revision = earlier["base"].get("revision")
+    path, revision = locate(config.base.model, revision)
+    base = Base(path)
+    _check_size(base, config)
+    if earlier is not None:
+        require_same(folder, earlier, config, base.identity)
+    return Job(config, folder, contest, references, base, revision)
+
+
+def _check_size(base: Base, config: Config) -> None:
+    levels = len(read_json(base.folder / "vae" / "config.json").get("block_out_channels", (1,) * 4)) - 1
+    if config.data.size % 2**levels:
+        raise UserError(f"data.size: {config.data.size} is not a multiple of {2**levels}, as this base's VAE needs")

@@ -1,0 +1,81 @@
+"""A contest of two styles, a miniature base and miniature weights: small enough to go the whole way in seconds."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+from PIL import Image
+
+from jdart.cli import main
+
+PROMPTS = {"00": ["Moon", "Ice cream"], "01": ["Dog"]}
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    """Folder with `base` and `weights`."""
+    from jdart.runtime import start
+
+    start("cpu")
+    from evaluator.miniature import write_miniature
+    from jdart.models.presets import write_base
+
+    folder = tmp_path_factory.mktemp("models")
+    write_base(folder / "base", "tiny", seed=1)
+    write_miniature(folder / "weights", 11)
+    return folder
+
+
+@pytest.fixture
+def contest(tmp_path):
+    """A references folder: three pictures and one or two prompts a style."""
+    folder = tmp_path / "references"
+    for style, prompts in PROMPTS.items():
+        (folder / style / "images").mkdir(parents=True)
+        for number, name in enumerate(("star", "wheat_field", "cow")):
+            rng = np.random.default_rng([int(style), number])
+            small = Image.fromarray(rng.integers(0, 255, (5, 5, 3)).astype(np.uint8))
+            small.resize((64, 64), Image.Resampling.BICUBIC).save(folder / style / "images" / f"{name}.png")
+        (folder / style / "prompt.json").write_text(json.dumps(dict(enumerate(prompts))))
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path, contest, models):
+    """Path of a configuration; call with changes such as train={"steps": 3} to write another."""
+
+    def write(**changes):
+        raw = {
+            "name": "small",
+            "references": str(contest),
+            "output": str(tmp_path / "out"),
+            "base": {"model": str(models / "base")},
+            "data": {"size": 32},
+            "lora": {"rank": 2},
+            "train": {"steps": 3, "batch_size": 2, "learning_rate": 0.005},
+            "generate": {"sampler": "ddim", "steps": 3, "strength": 0.7, "guidance_scale": 2.0, "batch_size": 2},
+            "score": {"weights": str(models / "weights")},
+        }
+        for section, value in changes.items():
+            raw[section] = {**raw[section], **value} if isinstance(raw.get(section), dict) else value
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump(raw))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def jdart():
+    """Run the command line in this process; returns click's result, whose output holds no traceback."""
+
+    def run(*arguments):
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        assert "Traceback" not in result.output
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
