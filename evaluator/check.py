@@ -92,15 +92,20 @@ def check_entry(
 def check_as_is(
     files: Mapping[str, Mapping[str, Source | None]], pictures: Mapping[str, Sequence[Picture]]
 ) -> list[Finding]:
-    """What stops the checker although nothing need be complete: an empty style, fewer than two pictures."""
-    findings = [
+    """What stops the checker although nothing need be complete: a style without pictures."""
+    return [
         Finding("empty-style", style, "has no pictures; the checker cannot score an empty style")
         for style in pictures
         if not files.get(style)
     ]
-    if all(pictures.values()) and sum(map(len, pictures.values())) < 2:
-        findings.append(Finding("too-few", next(iter(pictures)), "has the only picture; FID needs at least two"))
-    return findings
+
+
+def check_enough(pictures: Mapping[str, Sequence[Picture]]) -> list[Finding]:
+    """A single picture has no covariance, which FID compares."""
+    if sum(map(len, pictures.values())) == 1:
+        style = next(style for style, found in pictures.items() if found)
+        return [Finding("too-few", style, "has the only picture; FID needs at least two")]
+    return []
 
 
 def check_references(references: Mapping[str, StyleReferences]) -> dict[str, list[Picture]]:

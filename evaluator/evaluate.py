@@ -18,6 +18,7 @@ from evaluator.check import (
     Finding,
     Picture,
     check_as_is,
+    check_enough,
     check_entry,
     check_references,
 )
@@ -80,6 +81,8 @@ def score_submission(
         if as_is:
             findings = [finding for finding in findings if finding not in incomplete]
             findings += check_as_is(entry.files, pictures)
+        if not findings:
+            findings = check_enough(pictures)
         if findings:
             raise EntryRefused(findings)
 

@@ -73,7 +73,7 @@ def save_lora(path: Path, lora: LoraFile) -> None:
             )
     metadata = {"format": "pt", METADATA_KEY: json.dumps(adapter, sort_keys=True)}
     metadata["jdart"] = json.dumps(dict(lora.settings), sort_keys=True)
-    write_bytes(path, save(tensors, metadata=metadata))
+    write_bytes(path, _sorted_header(save(tensors, metadata=metadata)))
 
 
 def load_lora(path: Path) -> LoraFile:
@@ -109,6 +109,14 @@ def load_lora(path: Path) -> LoraFile:
         alpha = alphas.get((network, layer), _alpha(adapter, network, layer, a.shape[0]))
         pairs[network][layer] = LoraPair(a, b, alpha)
     return LoraFile(pairs, json.loads(metadata.get("jdart", "{}")))
+
+
+def _sorted_header(data: bytes) -> bytes:
+    """The same safetensors file with its header's keys in order: the library writes metadata in a random one."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the format aligns the numbers that follow
+    return len(header).to_bytes(8, "little") + header + data[8 + length :]
 
 
 def _target(layer: str) -> str:

@@ -142,15 +142,20 @@ def _draw_missing(
     """Draw the pictures of `wanted` (path -> prompt and seed) that are not there, each written when it is done."""
     from jdart.generate import Request, draw
 
-    paths = {str(path): path for path in wanted if not path.exists()}
-    done = len(wanted) - len(paths)
+    done = sum(path.exists() for path in wanted)
     if done:
         yield Event(stage, style, done, len(wanted), "there already", skipped=True)
-    requests = [Request(name, *wanted[path]) for name, path in paths.items()]
+    everything = [Request(str(path), *text_and_seed) for path, text_and_seed in wanted.items()]
+    size = settings.batch_size
+    # A batch that lacks one picture is drawn whole: the last digits of a float depend on the batch's size.
+    batches = [everything[i : i + size] for i in range(0, len(everything), size)]
+    requests = [r for batch in batches if any(not Path(q.name).exists() for q in batch) for r in batch]
     for request, picture in draw(job.base, requests, settings, job.config.data.size, average):
-        _write_picture(paths[request.name], picture, request, settings, job)
-        done += 1
-        yield Event(stage, style, done, len(wanted), paths[request.name].stem)
+        path = Path(request.name)
+        if not path.exists():
+            _write_picture(path, picture, request, settings, job)
+            done += 1
+            yield Event(stage, style, done, len(wanted), path.stem)
 
 
 def _write_picture(path: Path, picture: Any, request: Any, settings: GenerateConfig, job: Job) -> None:

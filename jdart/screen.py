@@ -21,7 +21,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from jdart.doctor import Finding
@@ -72,7 +72,7 @@ def show_stages(stages: Mapping[str, Callable[[], Iterator[Event]]], folder: Pat
         summary.add_column(column, justify=justify)  # type: ignore[arg-type]
     worked = False
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=11)),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -10,7 +10,7 @@ from PIL import Image
 
 from jdart.cli import main
 
-PROMPTS = {"00": ["Moon", "Ice cream"], "01": ["Dog"]}
+PROMPTS = {"00": ["Moon", "Ice cream"], "01": ["Dog", "Sun"]}
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture
 def contest(tmp_path):
-    """A references folder: three pictures and one or two prompts a style."""
+    """A references folder: three pictures and two prompts a style."""
     folder = tmp_path / "references"
     for style, prompts in PROMPTS.items():
         (folder / style / "images").mkdir(parents=True)
