@@ -102,9 +102,15 @@ class Base:
 
     @cached_property
     def identity(self) -> str:
-        """SHA-256 over the names and hashes of all weight files: the same weights give the same identity."""
+        """SHA-256 over the names and hashes of all weight files: the same weights give the same identity.
+
+        In the hub's cache a large file is a link to a blob that is named by its SHA-256; UserError when it is not that.
+        """
         digest = hashlib.sha256()
         for name, stems in (("unet", UNET_STEMS), ("vae", VAE_STEMS), ("text_encoder", TEXT_STEMS)):
             for path in weight_files(self.folder / name, stems):
-                digest.update(f"{name}/{path.name} {sha256(path)}\n".encode())
+                found, blob = sha256(path), path.resolve()
+                if len(blob.name) == len(found) and blob.name != found:
+                    raise UserError(f"{blob}: damaged, its SHA-256 is {found}; remove the file and run again")
+                digest.update(f"{name}/{path.name} {found}\n".encode())
         return digest.hexdigest()

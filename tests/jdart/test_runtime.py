@@ -1,0 +1,90 @@
+"""What is set before Jittor is imported: oneDNN from wheels, CUDA where it can work, signals as Python has them."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from jdart import runtime
+from submission.errors import UserError
+
+
+def test_onednn_is_linked_from_the_wheels(tmp_path):
+    if runtime._wheel_file("onednn-cpu-gomp", "libdnnl.so.2") is None:
+        pytest.skip("the oneDNN wheels exist for Linux on x86-64 only")
+    assert runtime.link_onednn(tmp_path)
+    folder = tmp_path / ".cache" / "jittor" / "mkl" / runtime.ONEDNN_FOLDER
+    for name in ("lib/libmkldnn.so", "lib/libdnnl.so.2", "include/dnnl.hpp"):
+        assert (folder / name).exists()
+    assert runtime.link_onednn(tmp_path), "a second call finds it in place"
+    (folder / "lib" / "libmkldnn.so").unlink()
+    (folder / "lib" / "libmkldnn.so").symlink_to(tmp_path / "a-removed-environment")
+    assert runtime.link_onednn(tmp_path)
+    assert (folder / "lib" / "libmkldnn.so").exists(), "a dangling link is mended"
+
+
+def test_without_wheels_it_says_no_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(runtime, "_wheel_file", lambda *_: None)
+    assert not runtime.link_onednn(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def toolkit(tmp_path, monkeypatch):
+    """A CUDA toolkit with a driver; returns its library folder."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "lib64").mkdir()
+    for name in ("nvcc", "nvidia-smi"):
+        (tmp_path / "bin" / name).write_text("#!/bin/sh\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(runtime, "SYSTEM_LIBRARIES", ())
+    return tmp_path / "lib64"
+
+
+def test_cuda_wants_cudnn_8(toolkit):
+    (toolkit / "libcudnn.so.9").touch()
+    assert "cuDNN 8" in runtime.why_no_cuda()
+    for name in runtime.CUDNN8:
+        (toolkit / f"{name}.8").touch()
+    assert runtime.why_no_cuda() is None
+
+
+def test_cuda_wants_a_driver_and_nvcc(toolkit, monkeypatch):
+    monkeypatch.setattr(runtime.Path, "exists", lambda self: False)
+    (toolkit.parent / "bin" / "nvidia-smi").unlink()
+    assert "no NVIDIA driver" in runtime.why_no_cuda()
+    (toolkit.parent / "bin" / "nvcc").unlink()
+    assert runtime.why_no_cuda() == "nvcc was not found"
+
+
+def test_asking_for_cuda_in_vain_is_an_error_and_auto_one_line(monkeypatch, caplog):
+    monkeypatch.setattr(runtime, "why_no_cuda", lambda: "it is a toaster")
+    monkeypatch.setattr(runtime.shutil, "which", lambda name: "/opt/cuda/bin/nvcc")
+    with pytest.raises(UserError, match="it is a toaster; use --device cpu"):
+        runtime.start("cuda")
+    with pytest.raises(UserError, match="auto, cpu or cuda"):
+        runtime.start("tpu")
+    assert runtime.start("auto").flags.use_cuda == 0
+    assert [record.getMessage() for record in caplog.records] == ["running on the CPU: it is a toaster"]
+
+
+def test_a_broken_nvcc_does_not_stop_the_import(tmp_path):
+    """Jittor alone dies at import on such a machine; a fresh process proves that `start` keeps it away from nvcc."""
+    (tmp_path / "nvcc").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "nvcc").chmod(0o755)
+    code = "from jdart.runtime import start; jt = start(); print(float((jt.array([1.0]) + 1).numpy()[0]))"
+    environment = {**__import__("os").environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    environment.pop("nvcc_path", None)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("2.0")
+    assert "running on the CPU" in done.stderr
+
+
+def test_ctrl_c_is_pythons_again():
+    runtime.start("cpu")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
