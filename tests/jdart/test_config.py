@@ -97,6 +97,17 @@ def test_zero_is_a_value_not_unset(tmp_path):
     assert (config.seed, config.generate.guidance_scale, config.train.max_grad_norm) == (0, 0.0, None)
 
 
+def test_the_printed_configuration_is_the_same_configuration(tmp_path):
+    from click.testing import CliRunner
+
+    from jdart.cli import main
+
+    printed = CliRunner().invoke(main, ["config", "aggressive", "--set", "train.steps=7"])
+    (tmp_path / "again.yaml").write_text(printed.output)
+    assert load_config(str(tmp_path / "again.yaml")) == load_config("aggressive", ["train.steps=7"])
+    assert CliRunner().invoke(main, ["config"]).output.split() == list(recipes())
+
+
 def test_every_field_of_every_section_has_an_effect_on_equality():
     """A setting that from_mapping drops would make two different files equal."""
     flat = to_mapping(Config())
