@@ -167,20 +167,18 @@ def _go(
 
     used = "cuda" if start(device).flags.use_cuda else "cpu"
     from jdart.job import open_job
-    from jdart.pipeline import stages
+    from jdart.pipeline import require_scorable, stages
 
     job = open_job(settings)
+    if "score" in names:
+        require_scorable(job)
     job.note()
     every = stages(job, used)
     show_stages({name: every[name] for name in names}, job.folder.root)
 
 
 def _settings(config: str, overrides: tuple[str, ...], styles: str | None, output: str | None) -> Config:
-    import dataclasses
-
     from jdart.config import load_config
 
-    settings = load_config(config, overrides)
-    if styles is not None:
-        settings = dataclasses.replace(settings, styles=tuple(s.strip() for s in styles.split(",") if s.strip()))
-    return settings if output is None else dataclasses.replace(settings, output=output)
+    chosen = {} if styles is None else {"styles": [s.strip() for s in styles.split(",") if s.strip()]}
+    return load_config(config, overrides, **chosen, **({} if output is None else {"output": output}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -10,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional, Union  # Python 3.9 evaluates the annotations below: no `X | None` in fields
 
+from submission.contest import read_yaml
 from submission.errors import UserError
 
 UNET_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
+MAX_SIZE = 4096  # the contest takes no larger picture
 
 
 class Problem(ValueError):
@@ -47,7 +50,8 @@ class DataConfig:
     flip: bool = False  # learn every picture mirrored as well
 
     def __post_init__(self) -> None:
-        _check(self.size >= 8 and self.size % 8 == 0, f"size: {self.size} is not a multiple of 8")
+        good = 8 <= self.size <= MAX_SIZE and self.size % 8 == 0
+        _check(good, f"size: {self.size} is not a multiple of 8 up to {MAX_SIZE}")
         _check(self.crops >= 1, f"crops: {self.crops} is below 1")
         for name in ("template", "prior_template"):
             try:
@@ -119,6 +123,10 @@ class TrainConfig:
             self.lr_scheduler in SCHEDULES,
             f"lr_scheduler: {self.lr_scheduler!r}; there are {', '.join(SCHEDULES)}",
         )
+        for name in ("adam_beta1", "adam_beta2"):
+            _check(0 <= getattr(self, name) < 1, f"{name}: {getattr(self, name)} is not in [0, 1)")
+        _check(self.adam_epsilon > 0, f"adam_epsilon: {self.adam_epsilon} is not above 0")
+        _check(self.adam_weight_decay >= 0, f"adam_weight_decay: {self.adam_weight_decay} is below 0")
         _check(self.lr_warmup_steps >= 0, f"lr_warmup_steps: {self.lr_warmup_steps} is below 0")
         _check(
             self.max_grad_norm is None or self.max_grad_norm > 0,
@@ -168,6 +176,9 @@ class ScoreConfig:
     weights: Optional[str] = None
     profile: str = "official-2024"
 
+    def __post_init__(self) -> None:
+        _check(self.weights != "", "weights: name a folder, or leave it out to skip scoring")
+
 
 @dataclass(frozen=True)
 class Config:
@@ -189,7 +200,8 @@ class Config:
     score: ScoreConfig = field(default_factory=ScoreConfig)
 
     def __post_init__(self) -> None:
-        _check(bool(self.name), "name: must not be empty")
+        for name in ("name", "references", "output"):
+            _check(bool(getattr(self, name)), f"{name}: must not be empty")
         _check(self.seed >= 0, f"seed: {self.seed} is below 0")
         _check(self.styles is None or len(self.styles) > 0, "styles: name at least one, or leave it out")
 
@@ -205,28 +217,24 @@ def recipes() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in shipped_folder().glob("*.yaml")))
 
 
-def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
-    """Read a YAML file, or a recipe by its name, and apply `overrides` such as "train.steps=200".
+def load_config(name_or_path: str, overrides: Sequence[str] = (), **settings: Any) -> Config:
+    """Read a YAML file, or a recipe by its name, and apply `overrides` such as "train.steps=200", then `settings`.
 
     Raises UserError that lists every unknown key, wrong type and value out of range.
     """
-    import yaml
-
     path = Path(name_or_path)
     if not path.suffix and not path.exists():
         path = shipped_folder() / f"{name_or_path}.yaml"
-    try:
-        raw = yaml.safe_load(path.read_text("utf-8"))
-    except (FileNotFoundError, IsADirectoryError):
-        raise UserError(f"{name_or_path}: no such configuration; recipes: {', '.join(recipes())}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+    if not path.is_file():
+        raise UserError(f"{name_or_path}: no such configuration; recipes: {', '.join(recipes())}")
+    raw = read_yaml(path)
     if raw is None:
         raw = {}
     if not isinstance(raw, dict):
         raise UserError(f"{path}: a configuration is a mapping of settings")
     for override in overrides:
         _override(raw, override)
+    raw.update(settings)
     return from_mapping(raw, str(path))
 
 
@@ -250,12 +258,12 @@ def _override(raw: dict[str, Any], override: str) -> None:
     import yaml
 
     key, equals, text = override.partition("=")
-    if not equals or not key:
+    if not equals or not all(key.split(".")):
         raise UserError(f"--set {override}: write it as section.key=value")
     *sections, leaf = key.split(".")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise UserError(f"--set {override}: {text!r} is not a YAML value") from None
     for section in sections:
         raw = raw.setdefault(section, {})
@@ -307,19 +315,22 @@ def _convert(value: Any, hint: Any) -> Any:
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if wanted in (int, float) and isinstance(value, str):
-        raise Problem(f"{value!r} is text to YAML; write a number" + _as_yaml_number(value))
+        raise Problem(f"{value!r} is text to YAML; write a number" + _as_yaml_number(value, wanted))
     _check(type(value) is wanted, f"{value!r} is not {_NAMES[wanted]}")
+    _check(wanted is not float or math.isfinite(value), f"{value} is not a finite number")
     return value
 
 
 _NAMES = {int: "a whole number", float: "a number", str: "text (put it in quotes)", bool: "true or false"}
 
 
-def _as_yaml_number(text: str) -> str:
+def _as_yaml_number(text: str, wanted: type) -> str:
     """YAML 1.1 reads 1e-4 as text and 1.0e-4 as a number; show the spelling that works."""
     try:
         number = float(text)
     except ValueError:
         return ""
+    if wanted is int and number.is_integer():
+        return f", here {int(number)}"
     mantissa, e, exponent = f"{number:e}".partition("e")
     return f", here {float(mantissa)}e{int(exponent):+03d}" if e else ""

@@ -75,8 +75,8 @@ def show_lora(report: LoraReport, as_json: bool) -> None:
     table.add_row("layers", str(report.layers))
     table.add_row("rank", ", ".join(map(str, report.ranks)))
     table.add_row("alpha", ", ".join(f"{alpha:g}" for alpha in report.alphas))
-    for key, value in report.settings.items():
-        table.add_row(key, str(value))
+    for key in sorted(set(report.settings) - {"rank", "alpha"}):
+        table.add_row(key, str(report.settings[key]))
     if report.compared_with is not None:
         table.add_section()
         table.add_row("compared with", report.compared_with)

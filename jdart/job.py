@@ -68,7 +68,9 @@ def open_job(config: Config) -> Job:
         revision = earlier["base"].get("revision")
     path, revision = locate(config.base.model, revision)
     base = Base(path)
+    base.require_match()
     _check_size(base, config)
+    _check_steps(base, config)
     if earlier is not None:
         require_same(folder, earlier, config, base.identity)
     return Job(config, folder, contest, references, base, revision)
@@ -78,3 +80,11 @@ def _check_size(base: Base, config: Config) -> None:
     levels = len(read_json(base.folder / "vae" / "config.json").get("block_out_channels", (1,) * 4)) - 1
     if config.data.size % 2**levels:
         raise UserError(f"data.size: {config.data.size} is not a multiple of {2**levels}, as this base's VAE needs")
+
+
+def _check_steps(base: Base, config: Config) -> None:
+    """What the base's noise schedule has too few steps for is found before hours of training, not after them."""
+    limit = base.schedule.num_train_timesteps
+    for key, steps in (("generate.steps", config.generate.steps), ("prior.steps", config.prior.steps)):
+        if steps >= limit:
+            raise UserError(f"{key}: {steps} is out of range; this base takes 1 to {limit - 1}")

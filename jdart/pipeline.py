@@ -6,10 +6,11 @@ The only module of jdart that calls the other three packages. Each stage is a ge
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 from jdart.job import Event, Job
 from jdart.produce import generate_styles, make_prior, train_styles
-from submission.errors import UserError
+from submission.errors import UserError, needs
 from submission.files import read_json, sha256
 
 STAGES = ("prior", "train", "generate", "check", "build", "score", "board")
@@ -74,6 +75,17 @@ def build_board(job: Job) -> Iterator[Event]:
     if not there:
         build_site([job.folder.report], job.folder.site)
     yield Event("board", None, 1, 1, str(page), skipped=there)
+
+
+def require_scorable(job: Job) -> None:
+    """Raise UserError now for what would stop the score at the end of the run: profile, weights, packages."""
+    from evaluator.profiles import find_profile
+    from evaluator.weights import open_weights
+
+    if job.config.score.weights is not None:
+        with needs("eval"):
+            find_profile(job.config.score.profile)
+            open_weights(Path(job.config.score.weights))
 
 
 def stages(job: Job, device: str) -> Mapping[str, Callable[[], Iterator[Event]]]:

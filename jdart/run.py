@@ -62,7 +62,10 @@ class RunFolder:
         return self.images / style / f"{prompt}.png"
 
     def lora(self, style: str) -> Path:
-        return self.root / "lora" / style / FILE_NAME
+        """The style's LoRA; a `.bin` of the JDiffusion baseline where that is what was put there."""
+        path = self.root / "lora" / style / FILE_NAME
+        baseline = path.with_suffix(".bin")
+        return baseline if baseline.exists() and not path.exists() else path
 
     def losses(self, style: str) -> Path:
         return self.root / "lora" / style / "loss.csv"
@@ -89,7 +92,8 @@ def earlier_run(folder: RunFolder) -> Mapping[str, Any] | None:
         return None
     run = read_json(folder.manifest)
     good = isinstance(run, dict) and run.get("schema_version") == SCHEMA_VERSION and isinstance(run.get("config"), dict)
-    if not good or not isinstance(run.get("base"), dict) or not isinstance(run.get("styles"), list):
+    good = good and isinstance(run.get("base"), dict) and isinstance(run.get("styles"), list)
+    if not good or not all(isinstance(text, str) for text in [run["base"].get("sha256"), *run["styles"]]):
         raise UserError(f"{folder.manifest}: not a run of this version; choose another output folder")
     return run
 

@@ -50,12 +50,21 @@ class NoiseSchedule:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> NoiseSchedule:
         """Read the contents of diffusers' `scheduler_config.json`; UserError for what is not supported."""
+        if not isinstance(config, Mapping):
+            raise UserError("scheduler config: must hold a JSON object; fetch the base model again")
         for key in UNSUPPORTED:
             if config.get(key):
                 raise UserError(f"scheduler config: {key} = {config[key]} is not supported; set it to false or null")
         kind = _one_of(config, "beta_schedule", BETA_SCHEDULES, "linear")
-        first, last = float(config.get("beta_start", 0.0001)), float(config.get("beta_end", 0.02))
-        count = int(config.get("num_train_timesteps", 1000))
+        try:
+            first, last = float(config.get("beta_start", 0.0001)), float(config.get("beta_end", 0.02))
+            count, offset = int(config.get("num_train_timesteps", 1000)), int(config.get("steps_offset", 0))
+        except (TypeError, ValueError) as error:
+            raise UserError(f"scheduler config: a number is needed ({error}); fetch the base model again") from error
+        if not (0 < first <= last < 1 and count >= 1):
+            raise UserError(
+                f"scheduler config: {count} betas from {first} to {last} are no schedule; fetch the base model again"
+            )
         if kind == "linear":
             betas = np.linspace(first, last, count, dtype=np.float32)
         else:
@@ -66,7 +75,7 @@ class NoiseSchedule:
         return cls(
             alphas_cumprod=np.cumprod(alphas).astype(np.float32),
             prediction_type=str(_one_of(config, "prediction_type", PREDICTION_TYPES, "epsilon")),
-            steps_offset=int(config.get("steps_offset", 0)),
+            steps_offset=offset,
             timestep_spacing=spacing,
             set_alpha_to_one=config.get("set_alpha_to_one"),
         )

@@ -52,7 +52,9 @@ def take_adapters(base: Base, adapters: Adapters) -> dict[str, dict[str, LoraPai
     """The trained pairs; the base is as it was before `add_adapters`."""
     for name, layers in adapters.items():
         remove(getattr(base, name), layers)
-    return {name: {layer: adapter.pair() for layer, adapter in layers.items()} for name, layers in adapters.items()}
+    pairs = {name: {layer: adapter.pair() for layer, adapter in layers.items()} for name, layers in adapters.items()}
+    jt.gc()  # the memory of the gradients: Jittor would keep it, and drawing needs some too
+    return pairs
 
 
 def train(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import signal
+import threading
+from types import FrameType
 from typing import Any
 
 import click
@@ -12,15 +15,22 @@ from submission.errors import UserError
 MISUSE = 2
 FINDINGS = 1
 INTERRUPTED = 130
+TERMINATED = 143
+
+
+_STOPPED = "stopped; what was finished is kept, run the same command again to go on"
 
 
 class Group(click.Group):
     """A click group whose commands never end in a traceback for bad input.
 
-    UserError and operating-system errors become one line and exit code 2, Ctrl-C one line and 130.
+    UserError and operating-system errors become one line and exit code 2, Ctrl-C one line and 130. SIGTERM, by which
+    a scheduler ends a job, is met like Ctrl-C, with 143.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _terminate)
         try:
             return super().invoke(ctx)
         except UserError as error:
@@ -29,8 +39,20 @@ class Group(click.Group):
             raise
         except OSError as error:
             _fail(_explain(error), MISUSE)
+        except MemoryError:
+            _fail("not enough memory; take a smaller data.size or batch_size, or close other programs", MISUSE)
+        except _Terminated:
+            _fail(_STOPPED, TERMINATED)
         except KeyboardInterrupt:
-            _fail("stopped; what was finished is kept, run the same command again to go on", INTERRUPTED)
+            _fail(_STOPPED, INTERRUPTED)
+
+
+class _Terminated(BaseException):
+    """SIGTERM, raised where the program is, so that what it was writing is cleared away."""
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise _Terminated
 
 
 def version_option(command: str) -> Any:
@@ -63,5 +85,6 @@ def _explain(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return f"{where}no space left on the disk; free some and run the same command again to go on"
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{where}permission denied"
-    return f"{where}{error.strerror if error.strerror is not None else error}"
+        return f"{where}permission denied; choose another place, or change who may use this one"
+    reason = error.strerror if error.strerror is not None else str(error)
+    return f"{where}{reason[:1].lower()}{reason[1:]}; choose another file or folder"

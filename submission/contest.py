@@ -13,6 +13,7 @@ import yaml
 from submission.errors import UserError
 from submission.files import read_json
 
+MAX_NAME = 200  # bytes; a file system takes 255 with the suffix
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 
 
@@ -121,13 +122,21 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _from_yaml(path: Path) -> Contest:
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file in UTF-8. UserError: malformed, or a key that is given twice."""
     try:
-        data = yaml.load(path.read_text("utf-8"), Loader=_Loader)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; shipped contests: {', '.join(shipped_contests())}") from error
+        return yaml.load(path.read_text("utf-8"), Loader=_Loader)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error}); save it in that encoding") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+
+
+def _from_yaml(path: Path) -> Contest:
+    try:
+        data = read_yaml(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; shipped contests: {', '.join(shipped_contests())}") from error
     if not isinstance(data, dict):
         raise UserError(f"{path}: expected name, references and styles")
     problems = [f"unknown setting {key}" for key in data if key not in ("name", "references", "styles")]
@@ -180,6 +189,8 @@ def _bad_name(name: str) -> str | None:
     """Why `name` cannot name a file everywhere, or None. CLIP-R reads a name up to its first dot."""
     if not name or name != name.strip() or "." in name:
         return "must not be empty, have a dot, or begin or end with a space"
+    if len(name.encode("utf-8", "replace")) > MAX_NAME:
+        return f"is longer than {MAX_NAME} bytes"
     if not name.isprintable() or not _FORBIDDEN.isdisjoint(name):
         return "has a character that file names cannot have everywhere"
     return None

@@ -51,11 +51,11 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file; a missing or malformed one raises UserError naming the file."""
     try:
-        return json.loads(Path(path).read_text("utf-8"))
+        return json.loads(Path(path).read_text("utf-8-sig"))  # editors on Windows put a mark before the text
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not valid JSON ({error})") from error
+        raise UserError(f"{path}: not valid JSON ({error}); mend the file or make it again") from error
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

@@ -43,6 +43,25 @@ class Base:
         if absent:
             raise UserError(f"{self.folder}: not a diffusers folder, {', '.join(absent)} not found")
 
+    def require_match(self) -> None:
+        """Raise UserError when the configurations of the parts do not belong together. No weights are read."""
+        from jdart.models.text_encoder import TextConfig
+        from jdart.models.unet import UNetConfig
+        from jdart.models.vae import VAEConfig
+
+        def read(part: str, config: Any) -> Any:
+            return config.from_dict(read_json(self.folder / part / "config.json"))
+
+        unet, vae, text = read("unet", UNetConfig), read("vae", VAEConfig), read("text_encoder", TextConfig)
+        pairs = [
+            ("UNet in_channels", unet.in_channels, "VAE latent_channels", vae.latent_channels),
+            ("UNet out_channels", unet.out_channels, "VAE latent_channels", vae.latent_channels),
+            ("UNet cross_attention_dim", unet.cross_attention_dim, "text encoder hidden_size", text.hidden_size),
+        ]
+        unlike = [f"{one} is {a}, {other} is {b}" for one, a, other, b in pairs if a != b]
+        if unlike:
+            raise UserError(f"{self.folder}: its parts are of different models: {'; '.join(unlike)}; fetch it again")
+
     @cached_property
     def schedule(self) -> NoiseSchedule:
         """Noise schedule and prediction type, from `scheduler/scheduler_config.json`."""
@@ -91,14 +110,22 @@ class Base:
 
         try:
             return CLIPTokenizer.from_pretrained(self.folder / "tokenizer")
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.folder / 'tokenizer'}: not a CLIP tokenizer ({error})") from error
+        except Exception as error:  # transformers raises whatever a damaged file provokes
+            first = str(error).strip().split("\n")[0]
+            raise UserError(f"{self.folder / 'tokenizer'}: not a CLIP tokenizer ({first}); fetch it again") from error
 
     def tokens(self, prompts: Sequence[str]) -> np.ndarray:
         """Prompts -> int32 ids (B, 77), truncated and padded."""
-        length = self.text_encoder.config.max_position_embeddings
+        config = self.text_encoder.config
+        length = config.max_position_embeddings
         ids = self.tokenizer(list(prompts), padding="max_length", max_length=length, truncation=True)["input_ids"]
-        return np.asarray(ids, np.int32)
+        tokens = np.asarray(ids, np.int32)
+        if tokens.max() >= config.vocab_size:
+            raise UserError(
+                f"{self.folder}: the tokenizer knows more words than the text encoder's {config.vocab_size}; "
+                "fetch the base model again"
+            )
+        return tokens
 
     @cached_property
     def identity(self) -> str:

@@ -13,7 +13,7 @@ import jittor as jt
 import numpy as np
 from jittor import nn
 
-from jdart.models.config import read_config
+from jdart.models.config import read_config, require_divisor
 from jdart.models.layers import LayerNorm, attention
 from submission.errors import UserError
 
@@ -37,6 +37,7 @@ class TextConfig:
         config = read_config(cls, raw, "text encoder", fixed={})
         if config.hidden_act not in ACTIVATIONS:
             raise UserError(f"text encoder: hidden_act {config.hidden_act!r}; supported: {', '.join(ACTIVATIONS)}")
+        require_divisor(config.num_attention_heads, [config.hidden_size], "text encoder: num_attention_heads")
         return config
 
 

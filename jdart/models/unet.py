@@ -15,7 +15,7 @@ import jittor as jt
 import numpy as np
 from jittor import nn
 
-from jdart.models.config import per_block, read_config
+from jdart.models.config import per_block, read_config, require_divisor
 from jdart.models.layers import Attention, Downsample2D, GroupNorm, LayerNorm, ResnetBlock2D, Upsample2D
 from submission.errors import UserError
 
@@ -71,7 +71,9 @@ class UNetConfig:
         for kind, known in ((config.down_block_types, DOWN), (config.up_block_types, UP)):
             if not set(kind) <= set(known) or len(kind) != len(config.block_out_channels):
                 raise UserError(f"UNet: blocks {', '.join(kind)}; needed is one of {', '.join(known)} for each level")
-        per_block(config.attention_head_dim, len(config.block_out_channels), "UNet attention_head_dim")
+        require_divisor(config.norm_num_groups, config.block_out_channels, "UNet: norm_num_groups")
+        for heads, width in zip(config.heads, config.block_out_channels):
+            require_divisor(heads, [width], "UNet: attention_head_dim")
         return config
 
     @property

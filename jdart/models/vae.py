@@ -9,7 +9,7 @@ from typing import Any
 import jittor as jt
 from jittor import nn
 
-from jdart.models.config import read_config
+from jdart.models.config import read_config, require_divisor
 from jdart.models.layers import Attention, Downsample2D, GroupNorm, ResnetBlock2D, Upsample2D
 
 EPS = 1e-6  # of every norm in the autoencoder
@@ -30,7 +30,7 @@ class VAEConfig:
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> VAEConfig:
         """Read diffusers' configuration. Raises UserError for a variant of the network that is not built here."""
-        return read_config(
+        config = read_config(
             cls,
             raw,
             "VAE",
@@ -44,6 +44,8 @@ class VAEConfig:
                 "mid_block_add_attention": True,
             },
         )
+        require_divisor(config.norm_num_groups, config.block_out_channels, "VAE: norm_num_groups")
+        return config
 
     @property
     def factor(self) -> int:

@@ -158,6 +158,26 @@ def test_generate_before_train_says_what_to_do(jdart, config):
     assert "jdart train" in result.output
 
 
+def test_a_bin_file_of_the_baseline_is_drawn_with(jdart, config, tmp_path):
+    """Put where a trained file would be, it gives the pictures that the trained one gives."""
+    import torch
+
+    from jdart.lora_file import load_lora
+
+    path = config(score={"weights": None})
+    assert jdart("run", path).exit_code == 0
+    state = {}
+    for style in ("00", "01"):
+        trained = load_lora(tmp_path / "out" / "lora" / style / "pytorch_lora_weights.safetensors")
+        for layer, pair in trained.pairs["unet"].items():
+            state[f"unet.{layer}.lora.down.weight"] = torch.tensor(pair.a)
+            state[f"unet.{layer}.lora.up.weight"] = torch.tensor(pair.b)
+        (tmp_path / "other" / "lora" / style).mkdir(parents=True)
+        torch.save(state, tmp_path / "other" / "lora" / style / "pytorch_lora_weights.bin")
+    assert jdart("run", path, "--output", tmp_path / "other").exit_code == 0
+    assert contents(tmp_path / "other" / "images") == contents(tmp_path / "out" / "images")
+
+
 def test_a_lora_that_fits_no_layer(jdart, config, tmp_path):
     import numpy as np
 
