@@ -312,7 +312,7 @@ def _convert(value: Any, hint: Any) -> Any:
         good = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
         _check(good, f'{value!r} is not a list of texts, such as ["00", "01"]')
         return tuple(value)
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+    if wanted is float and type(value) is int and abs(value) < 2**63:
         return float(value)
     if wanted in (int, float) and isinstance(value, str):
         raise Problem(f"{value!r} is text to YAML; write a number" + _as_yaml_number(value, wanted))

@@ -68,9 +68,9 @@ def read_rgb(path: Path) -> np.ndarray:
                 upright = Image.alpha_composite(white, upright)
             return np.array(upright.convert("RGB"))
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
+        raise UserError(f"{path}: no such file; put the picture there, or remove the broken link") from error
     except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: not a readable picture ({error})") from error
+        raise UserError(f"{path}: not a readable picture ({error}); replace or remove it") from error
 
 
 def resize_short_side(image: np.ndarray, size: int) -> np.ndarray:

@@ -121,7 +121,11 @@ def merge(network: Any, pairs: Mapping[str, LoraPair], scale: float = 1.0) -> No
     """Add `scale` times every pair to its layer's weight, for good. Raises UserError when a pair fits no layer."""
     report = coverage(linear_shapes(network), pairs)
     if report.left_over:
-        raise UserError(f"the LoRA does not fit this base: {'; '.join(report.left_over[:5])}")
+        more = f"; and {len(report.left_over) - 3} more" if len(report.left_over) > 3 else ""
+        raise UserError(
+            f"the LoRA does not fit this base: {'; '.join(report.left_over[:3])}{more}; "
+            "take the base that it was trained on, or train again"
+        )
     for name, pair in pairs.items():
         layer = _at(network, name)
         layer.weight = (layer.weight + jt.array((scale * pair.delta).astype(np.float32))).stop_grad()

@@ -82,7 +82,7 @@ def load_lora(path: Path) -> LoraFile:
     Raises UserError for a missing or unreadable file, a tensor that is no part of a pair, or one half of a pair alone.
     """
     if not path.is_file():
-        raise UserError(f"{path}: no such file")
+        raise UserError(f"{path}: no such file; name a LoRA file (.safetensors or .bin)")
     metadata = _metadata(path) if path.suffix == ".safetensors" else {}
     sides: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     alphas: dict[tuple[str, str], float] = {}
@@ -92,7 +92,7 @@ def load_lora(path: Path) -> LoraFile:
         if parsed is None:
             unknown.append(name)
         elif parsed[2] == "alpha":
-            alphas[parsed[:2]] = float(array)
+            alphas[parsed[:2]] = _number(array, path)
         else:
             sides.setdefault(parsed[:2], {})[parsed[2]] = array
     if unknown:
@@ -100,15 +100,17 @@ def load_lora(path: Path) -> LoraFile:
     single = [".".join(key) for key, halves in sides.items() if len(halves) != 2]
     if single or not sides:
         raise UserError(f"{path}: {'only one of A and B for ' + ', '.join(single[:5]) if single else 'holds no LoRA'}")
-    adapter = json.loads(metadata.get(METADATA_KEY, "{}"))
+    adapter, settings = _notes(metadata, METADATA_KEY, path), _notes(metadata, "jdart", path)
     from jdart.lora import LoraPair
 
     pairs: dict[str, dict[str, LoraPair]] = {network: {} for network in NETWORKS}
     for (network, layer), halves in sides.items():
-        a, b = _matrix(halves["A"]), _matrix(halves["B"])
-        alpha = alphas.get((network, layer), _alpha(adapter, network, layer, a.shape[0]))
+        a, b = _matrix(halves["A"], path), _matrix(halves["B"], path)
+        alpha = alphas.get((network, layer))
+        if alpha is None:
+            alpha = _number(_alpha(adapter, network, layer, a.shape[0]), path)
         pairs[network][layer] = LoraPair(a, b, alpha)
-    return LoraFile(pairs, json.loads(metadata.get("jdart", "{}")))
+    return LoraFile(pairs, settings)
 
 
 def _sorted_header(data: bytes) -> bytes:
@@ -159,15 +161,34 @@ def _parse(name: str) -> tuple[str, str, str] | None:
     return (network, match["layer"], "alpha") if match is not None else None
 
 
-def _alpha(adapter: Mapping[str, Any], network: str, layer: str, rank: int) -> float:
+def _notes(metadata: Mapping[str, str], key: str, path: Path) -> dict[str, Any]:
+    """What a writer noted under `key` as a JSON object."""
+    try:
+        notes = json.loads(metadata.get(key, "{}"))
+    except ValueError:
+        notes = None
+    if not isinstance(notes, dict):
+        raise UserError(f"{path}: its metadata {key} is no JSON object; fetch the file again, or train it again")
+    return notes
+
+
+def _alpha(adapter: Mapping[str, Any], network: str, layer: str, rank: int) -> Any:
     pattern = adapter.get(f"{network}.alpha_pattern", {})
-    return float(pattern.get(_tail(layer), adapter.get(f"{network}.lora_alpha", rank)))
+    own = pattern.get(_tail(layer)) if isinstance(pattern, dict) else None
+    return adapter.get(f"{network}.lora_alpha", rank) if own is None else own
 
 
-def _matrix(array: np.ndarray) -> np.ndarray:
+def _number(value: Any, path: Path) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: an alpha is no number; fetch the file again, or train it again") from error
+
+
+def _matrix(array: np.ndarray, path: Path) -> np.ndarray:
     """1x1 convolutions, as kohya keeps projections, are matrices."""
     if array.ndim == 4 and array.shape[2:] == (1, 1):
         return array[:, :, 0, 0]
     if array.ndim != 2:
-        raise UserError(f"a LoRA tensor has shape {array.shape}; only adapters of linear layers are read")
+        raise UserError(f"{path}: a LoRA tensor has shape {array.shape}; only adapters of linear layers are read")
     return array

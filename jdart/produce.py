@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jdart.config import GenerateConfig
-from jdart.data import Picture, average_image, image_seed
+from jdart.data import Picture, average_image, image_seed, read_rgb
 from jdart.job import Event, Job
 from jdart.lora_file import LoraFile, load_lora, save_lora
 from submission.errors import UserError
@@ -43,6 +43,10 @@ def make_prior(job: Job) -> Iterator[Event]:
 
 def train_styles(job: Job) -> Iterator[Event]:
     """One LoRA a style. A style whose file is there is done."""
+    for style in job.contest.styles:  # a broken picture of the last style is found before hours are spent on the first
+        if not job.folder.lora(style).exists():
+            for picture in job.references[style]:
+                read_rgb(picture.path)
     for style in job.contest.styles:
         steps = job.config.train.steps
         if job.folder.lora(style).exists():
@@ -172,7 +176,7 @@ def _write_picture(path: Path, picture: Any, request: Any, settings: GenerateCon
     parameters.pop("batch_size")
     notes = PngInfo()
     notes.add_text("jdart", json.dumps(parameters, sort_keys=True))
-    with atomic_write(path) as out:
+    with atomic_write(path, draft=job.folder.root) as out:  # the check refuses what else lies among the pictures
         Image.fromarray(picture).save(out, format="PNG", pnginfo=notes)
 
 

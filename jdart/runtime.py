@@ -6,12 +6,17 @@ reaches for the network when one of them is not as it expects. `start` looks fir
 
 from __future__ import annotations
 
+import atexit
 import importlib.metadata
+import importlib.util
 import logging
 import os
 import shutil
 import signal
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -33,6 +38,8 @@ def start(device: str = "auto") -> ModuleType:
     """
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"unknown device {device!r}; use auto, cpu or cuda")
+    if importlib.util.find_spec("jittor") is None:  # said alone, before any warning about what it would run on
+        raise UserError("jittor is not installed; run: pip install 'jdart[train]'")
     missing = None if device == "cpu" else why_no_cuda()
     if device == "cuda" and missing is not None:
         raise UserError(f"CUDA cannot be used: {missing}; use --device cpu")
@@ -43,10 +50,13 @@ def start(device: str = "auto") -> ModuleType:
             log.warning("running on the CPU: %s", missing)
     os.environ.setdefault("log_silent", "1")
     os.environ.setdefault("cache_name", "default")  # otherwise the git branch: compiled anew on every branch
+    config = Path(sys.base_prefix, "bin", "python{}.{}-config".format(*sys.version_info))
+    if config.is_file():  # Jittor itself looks beside the virtual environment's python, then for any in /usr
+        os.environ.setdefault("python_config_path", str(config))
     if "use_mkl" not in os.environ and not link_onednn():
         os.environ["use_mkl"] = "0"
         log.warning("oneDNN 2 was not found, convolutions will be slow; cure: pip install 'jdart[train]'")
-    with needs("train"):
+    with needs("train"), _python_keeps_signals():
         import numpy
 
         for kind in (numpy.float32, numpy.float64):
@@ -60,8 +70,8 @@ def start(device: str = "auto") -> ModuleType:
             import jittor
         finally:
             patience.cancel()
+        _end_compilers()
     jittor.flags.use_cuda = int(use_cuda)
-    _give_signals_back()
     return jittor
 
 
@@ -118,8 +128,37 @@ def _link(target: Path, link: Path) -> None:
     os.replace(fresh, link)
 
 
-def _give_signals_back() -> None:
-    """Jittor ends the process on Ctrl-C and when a child dies; give both back to Python so that work is kept."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+@contextmanager
+def _python_keeps_signals() -> Iterator[None]:
+    """Keep Jittor from ending the process on Ctrl-C, or when a child dies, with handlers that can hang.
+
+    While it is imported nothing can be lost yet: both ways to stop a program have their plain effect. Jittor leaves
+    Ctrl-C alone in Jupyter, which it knows by a variable. A child's death has to wait, and is ignored as usual.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    stops = (signal.SIGINT, signal.SIGTERM) if in_main else ()
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in stops}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    jupyter = os.environ.get("JPY_PARENT_PID")
+    os.environ["JPY_PARENT_PID"] = str(os.getppid()) if jupyter is None else jupyter
+    try:
+        yield
+    finally:
+        if jupyter is None:
+            del os.environ["JPY_PARENT_PID"]
+        if in_main:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _end_compilers() -> None:
+    """End the processes that compiled Jittor's core; it would keep them, and Ctrl-C would reach and break them too."""
+    import jittor_utils
+
+    if jittor_utils.pool_size > 0:
+        atexit.unregister(jittor_utils.pool_cleanup)
+        jittor_utils.p.terminate()
+        jittor_utils.p.join()
+        jittor_utils.pool_size = 0  # a later compilation makes new ones

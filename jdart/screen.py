@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -61,7 +62,7 @@ def compiler_log(path: Path) -> Iterator[Console]:
 def show_stages(stages: Mapping[str, Callable[[], Iterator[Event]]], folder: Path) -> None:
     """Run the stages in order with a bar for each style, then print a table of what was done and how long it took."""
     console = Console()
-    summary = Table(title=f"{folder}")
+    summary = Table(title=escape(f"{folder}"))
     for column, justify in (
         ("stage", "left"),
         ("done", "right"),
@@ -87,7 +88,7 @@ def show_stages(stages: Mapping[str, Callable[[], Iterator[Event]]], folder: Pat
             fresh, old, last = _follow(stage(), name, progress)
             worked = worked or fresh > 0
             if fresh + old:
-                summary.add_row(name, str(fresh), str(old), f"{time.perf_counter() - begun:.1f}", last)
+                summary.add_row(name, str(fresh), str(old), f"{time.perf_counter() - begun:.1f}", escape(last))
     console.print(summary)
     if not worked:
         console.print("Everything was there already; nothing was done.")
@@ -117,7 +118,8 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     for column in ("", "what", "found", "cure"):
         table.add_column(column, overflow="fold")
     for finding in findings:
-        table.add_row(MARKS[finding.status], finding.name, finding.found, "" if finding.cure is None else finding.cure)
+        cure = "" if finding.cure is None else finding.cure
+        table.add_row(MARKS[finding.status], *map(escape, (finding.name, finding.found, cure)))
     return table
 
 

@@ -15,14 +15,18 @@ from submission.errors import UserError
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
+def atomic_write(
+    path: str | os.PathLike[str], mode: str = "wb", draft: str | os.PathLike[str] | None = None
+) -> Iterator[IO[Any]]:
     """Open a temporary file beside `path`; on success it is synced and renamed over it, on failure removed.
 
-    Missing parent folders are made. `mode` is "wb" or "w" (UTF-8, newline as given).
+    Missing parent folders are made. `mode` is "wb" or "w" (UTF-8, newline as given). `draft` is another folder of the
+    same disk for the temporary file, where one that a killed process leaves behind does no harm.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
+    folder = path.parent if draft is None else draft
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=folder)
     try:
         text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
         with os.fdopen(handle, mode, **text) as stream:  # type: ignore[call-overload]
@@ -53,7 +57,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     try:
         return json.loads(Path(path).read_text("utf-8-sig"))  # editors on Windows put a mark before the text
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
+        raise UserError(f"{path}: no such file; put it there or name another place") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON ({error}); mend the file or make it again") from error
 

@@ -51,7 +51,9 @@ def read_checkpoint(path: Path) -> State:
     """The tensors of a `torch.save` file, without running any code in it."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except pickle.UnpicklingError as error:  # torch's own words advise to execute what is in the file
+        raise UserError(f"{path}: not a PyTorch checkpoint of plain tensors; fetch it again") from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"{path}: not a readable PyTorch checkpoint ({_first_line(error)}); fetch it again") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path}: holds no table of tensors; fetch it again")

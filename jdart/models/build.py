@@ -108,11 +108,16 @@ class Base:
         with needs("train"):
             from transformers import CLIPTokenizer
 
+        folder = self.folder / "tokenizer"
         try:
-            return CLIPTokenizer.from_pretrained(self.folder / "tokenizer")
+            tokenizer = CLIPTokenizer.from_pretrained(folder)
+            words = tokenizer.tokenize("a photo")
         except Exception as error:  # transformers raises whatever a damaged file provokes
             first = str(error).strip().split("\n")[0]
-            raise UserError(f"{self.folder / 'tokenizer'}: not a CLIP tokenizer ({first}); fetch it again") from error
+            raise UserError(f"{folder}: not a CLIP tokenizer ({first}); fetch it again") from error
+        if words != ["a</w>", "photo</w>"]:  # an empty folder loads too, and knows no word
+            raise UserError(f"{folder}: not CLIP's vocabulary, it reads 'a photo' as {words}; fetch it again")
+        return tokenizer
 
     def tokens(self, prompts: Sequence[str]) -> np.ndarray:
         """Prompts -> int32 ids (B, 77), truncated and padded."""

@@ -164,8 +164,8 @@ def write_base(folder: Path, preset: str, seed: int) -> None:
     """
     if preset not in PRESETS:
         raise UserError(f"unknown preset {preset!r}; there are: {', '.join(PRESETS)}")
-    if folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder} is not empty; choose another folder")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is there already and not empty; choose another folder")
     with needs("train"):
         from safetensors.numpy import save
 

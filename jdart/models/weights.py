@@ -47,11 +47,11 @@ def _shards(index: Path) -> list[Path]:
     try:
         names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise UserError(f"{index}: not a shard index ({error})") from error
+        raise UserError(f"{index}: not a shard index ({error}); fetch it again") from error
     paths = [index.parent / Path(str(name)).name for name in names]
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
-        raise UserError(f"{index.parent}: the index names files that are not there: {', '.join(missing)}")
+        raise UserError(f"{index.parent}: the index names files that are not there: {', '.join(missing)}; fetch them")
     return paths
 
 
@@ -74,7 +74,7 @@ def _read_safetensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
             for name in file.keys():  # noqa: SIM118 - safe_open has no iterator
                 yield name, _float32(file.get_tensor(name))
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: not a readable safetensors file ({error})") from error
+        raise UserError(f"{path}: not a readable safetensors file ({error}); fetch it again") from error
     except TypeError:  # NumPy has no bfloat16
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118
@@ -88,12 +88,14 @@ def _read_bin(path: Path) -> Iterator[tuple[str, np.ndarray]]:
 
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        first = str(error).strip().split("\n")[0]
-        raise UserError(f"{path}: not a readable weights file ({first})") from error
+    except pickle.UnpicklingError as error:  # torch's own words advise to execute what is in the file
+        raise UserError(f"{path}: not a PyTorch file of plain tensors; fetch it again") from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        first = str(error).strip().split("\n")[0] or type(error).__name__
+        raise UserError(f"{path}: not a readable weights file ({first}); fetch it again") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError(f"{path}: holds no dictionary of tensors")
+        raise UserError(f"{path}: holds no dictionary of tensors; fetch it again")
     for name, value in state.items():
         yield name, (value.float() if value.is_floating_point() else value).numpy()
 

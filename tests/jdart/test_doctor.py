@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from jdart import doctor, runtime
-from jdart.doctor import GIB, diagnose
+from jdart.doctor import GIB, Finding, diagnose
+from jdart.screen import findings_table, print_table
 
 Usage = namedtuple("Usage", "total used free")
 REQUIREMENTS = [
@@ -174,6 +175,12 @@ def test_a_missing_package_names_its_extra(machine, tmp_path, missing, name, sta
     del machine.versions[missing]
     finding = find(name, tmp_path)
     assert (finding.status, finding.found, finding.cure) == (status, f"missing: {missing}", cure)
+
+
+def test_the_table_shows_a_cure_as_it_is_to_be_typed(capsys):
+    print_table(findings_table([Finding("packages [all]", "fail", "missing: x[y]", "pip install 'jdart[train]'")]))
+    shown = capsys.readouterr().out
+    assert all(text in shown for text in ("packages [all]", "missing: x[y]", "pip install 'jdart[train]'"))
 
 
 def test_numpy_2_is_too_new_for_jittor(machine, tmp_path):

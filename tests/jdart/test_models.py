@@ -14,6 +14,7 @@ from jdart.models.unet import UNet, UNetConfig
 from jdart.models.vae import VAE, VAEConfig
 from jdart.models.weights import load, slots_of, text_name, vae_name, weight_files
 from submission.errors import UserError
+from submission.files import read_json
 
 TOLERANCE = 1e-4
 
@@ -59,7 +60,7 @@ def stirred(model, seed=0):
 def test_unet_forward(kind, size, tmp_path, rng, close):
     theirs = stirred(UNet2DConditionModel(**UNETS[kind]))
     theirs.save_pretrained(tmp_path)
-    ours = UNet(UNetConfig.from_dict(dict(theirs.config)))
+    ours = UNet(UNetConfig.from_dict(read_json(tmp_path / "config.json")))
     load(ours, weight_files(tmp_path, ("diffusion_pytorch_model",)))
     x, text = rng.standard_normal((2, 4, *size), np.float32), rng.standard_normal((2, 7, 24), np.float32)
     steps = np.array([7, 981])
@@ -73,7 +74,7 @@ def test_unet_forward(kind, size, tmp_path, rng, close):
 def test_unet_gradients(kind, tmp_path, rng):
     theirs = stirred(UNet2DConditionModel(**UNETS[kind]))
     theirs.save_pretrained(tmp_path)
-    ours = UNet(UNetConfig.from_dict(dict(theirs.config)))
+    ours = UNet(UNetConfig.from_dict(read_json(tmp_path / "config.json")))
     load(ours, weight_files(tmp_path, ("diffusion_pytorch_model",)))
     x, text = rng.standard_normal((2, 4, 16, 16), np.float32), rng.standard_normal((2, 7, 24), np.float32)
     steps = np.array([7, 981])
@@ -101,7 +102,7 @@ def vae_pair(tmp_path):
         )
     )
     theirs.save_pretrained(tmp_path)
-    return VAE(VAEConfig.from_dict(dict(theirs.config))), theirs
+    return VAE(VAEConfig.from_dict(read_json(tmp_path / "config.json"))), theirs
 
 
 def test_vae_encode_and_decode(tmp_path, rng, close):

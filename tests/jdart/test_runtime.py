@@ -1,8 +1,10 @@
 """What is set before Jittor is imported: oneDNN from wheels, CUDA where it can work, signals as Python has them."""
 
+import os
 import signal
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 
@@ -70,12 +72,25 @@ def test_asking_for_cuda_in_vain_is_an_error_and_auto_one_line(monkeypatch, capl
     assert [record.getMessage() for record in caplog.records] == ["running on the CPU: it is a toaster"]
 
 
+def test_without_jittor_one_line_names_the_extra(monkeypatch, caplog):
+    monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"^jittor is not installed; run: pip install 'jdart\[train\]'$"):
+        runtime.start()
+    assert not caplog.records
+
+
+def test_jittor_compiles_against_the_headers_of_this_python():
+    runtime.start("cpu")
+    flags = subprocess.run([os.environ["python_config_path"], "--includes"], capture_output=True, text=True, check=True)
+    assert f"-I{sysconfig.get_path('include')}" in flags.stdout.split()
+
+
 def test_a_broken_nvcc_does_not_stop_the_import(tmp_path):
     """Jittor alone dies at import on such a machine; a fresh process proves that `start` keeps it away from nvcc."""
     (tmp_path / "nvcc").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "nvcc").chmod(0o755)
     code = "from jdart.runtime import start; jt = start(); print(float((jt.array([1.0]) + 1).numpy()[0]))"
-    environment = {**__import__("os").environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    environment = {**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
     environment.pop("nvcc_path", None)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -110,7 +110,7 @@ def test_an_unreadable_or_evil_file_is_one_error(name, content, tmp_path):
 
 def test_a_pickled_object_in_a_torch_archive_is_not_executed(tmp_path):
     torch.save({"a": Bomb()}, tmp_path / "x.bin")
-    with pytest.raises(UserError, match="not a readable weights file"):
+    with pytest.raises(UserError, match="not a PyTorch file of plain tensors"):
         list(read_tensors([tmp_path / "x.bin"]))
 
 
