@@ -76,7 +76,7 @@ def test_all_problems_of_a_file_come_together(tmp_path):
         ('name: a\nstyles:\n  "00": [A]\n  "00": [B]\n', "'00' is given twice"),
         ("name: a\nstyles: 3\n", "styles must map"),
         ("name: a\nstyles: {}\n", "styles is empty"),
-        ("name: \xff", "not valid YAML"),
+        ("name: \xff", "not UTF-8 text"),
         ("!!python/object/apply:os.getcwd []", "not valid YAML"),
         ("[" * 3000, "not valid YAML"),
     ],
