@@ -12,7 +12,6 @@ from jdart.data import Picture, load_pictures
 from jdart.run import RunFolder, contest_of, earlier_run, require_same, write_run
 from submission.contest import Contest
 from submission.errors import UserError
-from submission.files import read_json
 
 if TYPE_CHECKING:
     from jdart.models.build import Base
@@ -77,9 +76,9 @@ def open_job(config: Config) -> Job:
 
 
 def _check_size(base: Base, config: Config) -> None:
-    levels = len(read_json(base.folder / "vae" / "config.json").get("block_out_channels", (1,) * 4)) - 1
-    if config.data.size % 2**levels:
-        raise UserError(f"data.size: {config.data.size} is not a multiple of {2**levels}, as this base's VAE needs")
+    factor = base.configs["vae"].factor
+    if config.data.size % factor:
+        raise UserError(f"data.size: {config.data.size} is not a multiple of {factor}, as this base's VAE needs")
 
 
 def _check_steps(base: Base, config: Config) -> None:

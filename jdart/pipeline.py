@@ -50,11 +50,7 @@ def score_entry(job: Job, device: str) -> Iterator[Event]:
     report_file = job.folder.report / "report.json"
     if report_file.exists():
         report = read_json(report_file)
-        pictures = {
-            (style, f"{prompt}.png"): sha256(job.folder.image(style, prompt))
-            for style, prompts in job.contest.styles.items()
-            for prompt in prompts
-        }
+        pictures = {(path.parent.name, path.name): sha256(path) for path in job.folder.images.glob("*/*.png")}
         if report["submission"]["sha256"] == fingerprint(pictures) and report["profile"] == job.config.score.profile:
             yield Event("score", None, 1, 1, f"Final {report['scores']['final']:.6f}", skipped=True)
             return

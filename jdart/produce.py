@@ -67,7 +67,7 @@ def generate_styles(job: Job) -> Iterator[Event]:
         for prompt in prompts:
             text = config.data.template.format(object=prompt, id=style)
             wanted[job.folder.image(style, prompt)] = (text, image_seed(style, prompt, config.seed))
-        if all(path.exists() for path in wanted):
+        if job.folder.sheet(style).exists() and all(path.exists() for path in wanted):
             yield Event("generate", style, len(wanted), len(wanted), "there already", skipped=True)
             continue
         if not job.folder.lora(style).exists():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,16 +43,19 @@ class Base:
         if absent:
             raise UserError(f"{self.folder}: not a diffusers folder, {', '.join(absent)} not found")
 
-    def require_match(self) -> None:
-        """Raise UserError when the configurations of the parts do not belong together. No weights are read."""
+    @cached_property
+    def configs(self) -> Mapping[str, Any]:
+        """The shape of each network by its folder's name, from its `config.json`."""
         from jdart.models.text_encoder import TextConfig
         from jdart.models.unet import UNetConfig
         from jdart.models.vae import VAEConfig
 
-        def read(part: str, config: Any) -> Any:
-            return config.from_dict(read_json(self.folder / part / "config.json"))
+        kinds = (("unet", UNetConfig), ("vae", VAEConfig), ("text_encoder", TextConfig))
+        return {part: kind.from_dict(read_json(self.folder / part / "config.json")) for part, kind in kinds}
 
-        unet, vae, text = read("unet", UNetConfig), read("vae", VAEConfig), read("text_encoder", TextConfig)
+    def require_match(self) -> None:
+        """Raise UserError when the configurations of the parts do not belong together. No weights are read."""
+        unet, vae, text = self.configs["unet"], self.configs["vae"], self.configs["text_encoder"]
         pairs = [
             ("UNet in_channels", unet.in_channels, "VAE latent_channels", vae.latent_channels),
             ("UNet out_channels", unet.out_channels, "VAE latent_channels", vae.latent_channels),
@@ -70,36 +73,34 @@ class Base:
     @cached_property
     def unet(self) -> Any:
         """The UNet with its weights."""
-        from jdart.models.unet import UNet, UNetConfig
+        from jdart.models.unet import UNet
 
-        return self._network("unet", UNet, UNetConfig, UNET_STEMS)
+        return self._network("unet", UNet, UNET_STEMS)
 
     @cached_property
     def vae(self) -> Any:
         """The autoencoder with its weights."""
-        from jdart.models.vae import VAE, VAEConfig
+        from jdart.models.vae import VAE
 
-        return self._network("vae", VAE, VAEConfig, VAE_STEMS, vae_name)
+        return self._network("vae", VAE, VAE_STEMS, vae_name)
 
     @cached_property
     def text_encoder(self) -> Any:
         """The text encoder with its weights."""
-        from jdart.models.text_encoder import TextConfig, TextEncoder
+        from jdart.models.text_encoder import TextEncoder
 
-        return self._network("text_encoder", TextEncoder, TextConfig, TEXT_STEMS, text_name)
+        return self._network("text_encoder", TextEncoder, TEXT_STEMS, text_name)
 
     def _network(
         self,
         name: str,
         build: Callable[[Any], Any],
-        config: Any,
         stems: tuple[str, ...],
         rename: Callable[[str], str | None] = lambda name: name,
     ) -> Any:
-        folder = self.folder / name
-        network = build(config.from_dict(read_json(folder / "config.json")))
+        network = build(self.configs[name])
         network.eval()
-        load(network, weight_files(folder, stems), rename)
+        load(network, weight_files(self.folder / name, stems), rename)
         return network
 
     @cached_property
@@ -121,7 +122,7 @@ class Base:
 
     def tokens(self, prompts: Sequence[str]) -> np.ndarray:
         """Prompts -> int32 ids (B, 77), truncated and padded."""
-        config = self.text_encoder.config
+        config = self.configs["text_encoder"]
         length = config.max_position_embeddings
         ids = self.tokenizer(list(prompts), padding="max_length", max_length=length, truncation=True)["input_ids"]
         tokens = np.asarray(ids, np.int32)

@@ -89,7 +89,19 @@ def test_styles_can_be_added_later(jdart, config, tmp_path):
     assert jdart("run", config()).exit_code == 0
     assert (tmp_path / "out" / "images" / "01" / "Dog.png").read_bytes() == only
     assert json.loads((tmp_path / "out" / "run.json").read_text())["styles"] == ["00", "01"]
+    report = tmp_path / "out" / "report" / "report.json"
+    scored = report.stat().st_mtime_ns
     assert jdart("run", config(), "--styles", "01").exit_code == 0, "the entry still holds both styles"
+    assert report.stat().st_mtime_ns == scored, "and is not scored again"
+
+
+def test_a_contact_sheet_that_a_stop_prevented_is_made_by_the_next_run(jdart, config, tmp_path):
+    path = config(score={"weights": None})
+    assert jdart("run", path).exit_code == 0
+    before = contents(tmp_path / "out")
+    (tmp_path / "out" / "sheets" / "00.png").unlink()
+    assert jdart("run", path).exit_code == 0
+    assert contents(tmp_path / "out") == before
 
 
 @pytest.mark.parametrize("where", ["jdart.train._loss", "jdart.produce._write_picture", "evaluator.score_submission"])
