@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from evaluator.entry import Source
 from evaluator.images import BadPicture, inspect_png
-from evaluator.references import StyleReferences
 from submission.errors import UserError
 
 INCOMPLETE = (
@@ -59,14 +58,14 @@ class Picture:
 
 
 def check_entry(
-    files: Mapping[str, Mapping[str, Source | None]], references: Mapping[str, StyleReferences]
+    files: Mapping[str, Mapping[str, Source | None]], prompts: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, list[Picture]], list[Finding]]:
-    """The usable pictures of each style of `references` (sorted by name), and every finding."""
+    """The usable pictures of each style of `prompts` (sorted by name), and every finding."""
     pictures: dict[str, list[Picture]] = {}
     findings: list[Finding] = []
-    for style, reference in references.items():
+    for style, objects in prompts.items():
         there = files.get(style, {})
-        wanted = {f"{prompt}.png" for prompt in reference.prompts}
+        wanted = {f"{prompt}.png" for prompt in objects}
         if not there:
             findings.append(Finding("missing-style", style, f"has no pictures; {len(wanted)} are due"))
         else:
@@ -108,13 +107,13 @@ def check_enough(pictures: Mapping[str, Sequence[Picture]]) -> list[Finding]:
     return []
 
 
-def check_references(references: Mapping[str, StyleReferences]) -> dict[str, list[Picture]]:
+def check_references(references: Mapping[str, Mapping[str, Source]]) -> dict[str, list[Picture]]:
     """The reference pictures of each style. Raises UserError that names every one that cannot be used."""
     pictures: dict[str, list[Picture]] = {}
     problems: list[str] = []
-    for style, reference in references.items():
+    for style, images in references.items():
         pictures[style] = []
-        for name, read in reference.images.items():
+        for name, read in images.items():
             try:
                 pictures[style].append(_inspect(style, name, read))
             except BadPicture as problem:

@@ -71,7 +71,8 @@ def list_folder(folder: Path) -> dict[str, dict[str, Source | None]]:
     """style -> name -> reader, of the folders directly in `folder`."""
     return {
         style.name: {
-            _legible(item.name): reader(item) if is_text(item.name) else None for item in sorted(style.iterdir())
+            _legible(item.name): _reader_within(item) if is_text(item.name) else None
+            for item in sorted(style.iterdir())
         }
         for style in sorted(folder.iterdir())
         if style.is_dir()
@@ -188,9 +189,23 @@ def reader(path: Path) -> Source | None:
         return None
 
     def read() -> bytes:
-        if path.stat().st_size > MAX_BYTES:
-            raise BadPicture("too-large", f"is larger than {MAX_BYTES >> 20} MiB")
-        return path.read_bytes()
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                raise BadPicture("too-large", f"is larger than {MAX_BYTES >> 20} MiB")
+            return path.read_bytes()
+        except OSError as error:
+            raise BadPicture("unreadable", f"cannot be read ({error.strerror})") from error
+
+    return read
+
+
+def _reader_within(path: Path) -> Source | None:
+    """Like `reader`, but a link, which may lead anywhere, is no picture of an entry."""
+    if not path.is_symlink():
+        return reader(path)
+
+    def read() -> bytes:
+        raise BadPicture("link", "is a symbolic link; put the picture itself there")
 
     return read
 

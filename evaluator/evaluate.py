@@ -1,43 +1,80 @@
-"""From an entry on disk to a report: open, check, show every picture once, put the figures together."""
+"""From an entry on disk to a report: open, check, look at every picture once, put the figures together."""
 
 from __future__ import annotations
 
-import math
 import os
 import platform
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import Union
 
-from evaluator.check import (
-    INCOMPLETE,
-    EntryRefused,
-    Finding,
-    Picture,
-    check_as_is,
-    check_enough,
-    check_entry,
-    check_references,
+import numpy as np
+
+from evaluator.analysis.bootstrap import intervals
+from evaluator.analysis.cells import cells_of
+from evaluator.arithmetic import require_device
+from evaluator.assemble import (
+    figures_to_corrected,
+    figures_to_extras,
+    figures_to_images,
+    figures_to_scores,
+    figures_to_styles,
 )
+from evaluator.cache import open_cache
+from evaluator.check import INCOMPLETE, EntryRefused, Finding, Picture, check_as_is, check_enough, check_entry
 from evaluator.entry import Entry, fingerprint, open_entry
-from evaluator.output import Thumbnails, report_folder, write_report
+from evaluator.extract import Kept, Look, Progress, Viewer
+from evaluator.extractors import Setting, build_extractors
+from evaluator.metrics import COMPANIONS, EXTRAS, OFFICIAL
+from evaluator.metrics.base import Figures, Metric, Seen
+from evaluator.metrics.fid import features_to_moments
+from evaluator.output import Attachments, report_folder, write_report
 from evaluator.profiles import find_profile
-from evaluator.references import list_styles, read_style
-from evaluator.report import ImageScores, Pictures, Provenance, Report, StyleScores
-from evaluator.score import metrics_to_scores
-from evaluator.viewing import Progress, Stopwatch, build_metrics, view
-from evaluator.weights import doubts, open_weights
+from evaluator.references import References
+from evaluator.refpack import open_references
+from evaluator.report import Pictures, Provenance, Report
+from evaluator.stopwatch import Stopwatch
+from evaluator.weights import AESTHETIC, doubts, open_weights
 from submission.errors import UserError, needs
 
-if TYPE_CHECKING:
-    from evaluator.metrics.base import Figures
-
 PathLike = Union[str, "os.PathLike[str]"]
+Chosen = dict[str, list[Picture]]  # style -> its pictures
 
-_LIBRARIES = ("torch", "numpy", "pillow", "tokenizers", "safetensors", "lpips")
+_LIBRARIES = ("torch", "numpy", "pillow", "tokenizers", "lpips")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to score; the same for every entry of a batch.
+
+    `extras` are names of metrics.EXTRAS; `cache` is the folder of the feature cache, True for the user's own,
+    False for none; `batch_size` bounds the pictures per forward pass and does not change the figures. Figures of
+    `precision` float16 are for a quick look and never comparable.
+    """
+
+    profile: str = "official-2024"
+    extras: tuple[str, ...] = ()
+    device: str = "cpu"
+    precision: str = "float32"
+    cache: PathLike | bool = True
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What of an entry is to be scored: all its findings were dealt with. `styles` were chosen, `skipped` left out."""
+
+    styles: tuple[str, ...]
+    pictures: Chosen
+    incomplete: list[Finding]
+    skipped: list[Finding]
+
+    @property
+    def sha256(self) -> str:
+        """Which pictures these are."""
+        return fingerprint({(p.style, p.name): p.sha256 for found in self.pictures.values() for p in found})
 
 
 def score_submission(
@@ -48,7 +85,11 @@ def score_submission(
     profile: str = "official-2024",
     styles: Sequence[str] | None = None,
     as_is: bool = False,
+    skip_bad: bool = False,
+    extras: Sequence[str] = (),
     device: str = "cpu",
+    precision: str = "float32",
+    cache: PathLike | bool = True,
     out: PathLike | None = None,
     write: bool = True,
     batch_size: int | None = None,
@@ -56,156 +97,207 @@ def score_submission(
 ) -> Report:
     """Score a folder of style folders, a run folder or a zip, and write its report folder.
 
-    `references` and `weights` default to what a run folder's run.json names, `styles` to those it (or a
-    zip's manifest) declares, else to all of the references', `out` to the place the file layout gives it
-    (nothing is written with `write=False`). `as_is` scores whatever pictures are there, as the organisers'
-    checker does. `batch_size` bounds the pictures per forward pass; it does not change the figures.
+    `references` (a folder or a pack) and `weights` default to what a run folder's run.json names, `styles` to those
+    it (or a zip's manifest) declares, else to all of the references', `out` to the place the file layout gives
+    it (nothing is written with `write=False`). `as_is` scores whatever pictures are there, as the organisers'
+    checker does; `skip_bad` leaves out those that cannot be scored. The rest is as in `Options`.
 
     Raises EntryRefused with every finding when the entry cannot be scored, UserError for misuse.
     """
-    started = time.perf_counter()
-    watch, thumbnails = Stopwatch(), Thumbnails()
-    chosen = find_profile(profile)
+    options = Options(profile, tuple(extras), device, precision, cache, batch_size)
     with needs("eval"), open_entry(Path(path)) as entry:
-        folder, root = _places(references, weights, entry)
-        pack = open_weights(root)
-        known = list_styles(folder)
-        scored = _choose(styles, entry.styles, known, folder)
         place = report_folder(entry, out) if write else None
-        given = {style: read_style(folder / style) for style in scored}
-        real = check_references(given)
-        if not any(style in entry.files for style in scored):
-            raise UserError(f"{path}: holds none of the style folders {', '.join(scored)}")
-        pictures, findings = check_entry(entry.files, given)
+        folder, root = _places(references, weights, entry)
+        scorer = Scorer(open_references(folder), root, options, progress)
+        report, attachments = scorer.score(entry, scorer.admit(entry, styles, as_is, skip_bad), as_is, skip_bad)
+    if place is not None:
+        write_report(place, report, attachments)
+    return report
+
+
+class Scorer:
+    """One set of weights and references, and any number of entries: networks are loaded once, and only when needed.
+
+    Raises UserError for weights or options that cannot be used.
+    """
+
+    def __init__(
+        self,
+        references: References,
+        weights: Path,
+        options: Options,
+        progress: Progress = lambda stage, done, total: None,
+    ) -> None:
+        self.options = options
+        self.references = references
+        self.tool = f"jdart-eval {metadata.version('jdart')}"
+        self.watch = Stopwatch()
+        self._progress = progress
+        require_device(options.device, options.precision)
+        unknown = [extra for extra in options.extras if extra not in EXTRAS]
+        if unknown:
+            raise UserError(f"extra {unknown[0]!r} is not known; choose from: {', '.join(EXTRAS)}")
+        profile, pack = find_profile(options.profile), open_weights(weights)
+        kinds = [*OFFICIAL, *COMPANIONS, *(kind for extra in dict.fromkeys(options.extras) for kind in EXTRAS[extra])]
+        self._metrics: list[Metric] = [kind(pack) for kind in kinds]
+        with self.watch.of("hashes"):
+            everything = pack.hashes()
+        self.doubts = doubts(pack, everything)
+        self.hashes = {
+            name: digest for name, digest in everything.items() if name != AESTHETIC or "aesthetic" in options.extras
+        }
+        self.extra_keys = {kind.key for kind in kinds[len(OFFICIAL) :]}
+        self._setting = Setting(pack, everything, profile, options.device, options.precision)
+        self._cache = open_cache(options.cache)
+        self.viewer = self.viewer_of(metric.extractor for metric in self._metrics)
+
+    def viewer_of(self, extractors: Iterable[str]) -> Viewer:
+        """A viewer with the extractors of these names, on the same weights and the same cache."""
+        return Viewer(build_extractors(extractors, self._setting), self._cache, self.options.batch_size, self.watch)
+
+    def admit(
+        self, entry: Entry, styles: Sequence[str] | None = None, as_is: bool = False, skip_bad: bool = False
+    ) -> Admission:
+        """Choose the entry's styles and check its files. Raises EntryRefused with every finding, UserError."""
+        chosen = _choose(styles, entry.styles, self.references)
+        self.references.digests(chosen)
+        if not any(style in entry.files for style in chosen):
+            raise UserError(f"{entry.name}: holds none of the style folders {', '.join(chosen)}")
+        pictures, findings = check_entry(entry.files, self.references.prompts(chosen))
         incomplete = [finding for finding in findings if finding.code in INCOMPLETE]
         if as_is:
             findings = [finding for finding in findings if finding not in incomplete]
             findings += check_as_is(entry.files, pictures)
-        if not findings:
-            findings = check_enough(pictures)
-        if findings:
+        if findings and not skip_bad:
             raise EntryRefused(findings)
+        return _without(Admission(chosen, pictures, incomplete, []), findings)
 
-        with _exact_arithmetic(device):
-            metrics = build_metrics(chosen, pack, device, pictures, watch, progress)
-            figures = view(metrics, real, pictures, thumbnails, batch_size, watch, progress)
-        with watch.of("hashes"):
-            hashes = pack.hashes()
-        reasons = doubts(pack, hashes)
-        if len(scored) < len(known):
-            reasons.append(f"{len(scored)} of the references' {len(known)} styles were scored")
-        if incomplete:
-            reasons.append(f"the entry is not complete ({_summary(incomplete)})")
-        watch.seconds["total"] = time.perf_counter() - started
-        report = Report(
-            profile=chosen.name,
-            contest=_folder_name(folder) if entry.contest is None else entry.contest,
-            submission=_set_of(entry.name, pictures),
+    def score(
+        self, entry: Entry, admission: Admission, as_is: bool = False, skip_bad: bool = False
+    ) -> tuple[Report, Attachments]:
+        """The report of an open entry, and the files that go with it. Raises EntryRefused and UserError."""
+        with self.watch.of("total"):
+            kept = self.references.keep(list(admission.pictures), self.viewer, self._progress)
+            flat = [picture for found in admission.pictures.values() for picture in found]
+            look = self.viewer.look(flat, kept, not skip_bad, self._progress)
+            if look.findings and not skip_bad:
+                raise EntryRefused(look.findings)
+            admission = _without(admission, look.findings)
+            figures = self._figures(admission.pictures, look, kept)
+            attachments = self._attachments(admission.pictures, look, kept)
+        report = self._report(entry, admission, as_is, figures)
+        moments = (attachments.real_mean, attachments.real_covariance)
+        return replace(report, intervals=intervals(cells_of(report, attachments.stems, moments))), attachments
+
+    def references_sha256(self, styles: Sequence[str]) -> str:
+        """Which reference pictures the styles have."""
+        return fingerprint(self.references.digests(styles))
+
+    def _figures(self, pictures: Chosen, look: Look, kept: Kept) -> dict[str, Figures]:
+        names = [picture.name for found in pictures.values() for picture in found]
+        figures = {}
+        for metric in self._metrics:
+            notes, references = look.notes[metric.extractor], kept.get(metric.extractor, {})
+            seen = {
+                style: Seen(
+                    [picture.name for picture in found],
+                    np.stack([notes[picture] for picture in found]),
+                    references.get(style, {}),
+                )
+                for style, found in pictures.items()
+            }
+            figures[metric.key] = metric.figures(seen, self.viewer.texts(metric.extractor, metric.texts(names)))
+        return figures
+
+    def _attachments(self, pictures: Chosen, look: Look, kept: Kept) -> Attachments:
+        flat = [picture for found in pictures.values() for picture in found]
+        real = features_to_moments(np.concatenate([kept["inception"][style]["features"] for style in pictures]))
+        return Attachments(
+            outputs={picture.where[: -len(".png")]: look.thumbnails[picture] for picture in flat},
+            references=self.references.thumbnails(list(pictures)),
+            stems=np.stack([look.notes["inception"][picture] for picture in flat]),
+            real_mean=real[0],
+            real_covariance=real[1],
+        )
+
+    def _report(self, entry: Entry, admission: Admission, as_is: bool, figures: Mapping[str, Figures]) -> Report:
+        pictures, styles, reasons = admission.pictures, admission.styles, list(self.doubts)
+        if len(styles) < len(self.references.styles):
+            reasons.append(f"{len(styles)} of the references' {len(self.references.styles)} styles were scored")
+        if admission.incomplete:
+            reasons.append(f"the entry is not complete ({_summary(admission.incomplete)})")
+        if admission.skipped:
+            reasons.append(f"what could not be scored was left out ({_summary(admission.skipped)})")
+        if self.options.precision != "float32":
+            reasons.append(f"calculated in {self.options.precision}")
+        return Report(
+            profile=self.options.profile,
+            contest=self.references.name if entry.contest is None else entry.contest,
+            submission=Pictures(entry.name, admission.sha256),
+            scores=figures_to_scores(figures),
+            intervals={},
+            styles=figures_to_styles(figures, {style: len(found) for style, found in pictures.items()}),
+            images=figures_to_images(figures),
+            extras=figures_to_extras(figures, self._metrics),
+            corrected=figures_to_corrected(figures),
             provenance=Provenance(
-                tool=f"jdart-eval {metadata.version('jdart')}",
-                references=_set_of(_folder_name(folder), real),
-                styles=list(scored),
+                tool=self.tool,
+                references=Pictures(self.references.name, self.references_sha256(styles)),
+                styles=list(pictures),
                 as_is=as_is,
-                complete=not incomplete,
+                complete=not admission.incomplete and not admission.skipped,
+                skipped=[str(finding) for finding in admission.skipped],
                 comparable=not reasons,
                 not_comparable_because=reasons,
-                weights=hashes,
+                weights=self.hashes,
                 versions={"python": platform.python_version()} | {n: metadata.version(n) for n in _LIBRARIES},
-                device=device,
-                seconds={name: round(seconds, 3) for name, seconds in watch.seconds.items()},
+                device=self.options.device,
+                precision=self.options.precision,
+                seconds={name: round(seconds, 3) for name, seconds in self.watch.seconds.items()},
             ),
-            **_tables(figures, {style: len(found) for style, found in pictures.items()}),
         )
-    if place is not None:
-        write_report(place, report, thumbnails)
-    return report
 
 
-def _tables(figures: Mapping[str, Figures], counts: Mapping[str, int]) -> dict[str, Any]:
-    """scores, styles and images of a Report. Raises UserError when a figure is not finite."""
-    styles: dict[str, dict[str, Any]] = {style: {"images": count} for style, count in counts.items()}
-    images: dict[str, dict[str, dict[str, Any]]] = {style: {} for style in counts}
-    for metric in figures.values():
-        for style, values in metric.styles.items():
-            styles[style].update(values)
-        for style, table in metric.images.items():
-            for name, values in table.items():
-                images[style].setdefault(name, {}).update(values)
-    rows = [values for table in images.values() for values in table.values()]
-    broken = [key for key, metric in figures.items() if not math.isfinite(metric.total)]
-    broken += [
-        key for row in rows for key, value in row.items() if isinstance(value, float) and not math.isfinite(value)
-    ]
-    if broken:
-        names = ", ".join(sorted(set(broken)))
-        raise UserError(f"{names}: not a finite number; the weights are damaged, fetch them again")
-    return {
-        "scores": metrics_to_scores(**{key: metric.total for key, metric in figures.items()}),
-        "styles": {style: StyleScores(**values) for style, values in styles.items()},
-        "images": {
-            style: {name: ImageScores(**values) for name, values in sorted(table.items())}
-            for style, table in images.items()
-        },
+def _without(admission: Admission, findings: Sequence[Finding]) -> Admission:
+    """The admission without the pictures that findings are about. Raises EntryRefused where too little is left."""
+    bad = {finding.where for finding in findings}
+    left = {
+        style: [picture for picture in found if picture.where not in bad] for style, found in admission.pictures.items()
     }
-
-
-@contextmanager
-def _exact_arithmetic(device: str) -> Iterator[None]:
-    """Check the device, and on CUDA keep TF32 out of convolutions and products while the block runs."""
-    import torch
-
-    if device not in ("cpu", "cuda"):
-        raise UserError(f"device {device!r} is not known; choose cpu or cuda")
-    if device == "cpu":
-        yield
-        return
-    if not torch.cuda.is_available():
-        raise UserError("no CUDA device was found; use --device cpu")
-    precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(precision)
+    pictures = {style: found for style, found in left.items() if found}
+    skipped = [*admission.skipped, *findings]
+    problems = check_enough(pictures)
+    if problems:
+        raise EntryRefused([*skipped, *problems])
+    return replace(admission, pictures=pictures, skipped=skipped)
 
 
 def _places(references: PathLike | None, weights: PathLike | None, entry: Entry) -> tuple[Path, Path]:
-    """The folders of references and weights: as given, else as the run folder names them."""
-    folders = (
+    """Where references and weights are: as given, else as the run folder names them."""
+    places = (
         entry.references if references is None else Path(references),
         entry.weights if weights is None else Path(weights),
     )
-    missing = [f"--{name} DIR" for name, folder in zip(("references", "weights"), folders) if folder is None]
+    missing = [f"--{name} PATH" for name, place in zip(("references", "weights"), places) if place is None]
     if missing:
-        raise UserError(f"{' and '.join(missing)} needed: nothing in the submission names a folder for it")
-    return folders  # type: ignore[return-value]
+        raise UserError(f"{' and '.join(missing)} needed: nothing in the submission names a place for it")
+    return places  # type: ignore[return-value]
 
 
-def _choose(
-    wanted: Sequence[str] | None, declared: Sequence[str] | None, known: Sequence[str], folder: Path
-) -> tuple[str, ...]:
+def _choose(wanted: Sequence[str] | None, declared: Sequence[str] | None, references: References) -> tuple[str, ...]:
+    known = references.styles
     if wanted is None:
         wanted = known if declared is None else declared
     unknown = [style for style in wanted if style not in known]
     if unknown:
         raise UserError(
-            f"{folder}: style {', '.join(unknown)} is not among the references; there are {', '.join(known)}"
+            f"{references.name}: style {', '.join(unknown)} is not among the references; there are {', '.join(known)}"
         )
     if not wanted:
         raise UserError(f"no style was chosen; there are {', '.join(known)}")
     return tuple(sorted(set(wanted)))
 
 
-def _set_of(name: str, pictures: Mapping[str, Sequence[Picture]]) -> Pictures:
-    digests = {(picture.style, picture.name): picture.sha256 for found in pictures.values() for picture in found}
-    return Pictures(name, fingerprint(digests))
-
-
 def _summary(findings: Sequence[Finding]) -> str:
     more = f" and {len(findings) - 1} more" if len(findings) > 1 else ""
     return f"{findings[0]}{more}"
-
-
-def _folder_name(folder: Path) -> str:
-    return folder.resolve().name

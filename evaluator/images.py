@@ -2,8 +2,8 @@
 
 Every conversion repeats the arithmetic of the library that the organisers' checker went through in 2024
 (PIL, the PIL processors of transformers 4.44, torchvision's ToTensor, OpenCV's 8-bit HSV), so that figures
-do not move with the versions installed here. Arrays are H,W,3 uint8 in RGB unless a docstring says
-otherwise.
+do not move with the versions installed here; the profile official-2025 has torchvision's resize instead.
+Arrays are H,W,3 uint8 in RGB unless a docstring says otherwise.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 MAX_BYTES = 1 << 26  # of one file: 64 MiB
+MIN_SIDE = 32  # CLIP-IQA's network halves a picture five times
 MAX_PIXELS = 1 << 26  # of one picture: 8192 x 8192, below the size at which Pillow itself warns
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -46,7 +47,7 @@ class Processor:
 def inspect_png(data: bytes) -> tuple[int, int]:
     """(height, width) of an 8-bit RGB PNG, after checking its structure and every CRC without decoding.
 
-    Raises BadPicture: "unreadable" (not a PNG, truncated, damaged), "not-rgb8", "too-large".
+    Raises BadPicture: "unreadable" (not a PNG, truncated, damaged), "not-rgb8", "too-small", "too-large".
     Source: PNG specification, third edition, chapters 5 and 11.
     """
     if not data.startswith(_SIGNATURE):
@@ -80,6 +81,8 @@ def _read_header(kind: bytes, body: bytes) -> tuple[int, int]:
         raise BadPicture("not-rgb8", f"is {depth}-bit {kind_of}; it must be an 8-bit RGB PNG")
     if width == 0 or height == 0:
         raise BadPicture("unreadable", "holds no pixels")
+    if min(width, height) < MIN_SIDE:
+        raise BadPicture("too-small", f"is {width}x{height}; a side needs at least {MIN_SIDE} pixels")
     if width * height > MAX_PIXELS:
         raise BadPicture("too-large", f"is {width}x{height}; at most {MAX_PIXELS} pixels are read")
     return height, width
@@ -102,18 +105,39 @@ def to_processed(pixels: np.ndarray, processor: Processor) -> np.ndarray:
 
     Source: transformers 4.44 `image_transforms.py`, as called by BitImageProcessor and CLIPImageProcessor.
     """
-    height, width = pixels.shape[:2]
-    short, long = (height, width) if height <= width else (width, height)
-    edge = processor.shortest_edge
-    other = int(edge * long / short)
-    target = (edge, other) if height <= width else (other, edge)
-    resized = np.asarray(Image.fromarray(pixels).resize((target[1], target[0]), Image.Resampling.BICUBIC))
-    crop_height, crop_width = processor.crop
-    top, left = (target[0] - crop_height) // 2, (target[1] - crop_width) // 2
-    cropped = resized[top : top + crop_height, left : left + crop_width]
-    scaled = (cropped.astype(np.float64) * processor.rescale).astype(np.float32)
+    height, width = _resized(pixels, processor.shortest_edge)
+    resized = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+    scaled = (_crop_centre(resized, processor.crop).astype(np.float64) * processor.rescale).astype(np.float32)
     normalised = (scaled - processor.mean) / processor.std
     return np.ascontiguousarray(normalised.transpose(2, 0, 1))
+
+
+def to_tensor_processed(pixels: np.ndarray, processor: Processor) -> np.ndarray:
+    """The same by torchvision's antialiased bicubic resize of bytes, rescale and normalisation fused: 3,H,W float32.
+
+    Source: transformers 5 `image_processing_backends.py` (TorchvisionBackend).
+    """
+    import torch
+
+    tensor = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]  # a copy: Pillow's arrays are read-only
+    size = _resized(pixels, processor.shortest_edge)
+    if size != pixels.shape[:2]:
+        tensor = torch.nn.functional.interpolate(tensor, size, mode="bicubic", align_corners=False, antialias=True)
+    cropped = _crop_centre(tensor[0].permute(1, 2, 0).numpy(), processor.crop)
+    scale = np.float32(1 / processor.rescale)
+    normalised = (cropped.astype(np.float32) - processor.mean * scale) / (processor.std * scale)
+    return np.ascontiguousarray(normalised.transpose(2, 0, 1))
+
+
+def _resized(pixels: np.ndarray, edge: int) -> tuple[int, int]:
+    """(height, width) with the shorter one `edge`."""
+    height, width = pixels.shape[:2]
+    return (edge, int(edge * width / height)) if height <= width else (int(edge * height / width), edge)
+
+
+def _crop_centre(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    top, left = ((there - wanted) // 2 for there, wanted in zip(pixels.shape, size))
+    return pixels[top : top + size[0], left : left + size[1]]
 
 
 def to_square(pixels: np.ndarray, side: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A miniature weights folder in the real file formats: random, small, the same anywhere for the same seed.
+"""A random weights folder in the real file formats, small or full-size, the same anywhere for the same seed.
 
 Every tensor is drawn by a generator seeded with (seed, CRC-32 of its network's prefix and its name), so
 nothing depends on a framework's initialisation or on an order. The networks themselves say which tensors
@@ -13,7 +13,8 @@ import json
 import tempfile
 import warnings
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,35 +28,73 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
-_DINO = {
-    "hidden_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 3,
-    "patch_size": 14,
-    "image_size": 518,
-}
-_TEXT = {"hidden_size": 24, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 3}
-_VISION = {"hidden_size": 48, "intermediate_size": 192, "num_hidden_layers": 2, "num_attention_heads": 3}
-_SHARED = 32
 _VOCABULARY = 49408
+_TEXT_BIAS = "final_layer_norm.bias"
 
 
-def write_miniature(folder: Path, seed: int) -> None:
-    """Write the five networks to `folder`, which must be empty or not there yet. Raises UserError.
+@dataclass(frozen=True)
+class _Sizes:
+    """Settings of the Hugging Face networks, `shared` the width of CLIP's common space, and RN50's own sizes.
 
-    Everything is written beside `folder` first and then renamed, so that a folder of that name is whole.
+    `common` is the bias of CLIP's file that is made large; none in the full sizes.
     """
+
+    dino: Mapping[str, int]
+    text: Mapping[str, int]
+    vision: Mapping[str, int]
+    shared: int
+    rn50: Mapping[str, Any]
+    common: str
+
+
+def _tower(width: int, layers: int, heads: int) -> dict[str, int]:
+    return {
+        "hidden_size": width,
+        "intermediate_size": 4 * width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+    }
+
+
+_PRESETS = {
+    "tiny": _Sizes(
+        dino={"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3},
+        text=_tower(24, 2, 3),
+        vision=_tower(48, 2, 3),
+        shared=32,
+        rn50={"blocks": (1, 1, 1, 1), "stem": 8, "text": 64, "text_layers": 2, "shared": 32},
+        common=_TEXT_BIAS,
+    ),
+    "full": _Sizes(
+        dino={"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12},
+        text=_tower(768, 12, 12),
+        vision=_tower(1024, 24, 16),
+        shared=768,
+        rn50={"blocks": (3, 4, 6, 3), "stem": 64, "text": 512, "text_layers": 12, "shared": 1024},
+        common="",
+    ),
+}
+
+
+def write_miniature(folder: Path, seed: int, preset: str = "tiny") -> None:
+    """Write the five networks and the aesthetic head to `folder`, which must be empty or not there yet.
+
+    `preset` is "tiny", or "full" for the sizes of the contest's networks (2.3 GB, for timing). Everything is written
+    beside `folder` first and then renamed, so that a folder of that name is whole. Raises UserError.
+    """
+    sizes = _PRESETS[preset]
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: is there already and not empty; choose another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name[:40]}.", dir=folder.parent) as temporary:
         draft = Path(temporary) / "pack"
         with needs("eval"):
-            _write_dino(draft / files.DINO, seed)
-            _write_clip(draft / files.CLIP, seed)
-            _write_rn50(draft / files.RN50, seed)
+            _write_dino(draft / files.DINO, seed, sizes)
+            _write_clip(draft / files.CLIP, seed, sizes)
+            _write_rn50(draft / files.RN50, seed, sizes)
             _write_squeezenet(draft / files.SQUEEZENET, seed)
             _write_inception(draft / files.INCEPTION, seed)
+            _write_aesthetic(draft / files.AESTHETIC, seed, sizes)
         draft.rename(folder)
 
 
@@ -73,28 +112,35 @@ def draw(seed: int, name: str, shape: tuple[int, ...], kind: str) -> np.ndarray:
     return values * (1.6 / fan_in) ** 0.5
 
 
-def _fill(make: Callable[[], nn.Module], seed: int, prefix: str, loud_bias: str = "") -> dict[str, Tensor]:
-    """A float32 state for the network of `make`; the bias that `loud_bias` ends is 60 times as large."""
+def _shapes(make: Callable[[], nn.Module]) -> dict[str, Tensor]:
+    """The state of the network of `make` without its numbers."""
     import torch
 
     with torch.device("meta"):
-        wanted = make().state_dict()
-    state = {}
-    for name, tensor in wanted.items():
-        shape = tuple(tensor.shape)
-        if not tensor.is_floating_point():
-            state[name] = torch.zeros(shape, dtype=tensor.dtype)
-            continue
-        if name == "logit_scale":
-            values = np.log(100.0)
-        elif "embedding" in name:
-            values = draw(seed, prefix + name, shape, "bias") * 4
-        else:
-            values = draw(seed, prefix + name, shape, _kind(name, shape))
-            if loud_bias and name.endswith(loud_bias):
-                values = values * 60
-        state[name] = torch.tensor(values, dtype=torch.float32)
-    return state
+        return make().state_dict()
+
+
+def _values(wanted: Tensor, seed: int, prefix: str, name: str, common: str = "") -> np.ndarray:
+    """The numbers of one tensor of a state, float32 or int64; the bias that `common` ends is 60 times as large."""
+    shape = tuple(wanted.shape)
+    if not wanted.is_floating_point():
+        return np.zeros(shape, np.int64)
+    if name == "logit_scale":
+        return np.array(np.log(100.0), np.float32)
+    if "embedding" in name:
+        return (draw(seed, prefix + name, shape, "bias") * 4).astype(np.float32)
+    values = draw(seed, prefix + name, shape, _kind(name, shape))
+    if common and name.endswith(common):
+        values = values * 60
+    return values.astype(np.float32)
+
+
+def _fill(make: Callable[[], nn.Module], seed: int, prefix: str, common: str = "") -> dict[str, Tensor]:
+    """A whole state for the network of `make`."""
+    import torch
+
+    wanted = _shapes(make).items()
+    return {name: torch.from_numpy(_values(tensor, seed, prefix, name, common)) for name, tensor in wanted}
 
 
 def _kind(name: str, shape: tuple[int, ...]) -> str:
@@ -106,13 +152,15 @@ def _kind(name: str, shape: tuple[int, ...]) -> str:
     return "gain" if len(shape) == 1 else "weight"
 
 
-def _write_dino(folder: Path, seed: int) -> None:
+def _write_dino(folder: Path, seed: int, sizes: _Sizes) -> None:
     from evaluator.backbones.dinov2 import DinoNetwork, read_dino_config
 
     config = {
         "model_type": "dinov2",
         "architectures": ["Dinov2Model"],
-        **_DINO,
+        **sizes.dino,
+        "patch_size": 14,
+        "image_size": 518,
         "mlp_ratio": 4,
         "hidden_act": "gelu",
     }
@@ -120,39 +168,46 @@ def _write_dino(folder: Path, seed: int) -> None:
     _write_json(folder / "config.json", config)
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     _write_json(folder / "preprocessor_config.json", _processor("BitImageProcessor", 256, mean, std))
-    sizes = read_dino_config(folder / "config.json")
-    _write_safetensors(folder, _fill(lambda: DinoNetwork(sizes), seed, "dino."))
+    network = read_dino_config(folder / "config.json")
+    _write_safetensors(folder / "model.safetensors", lambda: DinoNetwork(network), seed, "dino.")
 
 
-def _write_clip(folder: Path, seed: int) -> None:
-    from evaluator.backbones.clip import ClipNetwork, read_clip_config
+def _write_clip(folder: Path, seed: int, sizes: _Sizes) -> None:
+    import torch
 
-    shared = {"hidden_act": "quick_gelu", "layer_norm_eps": 1e-5, "projection_dim": _SHARED}
+    from evaluator.backbones.clip import ImageTower, TextTower, read_clip_config
+
+    shared = {"hidden_act": "quick_gelu", "layer_norm_eps": 1e-5, "projection_dim": sizes.shared}
     tokens = {"vocab_size": _VOCABULARY, "bos_token_id": 49406, "eos_token_id": 49407, "pad_token_id": 49407}
-    text = {"model_type": "clip_text_model", **_TEXT, **shared, **tokens, "max_position_embeddings": 77}
-    vision = {"model_type": "clip_vision_model", **_VISION, **shared, "image_size": 224, "patch_size": 14}
-    config = {"model_type": "clip", "architectures": ["CLIPModel"], "projection_dim": _SHARED}
+    text = {"model_type": "clip_text_model", **sizes.text, **shared, **tokens, "max_position_embeddings": 77}
+    vision = {"model_type": "clip_vision_model", **sizes.vision, **shared, "image_size": 224, "patch_size": 14}
+    config = {"model_type": "clip", "architectures": ["CLIPModel"], "projection_dim": sizes.shared}
     _write_json(folder / "config.json", {**config, "text_config": text, "vision_config": vision})
     mean, std = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
     _write_json(folder / "preprocessor_config.json", _processor("CLIPImageProcessor", 224, mean, std))
     _write_tokenizer(folder)
-    sizes = read_clip_config(folder / "config.json")
-    _write_safetensors(folder, _fill(lambda: ClipNetwork(sizes), seed, "clip.", "final_layer_norm.bias"))
+    network = read_clip_config(folder / "config.json")
+
+    def whole() -> nn.Module:
+        both, images = TextTower(network), ImageTower(network)
+        both.vision_model, both.visual_projection = images.vision_model, images.visual_projection
+        both.logit_scale = torch.nn.Parameter(torch.empty(()))
+        return both
+
+    _write_safetensors(folder / "model.safetensors", whole, seed, "clip.", sizes.common)
 
 
-def _write_rn50(path: Path, seed: int) -> None:
-    from evaluator.backbones.rn50 import Rn50Config, Rn50Network
+def _write_rn50(path: Path, seed: int, sizes: _Sizes) -> None:
+    from evaluator.backbones.rn50 import Rn50Config, TextTower, Visual
 
-    sizes = Rn50Config(
-        blocks=(1, 1, 1, 1),
-        stem=8,
-        places=50,
-        text=64,
-        text_layers=2,
-        vocabulary=_VOCABULARY,
-        shared=_SHARED,
-    )
-    state = _fill(lambda: Rn50Network(sizes), seed, "rn50.", "ln_final.bias")
+    network = Rn50Config(**sizes.rn50, places=50, vocabulary=_VOCABULARY)
+
+    def whole() -> nn.Module:
+        both = TextTower(network)
+        both.visual = Visual(network)
+        return both
+
+    state = _fill(whole, seed, "rn50.", "ln_final.bias")
     _save_archive({name: x.half() if x.is_floating_point() else x for name, x in state.items()}, path)
 
 
@@ -176,6 +231,15 @@ def _write_inception(path: Path, seed: int) -> None:
     from evaluator.backbones.inception import InceptionNetwork
 
     torch.save(_fill(InceptionNetwork, seed, "inception."), path)
+
+
+def _write_aesthetic(path: Path, seed: int, sizes: _Sizes) -> None:
+    import torch
+
+    weight = draw(seed, "aesthetic.weight", (1, sizes.shared), "weight")
+    path.parent.mkdir()
+    # unit features give less than 1 of either sign: scores in the middle of the scale of 1 to 10
+    torch.save({"weight": torch.tensor(weight, dtype=torch.float32), "bias": torch.tensor([5.0])}, path)
 
 
 def _write_tokenizer(folder: Path) -> None:
@@ -216,10 +280,26 @@ def _processor(kind: str, edge: int, mean: Iterable[float], std: Iterable[float]
     }
 
 
-def _write_safetensors(folder: Path, state: dict[str, Tensor]) -> None:
-    from safetensors.torch import save_file
+def _write_safetensors(path: Path, make: Callable[[], nn.Module], seed: int, prefix: str, common: str = "") -> None:
+    """Tensor by tensor, so that the full sizes need the memory of one; the bytes are those of safetensors' `save_file`.
 
-    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    The format: the header's length in 8 bytes, a JSON header filled up with spaces to a multiple of 8, the numbers.
+    """
+    wanted = _shapes(make)
+    # wider numbers first, so that all lie at a multiple of their width
+    names = sorted(wanted, key=lambda name: (wanted[name].is_floating_point(), name))
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name in names:
+        kind, width = ("F32", 4) if wanted[name].is_floating_point() else ("I64", 8)
+        start, end = end, end + width * wanted[name].numel()
+        header[name] = {"dtype": kind, "shape": list(wanted[name].shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as stream:
+        stream.write(len(text).to_bytes(8, "little") + text)
+        for name in names:
+            stream.write(_values(wanted[name], seed, prefix, name, common).tobytes())
 
 
 def _save_archive(state: dict[str, Tensor], path: Path) -> None:

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from evaluator.analysis.cells import FEATURES
 from evaluator.entry import Entry
-from evaluator.images import to_thumbnail
-from evaluator.metrics.base import Batch
 from evaluator.report import ImageScores, Report, StyleScores
 from submission.errors import UserError
 from submission.files import write_bytes, write_json
 
 
-class Thumbnails:
-    """WebP files in memory, a few kilobytes each, so that nothing is written before there is a score."""
+@dataclass(frozen=True)
+class Attachments:
+    """What goes beside report.json.
 
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
+    Thumbnails are WebP files by "<style>/<name>"; `stems` are the outputs' FID features (N,64) in the order of the
+    report's images, and the moments are the references': from them FID can be resampled without any picture.
+    """
 
-    def add(self, role: str, batch: Batch) -> None:
-        """`role` is "references" or "outputs"; a name keeps everything but its ".png"."""
-        for name, pixels in zip(batch.names, batch.pixels):
-            self.files[f"thumbnails/{role}/{batch.style}/{name[: -len('.png')]}.webp"] = to_thumbnail(pixels)
+    outputs: Mapping[str, bytes]
+    references: Mapping[str, bytes]
+    stems: np.ndarray
+    real_mean: np.ndarray
+    real_covariance: np.ndarray
 
 
 def report_folder(entry: Entry, out: str | PathLike[str] | None) -> Path:
@@ -41,9 +45,14 @@ def report_folder(entry: Entry, out: str | PathLike[str] | None) -> Path:
     return folder
 
 
-def write_report(folder: Path, report: Report, thumbnails: Thumbnails) -> None:
+def write_report(folder: Path, report: Report, attachments: Attachments) -> None:
     """Write all files, each whole or not at all; report.json last, so that where it is, the rest is too."""
-    files = dict(thumbnails.files)
+    files = {
+        f"thumbnails/{role}/{where}.webp": data
+        for role in ("outputs", "references")
+        for where, data in getattr(attachments, role).items()
+    }
+    files[FEATURES] = _features(attachments)
     files["styles.csv"] = _csv(("style", *_columns(StyleScores)), _style_rows(report))
     files["images.csv"] = _csv(("style", "image", *_columns(ImageScores)), _image_rows(report))
     for name, data in files.items():
@@ -51,6 +60,17 @@ def write_report(folder: Path, report: Report, thumbnails: Thumbnails) -> None:
         if not path.is_file() or path.read_bytes() != data:
             write_bytes(path, data)
     write_json(folder / "report.json", report.to_json())
+
+
+def _features(attachments: Attachments) -> bytes:
+    stream = io.BytesIO()
+    np.savez(
+        stream,
+        outputs=attachments.stems,
+        real_mean=attachments.real_mean,
+        real_covariance=attachments.real_covariance,
+    )
+    return stream.getvalue()
 
 
 def _style_rows(report: Report) -> Iterator[list[Any]]:

@@ -1,22 +1,76 @@
-"""The references of a contest: <references>/<style>/images/*.png and <references>/<style>/prompt.json."""
+"""The references of a contest as a folder: <references>/<style>/images/*.png and <references>/<style>/prompt.json.
+
+An organiser can also hand them out without pictures, see refpack.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
+from evaluator.check import Picture, check_references
 from evaluator.entry import Source, is_text, reader
 from submission.errors import UserError
 from submission.files import read_json
 
+if TYPE_CHECKING:
+    from evaluator.extract import Kept, Progress, Viewer
 
-@dataclass(frozen=True)
-class StyleReferences:
-    """One style: its pictures' names and readers, and the objects to draw in the file's order."""
+Digests = dict[tuple[str, str], str]  # (style, name) -> SHA-256 of the picture's file
 
-    images: Mapping[str, Source]
-    prompts: tuple[str, ...]
+
+class References(Protocol):
+    """What scoring needs of a contest's references, wherever it comes from."""
+
+    name: str
+    styles: tuple[str, ...]
+
+    def prompts(self, styles: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The objects to draw, in the file's order. Raises UserError."""
+
+    def digests(self, styles: Sequence[str]) -> Digests:
+        """Which pictures they are. Raises UserError that names every one which cannot be used."""
+
+    def keep(self, styles: Sequence[str], viewer: Viewer, progress: Progress) -> Kept:
+        """What the viewer's extractors keep of them. Raises UserError."""
+
+    def thumbnails(self, styles: Sequence[str]) -> dict[str, bytes]:
+        """ "<style>/<name without .png>" -> WebP, of what `keep` has looked at."""
+
+
+class FolderReferences:
+    """References that are pictures in a folder; each style is looked at once, when it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name = folder.resolve().name
+        self.styles = list_styles(folder)
+        self._folder = folder
+        self._pictures: dict[str, list[Picture]] = {}
+        self._kept: Kept = {}
+        self._thumbnails: dict[str, dict[str, bytes]] = {}
+
+    def prompts(self, styles: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        return {style: _read_prompts(self._folder / style / "prompt.json") for style in styles}
+
+    def digests(self, styles: Sequence[str]) -> Digests:
+        if not set(styles) <= set(self._pictures):
+            self._pictures = check_references({style: _list_images(self._folder / style) for style in styles})
+        return {(style, picture.name): picture.sha256 for style in styles for picture in self._pictures[style]}
+
+    def keep(self, styles: Sequence[str], viewer: Viewer, progress: Progress) -> Kept:
+        self.digests(styles)
+        missing = {style: self._pictures[style] for style in styles if style not in self._thumbnails}
+        if missing:
+            kept, look = viewer.keep(missing, progress)
+            for name, arrays in kept.items():
+                self._kept.setdefault(name, {}).update(arrays)
+            for picture, thumbnail in look.thumbnails.items():
+                self._thumbnails.setdefault(picture.style, {})[picture.where[: -len(".png")]] = thumbnail
+        return {name: {style: arrays[style] for style in styles} for name, arrays in self._kept.items()}
+
+    def thumbnails(self, styles: Sequence[str]) -> dict[str, bytes]:
+        return {where: data for style in styles for where, data in self._thumbnails[style].items()}
 
 
 def list_styles(folder: Path) -> tuple[str, ...]:
@@ -31,10 +85,8 @@ def list_styles(folder: Path) -> tuple[str, ...]:
     return tuple(styles)
 
 
-def read_style(folder: Path) -> StyleReferences:
-    """The references of one style. Raises UserError for anything that is not as the layout says."""
-    prompts = _read_prompts(folder / "prompt.json")
-    images = folder / "images"
+def _list_images(style: Path) -> Mapping[str, Source]:
+    images = style / "images"
     if not images.is_dir():
         raise UserError(f"{images}: no such folder; it must hold the style's reference pictures")
     names = sorted(item.name for item in images.iterdir() if not item.name.startswith("."))
@@ -45,7 +97,7 @@ def read_style(folder: Path) -> StyleReferences:
         raise UserError(f"{images}: only PNG files belong here, not {', '.join(strays)}")
     if not usable:
         raise UserError(f"{images}: no PNG files in it")
-    return StyleReferences(usable, prompts)
+    return usable
 
 
 def _read_prompts(path: Path) -> tuple[str, ...]:

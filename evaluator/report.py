@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Optional
 
 from evaluator.score import Scores
 from submission.errors import UserError
 from submission.files import read_json
+from submission.typed import from_json, to_schema
 
 SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
 class StyleScores:
-    """One style as the checker aggregates it, from so many images. FID has no figure per style."""
+    """One style as the checker aggregates it, from so many images. FID has no official figure per style."""
 
     dino: float
     hist: float
@@ -43,6 +43,16 @@ class ImageScores:
 
 
 @dataclass(frozen=True)
+class Extra:
+    """A figure that the checker does not have and that never enters Final; `total` only where one makes sense."""
+
+    label: str
+    total: Optional[float]
+    styles: dict[str, float]
+    images: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
 class Pictures:
     """A set of pictures: a name for people, and a SHA-256 over names and contents."""
 
@@ -52,31 +62,43 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the figures came from. `comparable` says whether they may stand beside the contest's own."""
+    """What the figures came from. `comparable` says whether they may stand beside the contest's own.
+
+    `skipped` names the pictures that were left out, and why; `weights` maps a file to its SHA-256.
+    """
 
     tool: str
     references: Pictures
     styles: list[str]
     as_is: bool
     complete: bool
+    skipped: list[str]
     comparable: bool
     not_comparable_because: list[str]
-    weights: dict[str, str]  # file -> sha256
+    weights: dict[str, str]
     versions: dict[str, str]
     device: str
+    precision: str
     seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything `jdart-eval score` found out about one entry."""
+    """Everything `jdart-eval score` found out about one entry.
+
+    `intervals` holds the ends of the 95 % intervals of the fields of `scores`. `corrected` is what the formula
+    gives with the true RGB histogram, the true hue and CLIP-IQA on 0..1, where that was asked for.
+    """
 
     profile: str
     contest: str
     submission: Pictures
     scores: Scores
+    intervals: dict[str, list[float]]
     styles: dict[str, StyleScores]
     images: dict[str, dict[str, ImageScores]]
+    extras: dict[str, Extra]
+    corrected: Optional[Scores]
     provenance: Provenance
 
     def to_json(self) -> dict[str, Any]:
@@ -85,10 +107,14 @@ class Report:
 
 
 def read_report(path: Path) -> Report:
-    """Read a report.json.
+    """Read a report.json, or the one in a report folder or run folder.
 
     Raises UserError that names what is wrong; fields of later versions are passed over.
     """
+    if path.is_dir():
+        path = next((p for p in (path / "report.json", path / "report" / "report.json") if p.is_file()), path)
+        if path.is_dir():
+            raise UserError(f"{path}: no report.json in it; make one with: jdart-eval score")
     data = read_json(path)
     try:
         return report_from_json(data)
@@ -100,50 +126,9 @@ def report_from_json(data: Any) -> Report:
     """The inverse of `Report.to_json`. Raises ValueError that names the field."""
     if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(f"schema_version must be {SCHEMA_VERSION}")
-    styles = _table(data, "styles", "report")
-    images = {style: _table(data["images"], style, "images") for style in _table(data, "images", "report")}
-    provenance = dict(_table(data, "provenance", "report"))
-    provenance["references"] = _build(Pictures, _table(provenance, "references", "provenance"), "references")
-    return _build(
-        Report,
-        {
-            **data,
-            "submission": _build(Pictures, _table(data, "submission", "report"), "submission"),
-            "scores": _build(Scores, _table(data, "scores", "report"), "scores"),
-            "styles": {name: _build(StyleScores, value, f"styles.{name}") for name, value in styles.items()},
-            "images": {
-                style: {name: _build(ImageScores, value, f"images.{style}.{name}") for name, value in table.items()}
-                for style, table in images.items()
-            },
-            "provenance": _build(Provenance, provenance, "provenance"),
-        },
-        "report",
-    )
+    return from_json(Report, data, "report")
 
 
-_T = TypeVar("_T")
-_KINDS: dict[str, Any] = {"str": str, "int": int, "float": (int, float), "bool": bool}
-
-
-def _build(kind: type[_T], data: Any, where: str) -> _T:
-    if not isinstance(data, dict):
-        raise ValueError(f"{where} must be an object")
-    values = {}
-    for item in fields(kind):  # type: ignore[arg-type]
-        if item.name not in data:
-            raise ValueError(f"{where}.{item.name} is missing")
-        value, name = data[item.name], str(item.type)
-        wanted = _KINDS.get(name, list if name.startswith("list[") else dict if name.startswith("dict[") else object)
-        if not isinstance(value, wanted) or (isinstance(value, bool) and name in ("int", "float")):
-            raise ValueError(f"{where}.{item.name} must be of type {name}, not {value!r}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{where}.{item.name} is not a finite number")
-        values[item.name] = value
-    return kind(**values)
-
-
-def _table(data: dict[str, Any], key: str, where: str) -> dict[str, Any]:
-    value = data.get(key)
-    if not isinstance(value, dict):
-        raise ValueError(f"{where}.{key} must be an object")
-    return value
+def report_schema() -> dict[str, Any]:
+    """The JSON Schema of report.json, published as `evaluator/report.schema.json`."""
+    return to_schema(Report, "Report of jdart-eval", schema_version=SCHEMA_VERSION)

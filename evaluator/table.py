@@ -1,6 +1,9 @@
-"""A report as a table for the terminal."""
+"""Reports as tables for the terminal."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -8,6 +11,11 @@ from rich.table import Table
 
 from evaluator.report import Report
 
+if TYPE_CHECKING:
+    from evaluator.batch import Outcome
+
+_PARTS = ("style", "text", "quality")
+_SHOWN = 10  # problems of one entry
 # title, field of StyleScores and Scores, whether more is better
 _COLUMNS = (
     ("DINO", "dino", True),
@@ -35,14 +43,60 @@ def show_report(report: Report, console: Console) -> None:
     table.add_row("all", str(total), *values, style="bold")
     console.print(table)
 
-    scores = report.scores
+    scores, low, high = report.scores, *report.intervals["final"]
     console.print(
         f"FID {down} {scores.fid:.4f} over all styles    "
         f"Style {scores.style:.4f} x (Text {scores.text:.4f} + Quality {scores.quality:.4f})",
         highlight=False,
     )
-    console.print(f"\n[bold]Final {up} {scores.final:.6f}[/bold]\n", highlight=False)
+    console.print(
+        f"\n[bold]Final {up} {scores.final:.6f}[/bold]  (95 % with other prompts: {low:.4f} to {high:.4f})\n",
+        highlight=False,
+    )
+    _show_extras(report, console)
+    if report.provenance.skipped:
+        console.print(f"[yellow]Left out[/yellow]: {len(report.provenance.skipped)}", highlight=False)
+        for problem in report.provenance.skipped:
+            console.print(f"- {escape(problem)}", highlight=False)
     if not report.provenance.comparable:
         console.print("[yellow]Not comparable[/yellow] with the contest's scores:", highlight=False)
         for reason in report.provenance.not_comparable_because:
             console.print(f"- {escape(reason)}", highlight=False)
+
+
+def _show_extras(report: Report, console: Console) -> None:
+    totals = {extra.label: extra.total for extra in report.extras.values() if extra.total is not None}
+    for label, total in totals.items():
+        console.print(f"[dim]beside Final:[/dim] {escape(label)} {total:.4f}", highlight=False)
+    if report.corrected is not None:
+        away = report.corrected.final - report.scores.final
+        console.print(
+            f"[dim]beside Final:[/dim] Final with the corrected metrics {report.corrected.final:.6f} ({away:+.6f})",
+            highlight=False,
+        )
+
+
+def show_outcomes(outcomes: Sequence[Outcome], console: Console) -> None:
+    """A batch, best first; entries without a score last, with what is wrong."""
+    ranked = sorted(outcomes, key=lambda o: (o.report is None, -o.report.scores.final if o.report else 0.0, o.entry))
+    table = Table(title=f"{len(outcomes)} entries")
+    table.add_column("entry", overflow="fold")
+    table.add_column("Final", justify="right", no_wrap=True)
+    table.add_column("95 %", justify="right", no_wrap=True)
+    for part in _PARTS:
+        table.add_column(part.capitalize(), justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for outcome in ranked:
+        report = outcome.report
+        cells = [""] * (len(_PARTS) + 2)
+        if report is not None:
+            low, high = report.intervals["final"]
+            cells = [f"{report.scores.final:.6f}", f"{low:.3f}-{high:.3f}"]
+            cells += [f"{getattr(report.scores, part):.4f}" for part in _PARTS]
+        table.add_row(escape(outcome.entry), *cells, outcome.state)
+    console.print(table)
+    for outcome in ranked:
+        for problem in outcome.problems[:_SHOWN]:
+            console.print(f"{escape(outcome.entry)}: {escape(problem)}", highlight=False)
+        if len(outcome.problems) > _SHOWN:
+            console.print(f"{escape(outcome.entry)}: and {len(outcome.problems) - _SHOWN} more", highlight=False)

@@ -16,9 +16,7 @@ from torch import Tensor, nn
 
 from evaluator.backbones.attention import attend, quick_gelu
 from evaluator.backbones.loading import build, read_config, read_folder, require
-from evaluator.backbones.processor import read_processor
 from evaluator.backbones.tokenizer import CONTEXT, Tokenizer
-from evaluator.images import to_processed
 from submission.errors import UserError
 
 TEXTS_AT_ONCE = 64
@@ -47,63 +45,77 @@ class ClipConfig:
     image: int
 
 
-class Clip:
-    """A Hugging Face folder -> features of pictures and of texts. `scale` multiplies cosines into logits."""
+class ClipImages:
+    """A Hugging Face folder -> features of pictures of height x width."""
+
+    def __init__(self, folder: Path, size: tuple[int, int], device: str) -> None:
+        config = read_clip_config(folder / "config.json")
+        if size != (config.image, config.image):
+            raise UserError(f"{folder}: the processor crops to {size}, the network takes {config.image}")
+        self._device = device
+        self._network = build(lambda: ImageTower(config), read_folder(folder, _not_of_images), folder, device)
+
+    def features(self, batch: np.ndarray) -> np.ndarray:
+        """N,3,height,width float32 -> N,shared float32, not normalised."""
+        with torch.inference_mode():
+            return self._network(torch.from_numpy(batch).to(self._device)).float().cpu().numpy()
+
+
+class ClipTexts:
+    """A Hugging Face folder -> features of texts."""
 
     def __init__(self, folder: Path, device: str) -> None:
         config = read_clip_config(folder / "config.json")
-        self._processor = read_processor(folder / "preprocessor_config.json")
-        if self._processor.crop != (config.image, config.image):
-            raise UserError(
-                f"{folder}: the processor crops to {self._processor.crop}, the network takes {config.image}"
-            )
         self._tokenizer = Tokenizer(folder)
         if self._tokenizer.end >= config.vocabulary:
             raise UserError(f"{folder}: vocab.json has more tokens than the network's {config.vocabulary}")
         self._device = device
-        self._network = build(
-            lambda: ClipNetwork(config),
-            read_folder(folder),
-            folder,
-            device,
-            ignore=lambda name: name.endswith(".position_ids"),  # older files carry these constants
-        )
-        self.scale = float(self._network.logit_scale.exp())
+        self._network = build(lambda: TextTower(config), read_folder(folder, _not_of_texts), folder, device)
 
-    def features(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
-        """N pictures, H,W,3 uint8 each -> N,shared float32, not normalised."""
-        batch = np.stack([to_processed(pixels, self._processor) for pixels in pictures])
-        with torch.inference_mode():
-            return self._network.encode_images(torch.from_numpy(batch).to(self._device)).cpu().numpy()
-
-    def text_features(self, texts: Sequence[str]) -> np.ndarray:
+    def features(self, texts: Sequence[str]) -> np.ndarray:
         """N texts -> N,shared float32, not normalised. Raises UserError for a text of more than 77 tokens."""
         ids = torch.tensor(self._tokenizer.ids(list(texts), padding=self._tokenizer.end), device=self._device)
         # attention looks back only: columns after the last end token change nothing, and nouns are short
         ids = ids[:, : int((ids == self._tokenizer.end).int().argmax(1).max()) + 1]
         with torch.inference_mode():
-            rows = [self._network.encode_texts(part, self._tokenizer.end) for part in ids.split(TEXTS_AT_ONCE)]
-            return torch.cat(rows).cpu().numpy()
+            rows = [self._network(part, self._tokenizer.end) for part in ids.split(TEXTS_AT_ONCE)]
+            return torch.cat(rows).float().cpu().numpy()
 
 
-class ClipNetwork(nn.Module):
-    """Two pre-norm transformers (Radford et al., 2021)."""
+class ImageTower(nn.Module):
+    """B,3,H,W -> B,shared: a pre-norm vision transformer (Radford et al., 2021)."""
 
     def __init__(self, config: ClipConfig) -> None:
         super().__init__()
-        self.logit_scale = nn.Parameter(torch.empty(()))
-        self.text_model = _TextTower(config)
         self.vision_model = _VisionTower(config)
-        self.text_projection = nn.Linear(config.text.width, config.shared, bias=False)
         self.visual_projection = nn.Linear(config.vision.width, config.shared, bias=False)
 
-    def encode_images(self, pixels: Tensor) -> Tensor:
-        """B,3,H,W -> B,shared."""
+    def forward(self, pixels: Tensor) -> Tensor:
         return self.visual_projection(self.vision_model(pixels))
 
-    def encode_texts(self, ids: Tensor, end: int) -> Tensor:
-        """B,L -> B,shared, read at each row's first end token."""
+
+class TextTower(nn.Module):
+    """B,L -> B,shared, read at each row's first end token: a causal transformer."""
+
+    def __init__(self, config: ClipConfig) -> None:
+        super().__init__()
+        self.text_model = _TextTower(config)
+        self.text_projection = nn.Linear(config.text.width, config.shared, bias=False)
+
+    def forward(self, ids: Tensor, end: int) -> Tensor:
         return self.text_projection(self.text_model(ids, (ids == end).int().argmax(1)))
+
+
+def _not_of_images(name: str) -> bool:
+    return name == "logit_scale" or name.startswith(("text_model.", "text_projection.")) or _is_constant(name)
+
+
+def _not_of_texts(name: str) -> bool:
+    return name == "logit_scale" or name.startswith(("vision_model.", "visual_projection.")) or _is_constant(name)
+
+
+def _is_constant(name: str) -> bool:
+    return name.endswith(".position_ids")  # older files carry them
 
 
 class _TextTower(nn.Module):
@@ -137,9 +149,10 @@ class _VisionTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = self.pre_layrnorm(self.embeddings(pixels))
-        for layer in self.encoder["layers"]:
+        *layers, last = self.encoder["layers"]
+        for layer in layers:
             x = layer(x)
-        return self.post_layernorm(x[:, 0])
+        return self.post_layernorm(last(x, asking=1)[:, 0])
 
 
 class _Patches(nn.Module):
@@ -167,10 +180,11 @@ class _Layer(nn.Module):
         self.self_attn = nn.ModuleDict({name: nn.Linear(width, width) for name in names})
         self.mlp = nn.ModuleDict({"fc1": nn.Linear(width, config.hidden), "fc2": nn.Linear(config.hidden, width)})
 
-    def forward(self, x: Tensor, causal: bool = False) -> Tensor:
-        normed = self.layer_norm1(x)
-        query, key, value = (self.self_attn[name](normed) for name in ("q_proj", "k_proj", "v_proj"))
-        x = x + self.self_attn["out_proj"](attend(query, key, value, self.heads, causal))
+    def forward(self, x: Tensor, causal: bool = False, asking: int | None = None) -> Tensor:
+        """B,L,C -> B,L,C, or only its first `asking` places."""
+        normed, project = self.layer_norm1(x), self.self_attn
+        query, key, value = project["q_proj"](normed[:, :asking]), project["k_proj"](normed), project["v_proj"](normed)
+        x = x[:, :asking] + self.self_attn["out_proj"](attend(query, key, value, self.heads, causal))
         return x + self.mlp["fc2"](quick_gelu(self.mlp["fc1"](self.layer_norm2(x))))
 
 

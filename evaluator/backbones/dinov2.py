@@ -6,9 +6,9 @@ Parameter names are those of facebook/dinov2-base on the hub.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +17,6 @@ from torch.nn import functional
 
 from evaluator.backbones.attention import attend
 from evaluator.backbones.loading import build, read_config, read_folder, require
-from evaluator.backbones.processor import read_processor
-from evaluator.images import to_processed
 from submission.errors import UserError
 
 
@@ -39,21 +37,18 @@ class DinoConfig:
 
 
 class DinoV2:
-    """A Hugging Face folder -> features. Raises UserError for a folder that is not one."""
+    """A Hugging Face folder -> features of pictures of height x width. Raises UserError."""
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, size: tuple[int, int], positions: str, device: str) -> None:
         config = read_dino_config(folder / "config.json")
-        self._processor = read_processor(folder / "preprocessor_config.json")
         self._device = device
         self._network = build(lambda: DinoNetwork(config), read_folder(folder), folder, device)
-        height, width = (side // config.patch for side in self._processor.crop)
-        self._network.resize_positions(height, width)
+        self._network.resize_positions(size[0] // config.patch, size[1] // config.patch, positions)
 
-    def features(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
-        """N pictures, H,W,3 uint8 each -> N,width float32."""
-        batch = np.stack([to_processed(pixels, self._processor) for pixels in pictures])
+    def features(self, batch: np.ndarray) -> np.ndarray:
+        """N,3,height,width float32 -> N,width float32."""
         with torch.inference_mode():
-            return self._network(torch.from_numpy(batch).to(self._device)).cpu().numpy()
+            return self._network(torch.from_numpy(batch).to(self._device)).float().cpu().numpy()
 
 
 class DinoNetwork(nn.Module):
@@ -66,28 +61,31 @@ class DinoNetwork(nn.Module):
         self.encoder = nn.ModuleDict({"layer": nn.ModuleList(_Layer(config) for _ in range(config.layers))})
         self.layernorm = nn.LayerNorm(width, config.eps)
 
-    def resize_positions(self, height: int, width: int) -> None:
+    def resize_positions(self, height: int, width: int, by: str) -> None:
         """Interpolate the position embeddings to height x width patches, once and for all.
 
-        transformers 4.44 asked for a scale factor (16 + 0.1)/37 where later versions ask for a size; the
-        samples lie elsewhere, and the figures of 2024 come from the former.
+        `by` "scale": transformers 4.44 asked for a scale factor (16 + 0.1)/37; "size": later versions ask for
+        a size. The samples lie elsewhere.
         """
         positions = self.embeddings.position_embeddings.data
         side = math.isqrt(positions.shape[1] - 1)
         if (height, width) == (side, side):
             return
         grid = positions[:, 1:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
-        scale = ((height + 0.1) / side, (width + 0.1) / side)
-        resized = functional.interpolate(grid, scale_factor=scale, mode="bicubic", align_corners=False)
+        wanted: dict[str, Any] = {"size": (height, width)}
+        if by == "scale":
+            wanted = {"scale_factor": ((height + 0.1) / side, (width + 0.1) / side)}
+        resized = functional.interpolate(grid, mode="bicubic", align_corners=False, **wanted)
         resized = torch.cat((positions[:, :1], resized.flatten(2).transpose(1, 2)), 1)
         self.embeddings.position_embeddings = nn.Parameter(resized, requires_grad=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """B,3,H,W -> B,width."""
         x = self.embeddings(pixels)
-        for layer in self.encoder["layer"]:
+        *layers, last = self.encoder["layer"]
+        for layer in layers:
             x = layer(x)
-        return self.layernorm(x[:, 0])
+        return self.layernorm(last(x, asking=1)[:, 0])
 
 
 class _Embeddings(nn.Module):
@@ -119,10 +117,12 @@ class _Layer(nn.Module):
         self.layer_scale1 = nn.ParameterDict({"lambda1": torch.empty(width)})
         self.layer_scale2 = nn.ParameterDict({"lambda1": torch.empty(width)})
 
-    def forward(self, x: Tensor) -> Tensor:
-        normed = self.norm1(x)
-        query, key, value = (self.attention["attention"][name](normed) for name in ("query", "key", "value"))
-        x = x + self.layer_scale1["lambda1"] * self.attention["output"]["dense"](attend(query, key, value, self.heads))
+    def forward(self, x: Tensor, asking: int | None = None) -> Tensor:
+        """B,L,C -> B,L,C, or only its first `asking` places."""
+        normed, project = self.norm1(x), self.attention["attention"]
+        query, key, value = project["query"](normed[:, :asking]), project["key"](normed), project["value"](normed)
+        mixed = self.attention["output"]["dense"](attend(query, key, value, self.heads))
+        x = x[:, :asking] + self.layer_scale1["lambda1"] * mixed
         hidden = functional.gelu(self.mlp["fc1"](self.norm2(x)))
         return x + self.layer_scale2["lambda1"] * self.mlp["fc2"](hidden)
 

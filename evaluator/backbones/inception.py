@@ -5,7 +5,6 @@ Names are those of torch-fidelity's port of the TF1 graph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +19,22 @@ STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3")
 
 
 class InceptionStem:
-    """A checkpoint of the whole Inception or of its stem -> features."""
+    """A checkpoint of the whole Inception or of its stem -> features.
 
-    def __init__(self, path: Path, device: str) -> None:
+    `resize` "tf1": as in TensorFlow 1; "antialias": as in torchmetrics since 1.8.
+    """
+
+    def __init__(self, path: Path, resize: str, device: str) -> None:
         state = read_checkpoint(path)
         self._network = build(InceptionNetwork, state, path, device, ignore=lambda name: name.split(".")[0] not in STEM)
+        self._resize = {"tf1": resize_like_tf1, "antialias": resize_antialiased}[resize]
         self._device = device
 
-    def features(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
-        """N pictures of one size, H,W,3 uint8 each -> N,64 float32."""
-        batch = torch.from_numpy(np.stack(pictures)).to(self._device).permute(0, 3, 1, 2).float()
+    def features(self, batch: np.ndarray) -> np.ndarray:
+        """N,H,W,3 uint8 -> N,64 float32."""
         with torch.inference_mode():
-            return self._network((resize_like_tf1(batch, SIDE) - 128) / 128).cpu().numpy()
+            pixels = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float()
+            return self._network((self._resize(pixels, SIDE) - 128) / 128).float().cpu().numpy()
 
 
 class InceptionNetwork(nn.Module):
@@ -57,6 +60,11 @@ def resize_like_tf1(images: Tensor, side: int) -> Tensor:
     left, right, across = _taps(images.shape[3], side, images.device)
     rows = images[:, :, :, left] + (images[:, :, :, right] - images[:, :, :, left]) * across
     return rows[:, :, top] + (rows[:, :, bottom] - rows[:, :, top]) * down[:, None]
+
+
+def resize_antialiased(images: Tensor, side: int) -> Tensor:
+    """B,C,H,W float -> B,C,side,side by PyTorch's bilinear filter that widens where it shrinks."""
+    return functional.interpolate(images, (side, side), mode="bilinear", align_corners=False, antialias=True)
 
 
 def _taps(size: int, side: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

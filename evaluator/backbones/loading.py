@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import json
+import math
+import mmap
 import pickle
+import struct
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from evaluator.backbones.packed import pack_linears
 from submission.errors import UserError
 from submission.files import read_json
 
 State = dict[str, Tensor]
+
+_MAX_HEADER = 100_000_000  # bytes; the library's own limit
+_TYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -33,18 +50,41 @@ def require(config: Mapping[str, Any], key: str, path: Path) -> int:
     return value
 
 
-def read_folder(folder: Path) -> State:
-    """The tensors of a Hugging Face folder: model.safetensors, otherwise pytorch_model.bin."""
+def read_folder(folder: Path, leave: Callable[[str], bool] = lambda name: False) -> State:
+    """The tensors of a Hugging Face folder, but those to `leave`: model.safetensors, otherwise pytorch_model.bin."""
     path = folder / "model.safetensors"
     if not path.is_file():
-        return read_checkpoint(folder / "pytorch_model.bin")
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+        state = read_checkpoint(folder / "pytorch_model.bin")
+        return {name: tensor for name, tensor in state.items() if not leave(name)}
     try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise UserError(f"{path}: not a readable safetensors file ({error}); fetch it again") from error
+        return dict(_read_tensors(path, leave))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
+        raise UserError(f"{path}: not a readable safetensors file ({_first_line(error)}); fetch it again") from error
+
+
+def _read_tensors(path: Path, leave: Callable[[str], bool]) -> Iterator[tuple[str, Tensor]]:
+    """Tensor by tensor into memory of its own, which goes back to the system when the tensor goes.
+
+    The library maps the whole file, and the map stays in memory as long as one of its tensors is in use; here a layer
+    that is laid out anew (packed.py) frees what it was read from. Format: huggingface/safetensors, README.
+    """
+    with open(path, "rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(length) if length <= _MAX_HEADER else b"")
+        start, size = 8 + length, path.stat().st_size
+        for name, entry in header.items():
+            if name == "__metadata__" or leave(name):
+                continue
+            kind, shape, (begin, end) = _TYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
+            if not 0 <= begin <= end <= size - start or end - begin != kind.itemsize * math.prod(shape):
+                raise ValueError(f"{name} lies outside the file")
+            if begin == end:
+                yield name, torch.empty(shape, dtype=kind)
+                continue
+            memory = mmap.mmap(-1, end - begin)
+            stream.seek(start + begin)
+            stream.readinto(memory)
+            yield name, torch.frombuffer(memory, dtype=kind).reshape(shape)
 
 
 def read_checkpoint(path: Path) -> State:
@@ -73,7 +113,7 @@ def read_archive(path: Path) -> State:
 
 def build(
     make: Callable[[], nn.Module],
-    state: Mapping[str, Tensor],
+    state: State,
     source: Path,
     device: str,
     ignore: Callable[[str], bool] = lambda name: False,
@@ -81,6 +121,7 @@ def build(
     """The network of `make` with the tensors of `state` as float32, in evaluation mode on `device`.
 
     Every tensor of the network must be in `state` with its shape, and nothing else but what `ignore` accepts.
+    `state` is used up: what a layer was made from is freed with it.
     """
     with torch.device("meta"):
         network = make()
@@ -98,7 +139,13 @@ def build(
         raise UserError(f"{source}: wrong tensors: {'; '.join(problems)}")
     floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in given.items()}
     network.load_state_dict(floats, assign=True)
-    return network.eval().requires_grad_(False).to(device)
+    # channels last is what oneDNN and cuDNN work in
+    network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    for table in (floats, given, state):
+        table.clear()
+    if device == "cpu":
+        pack_linears(network)
+    return network
 
 
 def _first_line(error: BaseException) -> str:

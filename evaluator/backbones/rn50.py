@@ -18,7 +18,6 @@ from torch.nn import functional
 from evaluator.backbones.attention import attend, quick_gelu
 from evaluator.backbones.loading import State, build, read_archive
 from evaluator.backbones.tokenizer import CONTEXT, Tokenizer
-from evaluator.images import to_bytes_as_float
 from submission.errors import UserError
 
 HEAD = 64  # channels per attention head, in both towers
@@ -40,53 +39,63 @@ class Rn50Config:
     shared: int
 
 
-class Rn50:
-    """OpenAI's archive and CLIP's tokenizer folder -> features of pictures and of texts."""
+class Rn50Images:
+    """OpenAI's archive -> features of pictures of any size."""
 
-    def __init__(self, archive: Path, tokenizer: Path, device: str) -> None:
+    def __init__(self, archive: Path, device: str) -> None:
         state = read_archive(archive)
-        config = _config_of(state, archive)
-        self._tokenizer = Tokenizer(tokenizer)
-        if self._tokenizer.end >= config.vocabulary:
-            raise UserError(f"{archive}: the tokenizer has more tokens than the network's {config.vocabulary}")
-        self._network = build(
-            lambda: Rn50Network(config), state, archive, device, ignore=lambda name: name in _CONSTANTS
-        )
+        config = read_rn50_config(state, archive)
+        self._network = build(lambda: Visual(config), _part(state, visual=True), archive, device)
         self._device = device
         self._mean = torch.tensor(MEAN, device=device)[:, None, None]
         self._std = torch.tensor(STD, device=device)[:, None, None]
 
-    def features(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
-        """N pictures of one size, H,W,3 uint8 each -> N,shared float32, not normalised.
-
-        Pixels enter as 0..255, not as 0..1: the checker's quirk, and part of the metric.
-        """
-        batch = torch.from_numpy(np.stack([to_bytes_as_float(pixels) for pixels in pictures])).to(self._device)
+    def features(self, batch: np.ndarray) -> np.ndarray:
+        """N,3,H,W float32 -> N,shared float32, not normalised."""
         with torch.inference_mode():
-            return self._network.visual((batch - self._mean) / self._std).cpu().numpy()
+            pixels = torch.from_numpy(batch).to(self._device)
+            return self._network((pixels - self._mean) / self._std).float().cpu().numpy()
 
-    def text_features(self, texts: Sequence[str]) -> np.ndarray:
+
+class Rn50Texts:
+    """OpenAI's archive and CLIP's tokenizer folder -> features of texts."""
+
+    def __init__(self, archive: Path, tokenizer: Path, device: str) -> None:
+        state = read_archive(archive)
+        config = read_rn50_config(state, archive)
+        self._tokenizer = Tokenizer(tokenizer)
+        if self._tokenizer.end >= config.vocabulary:
+            raise UserError(f"{archive}: the tokenizer has more tokens than the network's {config.vocabulary}")
+        self._network = build(lambda: TextTower(config), _part(state, visual=False), archive, device)
+        self._device = device
+
+    def features(self, texts: Sequence[str]) -> np.ndarray:
         """N texts -> N,shared float32, not normalised; rows are filled up with token 0."""
         ids = torch.tensor(self._tokenizer.ids(list(texts), padding=0), device=self._device)
         with torch.inference_mode():
-            return self._network.encode_texts(ids, self._tokenizer.end).cpu().numpy()
+            return self._network(ids, self._tokenizer.end).float().cpu().numpy()
 
 
-class Rn50Network(nn.Module):
-    """A ResNet with attention pooling beside a text transformer (Radford et al., 2021)."""
+def _part(state: State, visual: bool) -> State:
+    """The tensors of one of the two networks, under its own names."""
+    tower = {name: tensor for name, tensor in state.items() if name.startswith("visual.") == visual}
+    return {name.removeprefix("visual."): tensor for name, tensor in tower.items() if name not in _CONSTANTS}
+
+
+class TextTower(nn.Module):
+    """A causal transformer (Radford et al., 2021)."""
 
     def __init__(self, config: Rn50Config) -> None:
         super().__init__()
         self.positional_embedding = nn.Parameter(torch.empty(CONTEXT, config.text))
         self.text_projection = nn.Parameter(torch.empty(config.text, config.shared))
         self.logit_scale = nn.Parameter(torch.empty(()))
-        self.visual = _Visual(config)
         layers = nn.ModuleList(_TextLayer(config.text) for _ in range(config.text_layers))
         self.transformer = nn.ModuleDict({"resblocks": layers})
         self.token_embedding = nn.Embedding(config.vocabulary, config.text)
         self.ln_final = nn.LayerNorm(config.text)
 
-    def encode_texts(self, ids: Tensor, end: int) -> Tensor:
+    def forward(self, ids: Tensor, end: int) -> Tensor:
         """B,77 -> B,shared, read at each row's end token."""
         x = self.token_embedding(ids) + self.positional_embedding
         for layer in self.transformer["resblocks"]:
@@ -95,7 +104,9 @@ class Rn50Network(nn.Module):
         return self.ln_final(x[torch.arange(len(x), device=x.device), ends]) @ self.text_projection
 
 
-class _Visual(nn.Module):
+class Visual(nn.Module):
+    """A ResNet with attention pooling (Radford et al., 2021)."""
+
     def __init__(self, config: Rn50Config) -> None:
         super().__init__()
         stem = config.stem
@@ -194,7 +205,7 @@ class _FusedAttention(nn.Module):
         return self.out_proj(attend(query, key, value, heads, causal=True))
 
 
-def _config_of(state: State, path: Path) -> Rn50Config:
+def read_rn50_config(state: State, path: Path) -> Rn50Config:
     """The sizes follow from the tensors' shapes and names, as in OpenAI's own loader."""
 
     def count(prefix: str) -> int:

@@ -1,4 +1,4 @@
-"""SqueezeNet 1.1 with LPIPS' linear heads: pictures -> seven unit-length feature maps.
+"""SqueezeNet 1.1 with LPIPS' linear heads: pictures -> seven unit-length feature maps, and their distances.
 
 Names are torchvision's.
 """
@@ -6,6 +6,7 @@ Names are torchvision's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from evaluator.backbones.loading import build, read_checkpoint
-from evaluator.images import to_square
 
-SIDE = 256
 TAPS = (1, 4, 7, 9, 10, 11, 12)  # the layers of `features` whose outputs LPIPS compares
 CHANNELS = (64, 128, 256, 384, 384, 512, 512)
 _SHIFT = (-0.030, -0.088, -0.188)
@@ -43,13 +42,54 @@ class SqueezeNet:
         self._shift = torch.tensor(_SHIFT, device=device)[:, None, None]
         self._scale = torch.tensor(_SCALE, device=device)[:, None, None]
 
-    def features(self, pictures: Sequence[np.ndarray]) -> list[Tensor]:
-        """N pictures, H,W,3 uint8 each -> seven maps N,C,H,W float32 of unit length along C."""
-        batch = torch.from_numpy(np.stack([to_square(pixels, SIDE) for pixels in pictures])).to(self._device)
+    def features(self, batch: np.ndarray) -> list[Tensor]:
+        """N,3,256,256 float32 in -1..1 -> seven maps N,C,H,W float32 of unit length along C."""
         with torch.inference_mode():
-            maps = self._network((batch - self._shift) / self._scale)
+            maps = self._network((torch.from_numpy(batch).to(self._device) - self._shift) / self._scale)
             # epsilon inside the root, as torchmetrics has it since 1.2.1
             return [x / (1e-8 + (x * x).sum(1, keepdim=True)).sqrt() for x in maps]
+
+    def sums(self, batch: np.ndarray) -> Sums:
+        """What `distances` needs of a style's references; add up over batches, see `Sums`."""
+        maps = self.features(batch)
+        energy = maps_to_product(maps, maps, self.heads).sum()
+        return Sums(len(batch), [x.double().sum(0).cpu().numpy() for x in maps], float(energy))
+
+    def distances(self, batch: np.ndarray, mean_maps: Sequence[np.ndarray], mean_energy: float) -> np.ndarray:
+        """N pictures -> N float64: the mean LPIPS distance to the references that the means are of.
+
+        Separable, so that no pair is formed: mean_j w|a - b_j|^2 = w a^2 + mean_j w b_j^2 - 2 w <a, mean_j b_j>.
+        """
+        maps = self.features(batch)
+        means = [torch.from_numpy(mean)[None].to(self._device) for mean in mean_maps]
+        with torch.inference_mode():
+            own, crossed = (maps_to_product(maps, others, self.heads) for others in (maps, means))
+            return (own + mean_energy - 2 * crossed).cpu().numpy()
+
+
+@dataclass
+class Sums:
+    """Over pictures: how many, the sum of each of their seven maps C,H,W in float64, and of their energies."""
+
+    count: int
+    maps: list[np.ndarray]
+    energy: float
+
+    def __add__(self, other: Sums) -> Sums:
+        maps = [a + b for a, b in zip(self.maps, other.maps)]
+        return Sums(self.count + other.count, maps, self.energy + other.energy)
+
+
+def maps_to_product(maps: Sequence[Tensor], others: Sequence[Tensor], heads: Sequence[Tensor]) -> Tensor:
+    """Seven maps N,C,H,W, seven more (N or 1),C,H,W and heads C -> N float64.
+
+    Sum over layers of the mean over places of <w, a b>.
+    """
+    total = torch.zeros(len(maps[0]), dtype=torch.float64, device=maps[0].device)
+    for a, b, head in zip(maps, others, heads):
+        places = a.shape[2] * a.shape[3]
+        total += (a * b).sum((2, 3)).double() @ head.double() / places
+    return total
 
 
 class SqueezeNetwork(nn.Module):

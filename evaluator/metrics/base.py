@@ -1,51 +1,58 @@
-"""What a metric is: it sees every picture once, style by style in batches, and then gives its figures."""
+"""What a metric is: a function of what an extractor noted of every picture, which says its figures."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from evaluator.weights import Weights
+
+Texts = Mapping[str, np.ndarray]  # text -> its features
+
 
 @dataclass(frozen=True)
-class Batch:
-    """Pictures of one style and one size; `pixels` are H,W,3 uint8 RGB."""
+class Seen:
+    """One style: its outputs' names, an extractor's notes of them (N,...) and what it keeps of the references."""
 
-    style: str
     names: Sequence[str]
-    pixels: Sequence[np.ndarray]
+    notes: np.ndarray
+    references: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Figures:
     """A metric's figures under the names they have in a report: in all, per style, per style and picture."""
 
-    total: float
+    total: float | None
     styles: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     images: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
 
 class Metric(ABC):
-    """One of the formula's six. The references of a style come before its outputs; nothing else is promised.
+    """One of the formula's six, or an extra that never enters Final.
 
-    `key` is the metric's field in Scores and its name in the report's timings.
+    `key` is the metric's name in a report, `extractor` whose notes it reads, `label` an extra's title for people.
     """
 
     key: str
+    extractor: str
+    label = ""
 
-    def see_references(self, batch: Batch) -> None:  # noqa: B027 - optional
-        """Take in reference pictures; a metric that compares with nothing leaves this out."""
+    def __init__(self, weights: Weights) -> None:  # noqa: B027 - optional
+        """Note where its own small weights are, if it has any. Raises UserError where they are missing."""
+
+    def texts(self, file_names: Iterable[str]) -> Sequence[str]:
+        """The texts whose features it needs beside those of pictures of these names."""
+        return ()
 
     @abstractmethod
-    def see_outputs(self, batch: Batch) -> None:
-        """Take in the entry's pictures."""
-
-    @abstractmethod
-    def figures(self) -> Figures:
-        """The figures over everything seen."""
+    def figures(self, styles: Mapping[str, Seen], texts: Texts) -> Figures:
+        """The figures over all styles, of which each has at least one picture."""
 
 
 def mean_of_means(key: str, images: Mapping[str, Mapping[str, float]]) -> Figures:

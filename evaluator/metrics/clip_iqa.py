@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from evaluator.backbones.rn50 import Rn50
-from evaluator.metrics.base import Batch, Figures, Metric, mean_of_means
+from evaluator.metrics.base import Figures, Metric, Seen, Texts, mean_of_means
 
 ANCHORS = ("Good photo.", "Bad photo.")
 
@@ -28,15 +27,25 @@ class ClipIqa(Metric):
     """
 
     key = "clip_iqa"
+    extractor = "rn50"
 
-    def __init__(self, network: Rn50) -> None:
-        self._network = network
-        self._anchors = network.text_features(ANCHORS)
-        self._images: dict[str, dict[str, float]] = defaultdict(dict)
+    def texts(self, file_names: Iterable[str]) -> Sequence[str]:
+        return ANCHORS
 
-    def see_outputs(self, batch: Batch) -> None:
-        qualities = features_to_quality(self._network.features(batch.pixels), self._anchors)
-        self._images[batch.style].update(zip(batch.names, qualities.tolist()))
+    def figures(self, styles: Mapping[str, Seen], texts: Texts) -> Figures:
+        anchors = np.stack([texts[anchor] for anchor in ANCHORS])
+        return mean_of_means(
+            self.key,
+            {
+                style: dict(zip(seen.names, features_to_quality(seen.notes, anchors).tolist()))
+                for style, seen in styles.items()
+            },
+        )
 
-    def figures(self) -> Figures:
-        return mean_of_means(self.key, self._images)
+
+class UnitClipIqa(ClipIqa):
+    """CLIP-IQA as its authors meant it: pixels enter as 0..1."""
+
+    key = "clip_iqa_unit"
+    label = "CLIP-IQA on pixels 0..1 (corrected)"
+    extractor = "rn50_unit"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 
 import numpy as np
 
-from evaluator.backbones.clip import Clip
-from evaluator.metrics.base import Batch, Figures, Metric
+from evaluator.extractors.base import unit
+from evaluator.metrics.base import Figures, Metric, Seen, Texts
 
 TOP = 5
 
@@ -27,6 +27,7 @@ class Ranking:
         return self.rank <= TOP
 
 
+@lru_cache(maxsize=1)
 def read_vocabulary() -> tuple[str, ...]:
     """The contest's 215 distinct nouns in lower case, sorted.
 
@@ -41,13 +42,13 @@ def name_of(file_name: str) -> str:
     return file_name.split(".")[0].lower()
 
 
-def logits_to_ranking(logits: np.ndarray, texts: tuple[str, ...], own: str) -> Ranking:
-    """T logits of `texts` (sorted), one of which is `own` -> its ranking.
+def cosines_to_ranking(cosines: np.ndarray, texts: Sequence[str], own: str) -> Ranking:
+    """T cosines of `texts` (sorted), one of which is `own` -> its ranking.
 
-    Softmax keeps the order, so it is left out. The checker's order among equals is that of a Python set,
-    which is arbitrary; here it is the alphabet's.
+    Neither softmax nor the logit scale changes the order, so they are left out. The checker's order among
+    equals is that of a Python set, which is arbitrary; here it is the alphabet's.
     """
-    order = np.argsort(-logits, kind="stable")
+    order = np.argsort(-cosines, kind="stable")
     ranked = [texts[place] for place in order]
     return Ranking(ranked.index(own) + 1, tuple(ranked[:TOP]))
 
@@ -55,33 +56,26 @@ def logits_to_ranking(logits: np.ndarray, texts: tuple[str, ...], own: str) -> R
 class ClipR(Metric):
     """Right pictures over all pictures, styles pooled. Source: `clip_r_api.py`, `score_api.py`.
 
-    A picture's candidates are the vocabulary and its own name; every text is encoded once, for all pictures.
+    A picture's candidates are the vocabulary and its own name.
     """
 
     key = "clip_r"
+    extractor = "clip"
 
-    def __init__(self, network: Clip, file_names: Iterable[str]) -> None:
-        self._network = network
-        self._vocabulary = set(read_vocabulary())
-        self._texts = tuple(sorted(self._vocabulary | {name_of(name) for name in file_names}))
-        self._text_features = _unit(network.text_features(self._texts))
-        self._images: dict[str, dict[str, Ranking]] = defaultdict(dict)
+    def texts(self, file_names: Iterable[str]) -> Sequence[str]:
+        return sorted({*read_vocabulary(), *map(name_of, file_names)})
 
-    def see_outputs(self, batch: Batch) -> None:
-        logits = self._network.scale * _unit(self._network.features(batch.pixels)) @ self._text_features.T
-        for name, row in zip(batch.names, logits):
-            own = name_of(name)
-            kept = [place for place, text in enumerate(self._texts) if text in self._vocabulary or text == own]
-            texts = tuple(self._texts[place] for place in kept)
-            self._images[batch.style][name] = logits_to_ranking(row[kept], texts, own)
-
-    def figures(self) -> Figures:
-        everything = [ranking.correct for rankings in self._images.values() for ranking in rankings.values()]
+    def figures(self, styles: Mapping[str, Seen], texts: Texts) -> Figures:
+        rankings = {
+            style: {name: _rank(row, name_of(name), texts) for name, row in zip(seen.names, unit(seen.notes))}
+            for style, seen in styles.items()
+        }
+        everything = [ranking.correct for table in rankings.values() for ranking in table.values()]
         return Figures(
             total=sum(everything) / len(everything),
             styles={
-                style: {self.key: sum(ranking.correct for ranking in rankings.values()) / len(rankings)}
-                for style, rankings in self._images.items()
+                style: {self.key: sum(ranking.correct for ranking in table.values()) / len(table)}
+                for style, table in rankings.items()
             },
             images={
                 style: {
@@ -90,12 +84,13 @@ class ClipR(Metric):
                         "clip_r_rank": ranking.rank,
                         "clip_r_top5": list(ranking.top),
                     }
-                    for name, ranking in rankings.items()
+                    for name, ranking in table.items()
                 }
-                for style, rankings in self._images.items()
+                for style, table in rankings.items()
             },
         )
 
 
-def _unit(features: np.ndarray) -> np.ndarray:
-    return features / np.linalg.norm(features, axis=1, keepdims=True)
+def _rank(image: np.ndarray, own: str, texts: Texts) -> Ranking:
+    candidates = sorted({*read_vocabulary(), own})
+    return cosines_to_ranking(unit(np.stack([texts[text] for text in candidates])) @ image, candidates, own)

@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 
-from evaluator.images import to_hsv
-from evaluator.metrics.base import Batch, Figures, Metric
-
-RGB_BINS = 4096
-HSV_BINS = 72
-
-# class of a hue doubled in a byte, where 256 degrees are 0 again: the checker's quirk
-_HUE_CLASS = np.digitize(np.arange(0, 512, 2, dtype=np.int64).astype(np.uint8), (20, 40, 75, 155, 190), right=True)
-# class of a saturation or value: up to 51, up to 178, above
-_THIRD = np.digitize(np.arange(256), (51, 178), right=True)
+from evaluator.extractors.histograms import HSV_BINS, RGB_BINS
+from evaluator.metrics.base import Figures, Metric, Seen, Texts
 
 
-def pixels_to_rgb_histogram(pixels: np.ndarray) -> np.ndarray:
-    """H,W,3 uint8 RGB -> 4096 counts, float32.
+def histograms_to_correlation(first: np.ndarray, second: np.ndarray, bins: int) -> float:
+    """Pearson correlation over `bins`, of which those not given are 0, by the sums of OpenCV's HISTCMP_CORREL.
 
-    The checker's index B*256 + G*16 + R overflows its byte and loses blue; its histogram has 4096 bins.
+    1 where a histogram is flat.
     """
-    index = (pixels[..., 1] & 0xF0) | (pixels[..., 0] >> 4)
-    return np.bincount(index.ravel(), minlength=RGB_BINS).astype(np.float32)
-
-
-def pixels_to_hsv_histogram(pixels: np.ndarray) -> np.ndarray:
-    """H,W,3 uint8 RGB -> 72 counts, float32: eight classes of hue (two stay empty), three of S and of V."""
-    hsv = to_hsv(pixels)
-    index = 9 * _HUE_CLASS[hsv[..., 0]] + 3 * _THIRD[hsv[..., 1]] + _THIRD[hsv[..., 2]]
-    return np.bincount(index.ravel(), minlength=HSV_BINS).astype(np.float32)
-
-
-def histograms_to_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Pearson correlation by the sums of OpenCV's HISTCMP_CORREL; 1 where a histogram is flat."""
     a, b = first.astype(np.float64), second.astype(np.float64)
-    scale = 1 / len(a)
+    scale = 1 / bins
     spread = (a @ a - a.sum() ** 2 * scale) * (b @ b - b.sum() ** 2 * scale)
     if abs(spread) <= np.finfo(np.float64).eps:
         return 1.0
@@ -48,29 +27,29 @@ class Hist(Metric):
     """Raw counts averaged over references first; RGB and HSV averaged per style. Source: `hist_api.py`."""
 
     key = "hist"
+    extractor = "histograms"
 
-    def __init__(self) -> None:
-        self._references: dict[str, list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
-        self._images: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
-
-    def see_references(self, batch: Batch) -> None:
-        self._references[batch.style] += [_histograms(pixels) for pixels in batch.pixels]
-
-    def see_outputs(self, batch: Batch) -> None:
-        # sums of counts below 2^24 are exact in float32; only the division rounds, as in the checker
-        seen = self._references[batch.style]
-        means = [np.sum(histograms, axis=0) / np.float32(len(seen)) for histograms in zip(*seen)]
-        for name, pixels in zip(batch.names, batch.pixels):
-            rgb, hsv = (histograms_to_correlation(mean, own) for mean, own in zip(means, _histograms(pixels)))
-            self._images[batch.style][name] = {"hist_rgb": rgb, "hist_hsv": hsv}
-
-    def figures(self) -> Figures:
-        styles: dict[str, dict[str, float]] = {}
-        for style, images in self._images.items():
-            rgb, hsv = (float(np.mean([values[key] for values in images.values()])) for key in ("hist_rgb", "hist_hsv"))
-            styles[style] = {"hist": (rgb + hsv) / 2, "hist_rgb": rgb, "hist_hsv": hsv}
-        return Figures(float(np.mean([values["hist"] for values in styles.values()])), styles, self._images)
+    def figures(self, styles: Mapping[str, Seen], texts: Texts) -> Figures:
+        rgb_key, hsv_key = f"{self.key}_rgb", f"{self.key}_hsv"
+        rows: dict[str, dict[str, float]] = {}
+        images: dict[str, dict[str, dict[str, float]]] = {}
+        for style, seen in styles.items():
+            mean = seen.references["mean"]
+            images[style] = {
+                name: {
+                    rgb_key: histograms_to_correlation(mean[HSV_BINS:], counts[HSV_BINS:], RGB_BINS),
+                    hsv_key: histograms_to_correlation(mean[:HSV_BINS], counts[:HSV_BINS], HSV_BINS),
+                }
+                for name, counts in zip(seen.names, seen.notes)
+            }
+            rgb, hsv = (float(np.mean([row[key] for row in images[style].values()])) for key in (rgb_key, hsv_key))
+            rows[style] = {self.key: (rgb + hsv) / 2, rgb_key: rgb, hsv_key: hsv}
+        return Figures(float(np.mean([row[self.key] for row in rows.values()])), rows, images)
 
 
-def _histograms(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return pixels_to_rgb_histogram(pixels), pixels_to_hsv_histogram(pixels)
+class TrueHist(Hist):
+    """Hist with all three colours in the RGB histogram and the whole circle of hues."""
+
+    key = "hist_true"
+    label = "Hist with true RGB and true hue (corrected)"
+    extractor = "true_histograms"

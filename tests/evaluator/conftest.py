@@ -16,6 +16,14 @@ os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The feature cache of all these tests, commands included; the user's own is left alone."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["JDART_CACHE"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights") / "tiny"

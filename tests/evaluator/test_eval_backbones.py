@@ -14,14 +14,15 @@ from fixture_contest import paint
 from safetensors.torch import load_file, save_file
 
 from evaluator import weights as files
-from evaluator.backbones.clip import Clip
+from evaluator.backbones.clip import ClipImages, ClipTexts
 from evaluator.backbones.dinov2 import DinoNetwork, DinoV2, read_dino_config
 from evaluator.backbones.inception import InceptionStem, resize_like_tf1
 from evaluator.backbones.loading import build, read_folder
-from evaluator.backbones.rn50 import Rn50
+from evaluator.backbones.rn50 import Rn50Images, Rn50Texts
 from evaluator.backbones.squeezenet import SqueezeNet
 from evaluator.backbones.tokenizer import Tokenizer
-from evaluator.images import to_bytes_as_float, to_square
+from evaluator.extractors.processor import read_processor
+from evaluator.images import to_bytes_as_float, to_processed, to_square
 from evaluator.weights import open_weights
 from submission.errors import UserError
 
@@ -41,38 +42,38 @@ def test_dinov2_equals_transformers(pack: Path):
         torch.testing.assert_close(ours(pixels), reference(pixels).pooler_output, rtol=0, atol=1e-5)
 
 
-def test_dinov2_positions_are_sampled_by_scale_not_size(pack: Path):
+@pytest.mark.parametrize("by", ["scale", "size"])
+def test_dinov2_positions_are_sampled_by_scale_or_by_size(pack: Path, by: str):
     folder = pack / files.DINO
     config = read_dino_config(folder / "config.json")
     ours = build(lambda: DinoNetwork(config), read_folder(folder), folder, "cpu")
     grid = ours.embeddings.position_embeddings[:, 1:].reshape(1, 37, 37, -1).permute(0, 3, 1, 2)
     by_scale = torch.nn.functional.interpolate(grid, scale_factor=(16.1 / 37,) * 2, mode="bicubic")
     by_size = torch.nn.functional.interpolate(grid, size=(16, 16), mode="bicubic")
-    ours.resize_positions(16, 16)
+    ours.resize_positions(16, 16, by)
     got = ours.embeddings.position_embeddings[:, 1:].reshape(1, 16, 16, -1).permute(0, 3, 1, 2)
-    torch.testing.assert_close(got, by_scale)
-    assert (got - by_size).abs().max() > 1e-3
+    torch.testing.assert_close(got, {"scale": by_scale, "size": by_size}[by])
+    assert (by_scale - by_size).abs().max() > 1e-3
 
 
 def test_clip_equals_transformers(pack: Path):
     from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
-    from evaluator.images import to_processed
-
     folder = pack / files.CLIP
-    ours = Clip(folder, "cpu")
-    assert ours.scale == pytest.approx(100, rel=1e-6)
+    ours, texts = ClipImages(folder, (224, 224), "cpu"), ClipTexts(folder, "cpu")
+    processor = read_processor(folder / "preprocessor_config.json")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         vision = CLIPVisionModelWithProjection.from_pretrained(folder).eval()
         text = CLIPTextModelWithProjection.from_pretrained(folder).eval()
-    pixels = torch.tensor(np.stack([to_processed(picture, ours._processor) for picture in PICTURES]))
-    ids = torch.tensor(ours._tokenizer.ids(TEXTS, padding=ours._tokenizer.end))
+    pixels = torch.tensor(np.stack([to_processed(picture, processor) for picture in PICTURES]))
+    tokenizer = Tokenizer(folder)
+    ids = torch.tensor(tokenizer.ids(TEXTS, padding=tokenizer.end))
     with torch.inference_mode():
         expected = vision(pixel_values=pixels).image_embeds.numpy()
-        np.testing.assert_allclose(ours.features(PICTURES), expected, atol=1e-5)
+        np.testing.assert_allclose(ours.features(pixels.numpy()), expected, atol=1e-5)
         expected = text(input_ids=ids).text_embeds.numpy()
-        np.testing.assert_allclose(ours.text_features(TEXTS), expected, atol=1e-5)
+        np.testing.assert_allclose(texts.features(TEXTS), expected, atol=1e-5)
 
 
 def test_tokenizer_equals_transformers(pack: Path):
@@ -97,7 +98,8 @@ def test_a_text_that_is_too_long_is_named(pack: Path):
 def test_rn50_equals_open_clip(pack: Path):
     import open_clip
 
-    ours = Rn50(pack / files.RN50, pack / files.CLIP, "cpu")
+    ours = Rn50Images(pack / files.RN50, "cpu")
+    texts = Rn50Texts(pack / files.RN50, pack / files.CLIP, "cpu")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         state = torch.jit.load(str(pack / files.RN50)).state_dict()
@@ -111,12 +113,12 @@ def test_rn50_equals_open_clip(pack: Path):
     std = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
     pixels = torch.tensor(np.stack([to_bytes_as_float(picture) for picture in PICTURES]))
     assert pixels.max() > 200
-    ids = torch.tensor(ours._tokenizer.ids(TEXTS, padding=0))
+    ids = torch.tensor(Tokenizer(pack / files.CLIP).ids(TEXTS, padding=0))
     with torch.inference_mode():
         expected = reference.encode_image((pixels - mean) / std).numpy()
-        np.testing.assert_allclose(ours.features(PICTURES), expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(ours.features(pixels.numpy()), expected, rtol=1e-4, atol=1e-4)
         expected = reference.encode_text(ids).numpy()
-        np.testing.assert_allclose(ours.text_features(TEXTS), expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(texts.features(TEXTS), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_squeezenet_equals_torchvision(pack: Path):
@@ -128,15 +130,15 @@ def test_squeezenet_equals_torchvision(pack: Path):
     reference = torchvision.models.squeezenet1_1(weights=None).eval()
     reference.load_state_dict(torch.load(pack / files.SQUEEZENET))
     shift = torch.tensor([-0.030, -0.088, -0.188])[:, None, None]
-    x = torch.tensor(np.stack([to_square(picture, 256) for picture in PICTURES])) - shift
-    x = x / torch.tensor([0.458, 0.448, 0.450])[:, None, None]
+    batch = np.stack([to_square(picture, 256) for picture in PICTURES])
+    x = (torch.tensor(batch) - shift) / torch.tensor([0.458, 0.448, 0.450])[:, None, None]
     maps = []
     with torch.inference_mode():
         for place, layer in enumerate(reference.features):
             x = layer(x)
             if place in TAPS:
                 maps.append(x / torch.sqrt(1e-8 + x.pow(2).sum(1, keepdim=True)))
-    for got, expected in zip(ours.features(PICTURES), maps):
+    for got, expected in zip(ours.features(batch), maps):
         torch.testing.assert_close(got, expected, rtol=0, atol=1e-6)
     assert [len(head) for head in ours.heads] == [64, 128, 256, 384, 384, 512, 512]
 
@@ -161,8 +163,8 @@ def test_inception_resize_samples_like_tensorflow_1(shape):
 def test_inception_passes_over_what_is_not_the_stem(pack: Path, tmp_path: Path):
     state = torch.load(pack / files.INCEPTION)
     torch.save({**state, "fc.weight": torch.zeros(2, 2)}, tmp_path / "whole.pth")
-    whole, stem = InceptionStem(tmp_path / "whole.pth", "cpu"), InceptionStem(pack / files.INCEPTION, "cpu")
-    np.testing.assert_array_equal(whole.features(PICTURES), stem.features(PICTURES))
+    whole, stem = (InceptionStem(path, "tf1", "cpu") for path in (tmp_path / "whole.pth", pack / files.INCEPTION))
+    np.testing.assert_array_equal(whole.features(np.stack(PICTURES)), stem.features(np.stack(PICTURES)))
 
 
 def edit_safetensors(folder: Path, **changes: torch.Tensor | None) -> None:
@@ -181,7 +183,7 @@ def test_wrong_tensors_are_all_named_in_one_error(pack: Path, tmp_path: Path):
         **{"layernorm.bias": None, "layernorm.weight": torch.zeros(5), "layernorm.gain": torch.zeros(1)},
     )
     with pytest.raises(UserError) as caught:
-        DinoV2(folder, "cpu")
+        DinoV2(folder, (224, 224), "scale", "cpu")
     message = str(caught.value)
     assert "layernorm.bias is missing" in message
     assert "layernorm.weight has shape (5,), not (48,)" in message
@@ -198,8 +200,10 @@ def test_older_folders_load_too(pack: Path, tmp_path: Path):
     processor.update(size=224, crop_size=224)
     del processor["rescale_factor"], processor["do_rescale"]
     (folder / "preprocessor_config.json").write_text(json.dumps(processor), "utf-8")
-    old, new = Clip(folder, "cpu"), Clip(pack / files.CLIP, "cpu")
-    np.testing.assert_array_equal(old.features(PICTURES), new.features(PICTURES))
+    old, new = (read_processor(place / "preprocessor_config.json") for place in (folder, pack / files.CLIP))
+    assert (old.shortest_edge, old.crop, old.rescale) == (new.shortest_edge, new.crop, new.rescale)
+    texts = (ClipTexts(place, "cpu").features(TEXTS) for place in (folder, pack / files.CLIP))
+    np.testing.assert_array_equal(*texts)
 
 
 @pytest.mark.parametrize(
@@ -215,9 +219,9 @@ def test_files_that_are_no_weights(pack: Path, tmp_path: Path, name: str, words:
     path = tmp_path / name
     path.write_bytes(content)
     makers = {
-        files.RN50: lambda: Rn50(path, pack / files.CLIP, "cpu"),
+        files.RN50: lambda: Rn50Images(path, "cpu"),
         files.SQUEEZENET: lambda: SqueezeNet(path, open_weights(pack).files[files.HEADS], "cpu"),
-        files.INCEPTION: lambda: InceptionStem(path, "cpu"),
+        files.INCEPTION: lambda: InceptionStem(path, "tf1", "cpu"),
     }
     with pytest.raises(UserError, match=words) as caught:
         makers[name]()
@@ -229,7 +233,7 @@ def test_an_archive_of_something_else_is_not_rn50(pack: Path, tmp_path: Path):
         warnings.simplefilter("ignore")
         torch.jit.script(torch.nn.Linear(2, 2)).save(str(tmp_path / "RN50.pt"))
     with pytest.raises(UserError, match="not CLIP RN50"):
-        Rn50(tmp_path / "RN50.pt", pack / files.CLIP, "cpu")
+        Rn50Images(tmp_path / "RN50.pt", "cpu")
 
 
 @pytest.mark.parametrize(
@@ -240,5 +244,56 @@ def test_damaged_folders(pack: Path, tmp_path: Path, file: str, content: bytes):
     folder = Path(shutil.copytree(pack / files.CLIP, tmp_path / "clip"))
     (folder / file).write_bytes(content)
     with pytest.raises(UserError) as caught:
-        Clip(folder, "cpu").text_features(["cat"])
+        size = read_processor(folder / "preprocessor_config.json").crop
+        ClipImages(folder, size, "cpu")
+        ClipTexts(folder, "cpu").features(["cat"])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 24), (2, 257, 768), (3, 5, 48), (1028, 64)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_packed_linears_equal_plain_ones(shape: tuple[int, ...], bias: bool):
+    from evaluator.backbones.packed import PackedLinear, pack_linears
+
+    torch.manual_seed(0)
+    plain = torch.nn.Sequential(torch.nn.Linear(shape[-1], 96, bias=bias), torch.nn.Sequential(torch.nn.Linear(96, 7)))
+    packed = torch.nn.Sequential(torch.nn.Linear(shape[-1], 96, bias=bias), torch.nn.Sequential(torch.nn.Linear(96, 7)))
+    packed.load_state_dict(plain.state_dict())
+    pack_linears(packed.requires_grad_(False))
+    assert sum(isinstance(layer, PackedLinear) for layer in packed.modules()) == 2
+    x = torch.randn(shape)
+    with torch.inference_mode():
+        torch.testing.assert_close(packed(x), plain(x), rtol=1e-5, atol=1e-5)
+
+
+def test_linears_stay_where_the_operators_are_missing(monkeypatch: pytest.MonkeyPatch):
+    from evaluator.backbones import packed
+
+    packed._is_there.cache_clear()
+    monkeypatch.setattr(packed.torch.backends.mkldnn, "is_available", lambda: False)
+    network = torch.nn.Sequential(torch.nn.Linear(4, 4))
+    packed.pack_linears(network)
+    packed._is_there.cache_clear()
+    assert isinstance(network[0], torch.nn.Linear)
+
+
+def test_tensors_are_read_as_the_library_reads_them(tmp_path: Path):
+    state = {
+        "a": torch.randn(3, 5),
+        "b": torch.randn(2, 2).half(),
+        "c": torch.randn(4).bfloat16(),
+        "d": torch.arange(6).reshape(2, 3),
+        "e": torch.zeros(0, 4),
+        "f": torch.tensor(2.5),
+    }
+    save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    ours = read_folder(tmp_path, lambda name: name == "a")
+    expected = load_file(tmp_path / "model.safetensors")
+    assert set(ours) == set(expected) - {"a"}
+    for name, tensor in ours.items():
+        torch.testing.assert_close(tensor, expected[name], rtol=0, atol=0)
+    data = (tmp_path / "model.safetensors").read_bytes()
+    for cut in (0, 4, 30, len(data) - 1):
+        (tmp_path / "model.safetensors").write_bytes(data[:cut])
+        with pytest.raises(UserError, match="not a readable safetensors file"):
+            read_folder(tmp_path)

@@ -29,6 +29,12 @@ def png(image: Image.Image) -> bytes:
     return stream.getvalue()
 
 
+def jpeg(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG")
+    return stream.getvalue()
+
+
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
@@ -38,7 +44,7 @@ def with_ihdr(data: bytes, body: bytes) -> bytes:
     return data[:8] + struct.pack(">I", len(body)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
 
 
-RGB = png(Image.fromarray(noise(20, 30)))
+RGB = png(Image.fromarray(noise(40, 50)))
 
 
 @pytest.mark.parametrize("red", range(0, 256, 32))
@@ -78,8 +84,8 @@ def test_tensors_equal_torchvision():
 
 
 def test_png_round_trip():
-    assert inspect_png(RGB) == (20, 30)
-    np.testing.assert_array_equal(decode(RGB), noise(20, 30))
+    assert inspect_png(RGB) == (40, 50)
+    np.testing.assert_array_equal(decode(RGB), noise(40, 50))
 
 
 @pytest.mark.parametrize(
@@ -98,6 +104,10 @@ def test_png_round_trip():
         (png(Image.new("I;16", (4, 4))), "not-rgb8", "16-bit"),
         (with_ihdr(RGB, struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)), "not-rgb8", "16-bit"),
         (with_ihdr(RGB, struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)), "too-large", "60000x60000"),
+        (with_ihdr(RGB, struct.pack(">IIBBBBB", 20000, 20000, 8, 2, 0, 0, 0)), "too-large", "20000x20000"),
+        (png(Image.new("RGB", (1, 1))), "too-small", "1x1"),
+        (png(Image.new("RGB", (400, 31))), "too-small", "400x31"),
+        (jpeg(Image.new("CMYK", (40, 40))), "unreadable", "not a PNG"),
         (with_ihdr(RGB, struct.pack(">IIBBBBB", 0, 4, 8, 2, 0, 0, 0)), "unreadable", "no pixels"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -112,7 +122,7 @@ def test_pixels_that_cannot_be_inflated_are_unreadable():
     body = b"IDAT" + b"no zlib stream"
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     data = RGB[:33] + chunk + RGB[-12:]
-    assert inspect_png(data) == (20, 30)  # its structure is sound
+    assert inspect_png(data) == (40, 50)  # its structure is sound
     with pytest.raises(BadPicture, match="cannot be decoded"):
         decode(data)
 

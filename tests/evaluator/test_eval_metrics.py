@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 import torch
 
+from evaluator.backbones.squeezenet import maps_to_product
+from evaluator.extractors.base import unit
+from evaluator.extractors.histograms import pixels_to_hsv_histogram, pixels_to_rgb_histogram
+from evaluator.metrics.aesthetic import features_to_aesthetic
 from evaluator.metrics.clip_iqa import features_to_quality
-from evaluator.metrics.clip_r import logits_to_ranking, name_of, read_vocabulary
+from evaluator.metrics.clip_r import cosines_to_ranking, name_of, read_vocabulary
 from evaluator.metrics.dino import features_to_mean_cosine
-from evaluator.metrics.fid import features_to_fid
-from evaluator.metrics.hist import (
-    histograms_to_correlation,
-    pixels_to_hsv_histogram,
-    pixels_to_rgb_histogram,
-)
-from evaluator.metrics.lpips import maps_to_energy, maps_to_product
+from evaluator.metrics.fid import features_to_moments, moments_to_fid
+from evaluator.metrics.hist import histograms_to_correlation
+from evaluator.metrics.kid import features_to_kid
 from evaluator.score import metrics_to_scores
 
 
@@ -48,14 +48,34 @@ def test_histograms_and_correlation_equal_opencv(seed):
         (pixels_to_rgb_histogram, opencv_rgb_histogram),
         (pixels_to_hsv_histogram, opencv_hsv_histogram),
     ):
-        np.testing.assert_array_equal(ours(pixels), opencv(pixels)[:, 0])
-        expected = cv2.compareHist(opencv(pixels), opencv(other), cv2.HISTCMP_CORREL)
-        assert histograms_to_correlation(ours(pixels), ours(other)) == pytest.approx(expected, abs=1e-12)
+        counts, official = ours(pixels), opencv(pixels)
+        np.testing.assert_array_equal(counts, official[: len(counts), 0])
+        assert not official[len(counts) :].any()
+        expected = cv2.compareHist(official, opencv(other), cv2.HISTCMP_CORREL)
+        assert histograms_to_correlation(counts, ours(other), len(official)) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_true_histograms_have_all_colours_and_all_hues(seed):
+    pixels = picture(seed)
+    expected = np.zeros((16, 16, 16))
+    for red, green, blue in pixels.reshape(-1, 3) // 16:
+        expected[blue, green, red] += 1
+    np.testing.assert_array_equal(pixels_to_rgb_histogram(pixels, true=True), expected.ravel())
+    hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV).reshape(-1, 3).astype(int)
+    counts = np.zeros(72)
+    for hue, saturation, value in hsv:
+        degrees = 2 * hue
+        ends = [20, 40, 75, 155, 190, 270, 295, 315]
+        kind = next((place for place, end in enumerate(ends) if degrees <= end), 0)
+        counts[9 * kind + 3 * (0 if saturation <= 51 else 1 if saturation <= 178 else 2)
+               + (0 if value <= 51 else 1 if value <= 178 else 2)] += 1  # fmt: skip
+    np.testing.assert_array_equal(pixels_to_hsv_histogram(pixels, true=True), counts)
 
 
 def test_correlation_of_flat_histograms_is_one():
     flat, other = np.ones(72, np.float32), np.arange(72, dtype=np.float32)
-    assert histograms_to_correlation(flat, other) == 1.0
+    assert histograms_to_correlation(flat, other, 72) == 1.0
     assert cv2.compareHist(flat, other, cv2.HISTCMP_CORREL) == 1.0
 
 
@@ -63,7 +83,7 @@ def test_mean_cosine_equals_all_pairs():
     rng = np.random.default_rng(1)
     outputs, references = torch.tensor(rng.normal(size=(7, 16))), torch.tensor(rng.normal(size=(5, 16)))
     pairs = torch.nn.functional.cosine_similarity(outputs[:, None], references[None], dim=-1)
-    ours = features_to_mean_cosine(outputs.numpy(), references.numpy())
+    ours = features_to_mean_cosine(outputs.numpy(), unit(references.numpy()).mean(axis=0))
     np.testing.assert_allclose(ours, pairs.mean(1).numpy(), atol=1e-14)
 
 
@@ -78,9 +98,35 @@ def test_lpips_equals_all_pairs():
         squares = (a[:, None].double() - b[None].double()) ** 2
         expected += (squares * head.double()[:, None, None]).sum(2).mean((2, 3))
     means = [b.mean(0, keepdim=True) for b in references]
-    ours = maps_to_energy(outputs, heads) + maps_to_energy(references, heads).mean()
+    ours = maps_to_product(outputs, outputs, heads) + maps_to_product(references, references, heads).mean()
     ours -= 2 * maps_to_product(outputs, means, heads)
     torch.testing.assert_close(ours, expected.mean(1), rtol=0, atol=1e-6)
+
+
+def features_to_fid(real: np.ndarray, generated: np.ndarray) -> float:
+    return moments_to_fid(features_to_moments(real), features_to_moments(generated))
+
+
+def test_kid_equals_torchmetrics():
+    from torchmetrics.image.kid import poly_mmd
+
+    rng = np.random.default_rng(8)
+    real, generated = rng.normal(size=(20, 64)), rng.normal(size=(25, 64)) * 1.3
+    # its sums are over sets of one size; with all pictures in one subset it is the same unbiased estimate
+    expected = float(poly_mmd(torch.tensor(real), torch.tensor(generated[:20])))
+    assert features_to_kid(real, generated[:20]) == pytest.approx(expected, rel=1e-9)
+    pairs = [(a @ b / 64 + 1) ** 3 for place, a in enumerate(generated) for b in np.delete(generated, place, 0)]
+    cross = [(a @ b / 64 + 1) ** 3 for a in generated for b in real]
+    own = [(a @ b / 64 + 1) ** 3 for place, a in enumerate(real) for b in np.delete(real, place, 0)]
+    assert features_to_kid(real, generated) == pytest.approx(np.mean(pairs) + np.mean(own) - 2 * np.mean(cross))
+
+
+def test_aesthetic_is_a_linear_head_on_unit_features():
+    rng = np.random.default_rng(9)
+    features, head = torch.tensor(rng.normal(size=(4, 12))), torch.nn.Linear(12, 1).double()
+    expected = head(torch.nn.functional.normalize(features, dim=1))[:, 0].detach()
+    ours = features_to_aesthetic(features.numpy(), head.weight[0].detach().numpy(), head.bias.item())
+    np.testing.assert_allclose(ours, expected.numpy(), atol=1e-12)
 
 
 def test_fid_equals_the_matrix_square_root_form():
@@ -125,12 +171,12 @@ def test_own_name_ends_at_the_first_dot(file, name):
     assert name_of(file) == name
 
 
-def test_ranking_follows_the_logits_and_then_the_alphabet():
+def test_ranking_follows_the_cosines_and_then_the_alphabet():
     texts = ("a", "b", "c", "d", "e", "f", "g")
-    ranking = logits_to_ranking(np.float32([1, 5, 3, 3, 2, 0, 4]), texts, "a")
+    ranking = cosines_to_ranking(np.float32([1, 5, 3, 3, 2, 0, 4]), texts, "a")
     assert (ranking.rank, ranking.correct, ranking.top) == (6, False, ("b", "g", "c", "d", "e"))
-    assert logits_to_ranking(np.zeros(7, np.float32), texts, "e").correct
-    assert not logits_to_ranking(np.zeros(7, np.float32), texts, "f").correct
+    assert cosines_to_ranking(np.zeros(7, np.float32), texts, "e").correct
+    assert not cosines_to_ranking(np.zeros(7, np.float32), texts, "f").correct
 
 
 def test_formula_at_the_published_point():

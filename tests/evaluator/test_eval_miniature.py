@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
+from evaluator import miniature
 from evaluator import weights as files
 from evaluator.miniature import write_miniature
 from evaluator.weights import open_weights
@@ -49,6 +52,55 @@ def states(pack: Path) -> dict[str, dict[str, torch.Tensor]]:
 
 def test_seed_11_is_the_pack_of_the_official_figures(pack):
     assert {name: digest(state) for name, state in states(pack).items()} == DIGESTS
+
+
+def test_safetensors_bytes_are_the_librarys(pack, tmp_path):
+    for folder in (files.DINO, files.CLIP):
+        ours = pack / folder / "model.safetensors"
+        save_file(load_file(ours), tmp_path / "theirs", metadata={"format": "pt"})
+        assert ours.read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def test_aesthetic_head_scores_random_features_around_5(pack):
+    head = torch.load(pack / files.AESTHETIC)
+    assert {name: tuple(tensor.shape) for name, tensor in head.items()} == {"weight": (1, 32), "bias": (1,)}
+    features = torch.randn(100, 32, generator=torch.Generator().manual_seed(0))
+    scores = torch.nn.functional.linear(torch.nn.functional.normalize(features), head["weight"], head["bias"])
+    assert 3 < scores.min() < scores.max() < 7
+    assert 4.5 < scores.mean() < 5.5
+
+
+def test_full_preset_has_the_shapes_of_the_contests_networks(monkeypatch, tmp_path):
+    """Of the settings and shapes only: the numbers are left out, which makes 2.3 GB a few bytes."""
+    from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model
+
+    seen: dict[str, dict[str, tuple[int, ...]]] = {}
+
+    def note(path, make, seed, prefix, common=""):
+        seen[path.parent.name] = {name: tuple(tensor.shape) for name, tensor in miniature._shapes(make).items()}
+        assert common == ""
+
+    def nothing(make, seed, prefix, common=""):
+        seen[prefix] = {name: tuple(tensor.shape) for name, tensor in miniature._shapes(make).items()}
+        return {}
+
+    monkeypatch.setattr(miniature, "_write_safetensors", note)
+    monkeypatch.setattr(miniature, "_fill", nothing)
+    write_miniature(tmp_path / "full", seed=11, preset="full")
+    with torch.device("meta"):
+        theirs = {
+            files.DINO: Dinov2Model(Dinov2Config.from_pretrained(tmp_path / "full" / files.DINO)),
+            files.CLIP: CLIPModel(CLIPConfig.from_pretrained(tmp_path / "full" / files.CLIP)),
+        }
+    for folder, network in theirs.items():  # names inside transformers change with its version, shapes do not
+        shapes = Counter(tuple(tensor.shape) for tensor in network.state_dict().values())
+        assert Counter(seen[folder].values()) == shapes
+    parameters = {name: sum(math.prod(shape) for shape in shapes.values()) for name, shapes in seen.items()}
+    assert parameters[files.DINO] == 86_580_480  # published: 86 M
+    assert parameters[files.CLIP] == 427_616_513  # 428 M
+    assert 102_000_000 < parameters["rn50."] < 102_100_000  # 102 M
+    assert torch.load(tmp_path / "full" / files.AESTHETIC)["weight"].shape == (1, 768)
+    assert not files.is_miniature(tmp_path / "full")
 
 
 def test_tokenizer_is_the_real_one(pack):

@@ -12,27 +12,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from comparing import assert_same_figures, figures
 from fixture_contest import zip_outputs
 from PIL import Image
 
-from evaluator import EntryRefused, Report, score_submission
+from evaluator import EntryRefused, score_submission
 from evaluator import weights as files
 from evaluator.check import INCOMPLETE
 from evaluator.weights import doubts, open_weights
 from submission.errors import UserError
-
-
-def figures(report: Report) -> dict[str, object]:
-    """Everything but what may differ between two runs."""
-    data = report.to_json()
-    del data["provenance"]["seconds"]
-    return data
-
-
-def numbers(value: object, path: str = "") -> dict[str, float]:
-    if isinstance(value, dict):
-        return {k: v for key, item in value.items() for k, v in numbers(item, f"{path}/{key}").items()}
-    return {path: float(value)} if isinstance(value, (int, float)) else {}
 
 
 def findings_of(refused: pytest.ExceptionInfo[EntryRefused]) -> set[tuple[str, str]]:
@@ -40,7 +28,7 @@ def findings_of(refused: pytest.ExceptionInfo[EntryRefused]) -> set[tuple[str, s
 
 
 def test_every_network_sees_every_picture_once(pack, contest, monkeypatch):
-    from evaluator import viewing
+    from evaluator import extract
     from evaluator.backbones import clip, dinov2, inception, rn50, squeezenet
 
     seen: Counter[str] = Counter()
@@ -48,44 +36,44 @@ def test_every_network_sees_every_picture_once(pack, contest, monkeypatch):
     def count(owner, method):
         original = getattr(owner, method)
 
-        def counting(self, items):
+        def counting(self, items, *more):
             seen[f"{owner.__name__}.{method}"] += len(items)
-            return original(self, items)
+            return original(self, items, *more)
 
         monkeypatch.setattr(owner, method, counting)
 
-    for owner in (dinov2.DinoV2, inception.InceptionStem, squeezenet.SqueezeNet, rn50.Rn50, clip.Clip):
+    for owner in (dinov2.DinoV2, inception.InceptionStem, squeezenet.SqueezeNet, rn50.Rn50Images, clip.ClipImages):
         count(owner, "features")
-    count(clip.Clip, "text_features")
-    count(rn50.Rn50, "text_features")
-    decode = viewing.decode
+    count(clip.ClipTexts, "features")
+    count(rn50.Rn50Texts, "features")
+    decode = extract.decode
 
     def counting_decode(data):
         seen["decode"] += 1
         return decode(data)
 
-    monkeypatch.setattr(viewing, "decode", counting_decode)
+    monkeypatch.setattr(extract, "decode", counting_decode)
     stages = []
     score_submission(
         contest / "outputs",
         references=contest / "references",
         weights=pack,
         write=False,
+        cache=False,
         progress=lambda stage, done, total: stages.append((stage, done, total)),
     )
-    vocabulary_and_own_names = seen.pop("Clip.text_features")
+    vocabulary_and_own_names = seen.pop("ClipTexts.features")
     assert 215 <= vocabulary_and_own_names <= 215 + 12
     assert seen == {
         "decode": 20,
         "DinoV2.features": 20,  # 8 references and 12 outputs
         "InceptionStem.features": 20,
         "SqueezeNet.features": 20,
-        "Rn50.features": 12,
-        "Clip.features": 12,
-        "Rn50.text_features": 2,
+        "Rn50Images.features": 12,
+        "ClipImages.features": 12,
+        "Rn50Texts.features": 2,
     }
-    assert stages[0] == ("weights", 0, 6)
-    assert stages[-1] == ("pictures", 20, 20)
+    assert (stages[0], stages[-1]) == (("references", 0, 8), ("outputs", 12, 12))
 
 
 @pytest.mark.parametrize("batch_size", [1, 5])
@@ -95,27 +83,29 @@ def test_batch_size_does_not_change_figures(pack, contest, report, batch_size):
         references=contest / "references",
         weights=pack,
         write=False,
+        cache=False,
         batch_size=batch_size,
     )
-    assert numbers(asdict(other)["images"]) == pytest.approx(numbers(asdict(report)["images"]), abs=1e-6)
-    assert numbers(asdict(other)["scores"]) == pytest.approx(numbers(asdict(report)["scores"]), abs=1e-6)
+    assert_same_figures(other, report)
 
 
 def test_order_of_pictures_does_not_change_figures(pack, contest, report, monkeypatch):
-    from evaluator import evaluate
+    from evaluator.extract import Viewer
 
-    check = evaluate.check_entry
+    look, keep = Viewer.look, Viewer.keep
 
-    def backwards(*arguments):
-        pictures, findings = check(*arguments)
-        return {style: found[::-1] for style, found in reversed(pictures.items())}, findings
+    def look_backwards(self, pictures, *more):
+        return look(self, pictures[::-1], *more)
 
-    monkeypatch.setattr(evaluate, "check_entry", backwards)
+    def keep_backwards(self, pictures, *more):
+        return keep(self, {style: found[::-1] for style, found in reversed(pictures.items())}, *more)
+
+    monkeypatch.setattr(Viewer, "look", look_backwards)
+    monkeypatch.setattr(Viewer, "keep", keep_backwards)
     other = score_submission(
-        contest / "outputs", references=contest / "references", weights=pack, write=False, batch_size=4
+        contest / "outputs", references=contest / "references", weights=pack, write=False, cache=False, batch_size=4
     )
-    assert numbers(asdict(other)["images"]) == pytest.approx(numbers(asdict(report)["images"]), abs=1e-6)
-    assert numbers(asdict(other)["scores"]) == pytest.approx(numbers(asdict(report)["scores"]), abs=1e-6)
+    assert_same_figures(other, report)
 
 
 def test_zip_and_folder_give_the_same_report(pack, contest, report, tmp_path):
@@ -227,20 +217,20 @@ def test_all_problems_are_found_at_once(pack, references, outputs, as_is):
 
 
 def test_a_picture_that_only_the_decoder_can_fault_is_found(pack, references, outputs, monkeypatch):
-    from evaluator import viewing
+    from evaluator import extract
     from evaluator.images import BadPicture
 
     broken = {(outputs / "00" / name).read_bytes() for name in ("Dog.png", "Moon.png")}
-    decode = viewing.decode
+    decode = extract.decode
 
     def failing(data):
         if data in broken:
             raise BadPicture("unreadable", "cannot be decoded")
         return decode(data)
 
-    monkeypatch.setattr(viewing, "decode", failing)
+    monkeypatch.setattr(extract, "decode", failing)
     with pytest.raises(EntryRefused) as refused:
-        score_submission(outputs, references=references, weights=pack)
+        score_submission(outputs, references=references, weights=pack, cache=False)
     assert findings_of(refused) == {("unreadable", "00/Dog.png"), ("unreadable", "00/Moon.png")}
     assert not outputs.with_name("outputs-report").exists()
 
@@ -307,7 +297,7 @@ def test_figures_that_are_not_numbers_give_no_score(pack, contest, tmp_path):
     for name in ("Conv2d_1a_3x3.conv.weight", "Conv2d_2a_3x3.conv.weight", "Conv2d_2b_3x3.conv.weight"):
         state[name] *= 1e30
     torch.save(state, broken / files.INCEPTION)
-    with pytest.raises(UserError, match=r"fid: not a finite number"):
+    with pytest.raises(UserError, match=r"inception: features that are not finite numbers"):
         score_submission(contest / "outputs", references=contest / "references", weights=broken)
     assert not (contest / "outputs-report").exists()
 

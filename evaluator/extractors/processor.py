@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from evaluator.backbones.loading import read_config
 from evaluator.images import Processor
 from submission.errors import UserError
+from submission.files import read_json
 
 _BICUBIC = 3
 
 
 def read_processor(path: Path) -> Processor:
     """Reads sizes as numbers or objects, as folders of different ages have them. Raises UserError."""
-    config = read_config(path)
+    config = read_json(path)
     try:
         edge = _side(config["size"], "shortest_edge")
         crop = (_side(config["crop_size"], "height"), _side(config["crop_size"], "width"))

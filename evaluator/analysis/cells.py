@@ -1,0 +1,158 @@
+"""The cells of a report, one a picture, as arrays: what explaining and resampling work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+import numpy as np
+
+from evaluator.analysis.frechet import weights_to_fids
+from evaluator.report import Report, read_report
+from evaluator.score import Scores, metrics_to_scores
+from submission.errors import UserError
+
+if TYPE_CHECKING:
+    from evaluator.metrics.fid import Moments
+
+MEASURED = ("dino", "hist", "lpips", "clip_iqa", "clip_r")  # what every picture has; FID belongs to all together
+FEATURES = "fid_features.npz"
+_AGREE = 1e-4  # how near the features must come to the report's FID; the checker's rounding is below it
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Cells:
+    """N cells, each a (style, prompt), in the order of the report's styles and then of names.
+
+    `style` holds each cell's place in `styles` (N ints) and `values` the N float64 of each of `MEASURED`, where
+    `hist` is the mean of RGB and HSV and `clip_r` 0 or 1. `stems` (N,64) and `real`, the references' moments,
+    are what FID is made from; without them `fid` is known but cannot be resampled.
+    """
+
+    styles: tuple[str, ...]
+    style: np.ndarray
+    names: tuple[str, ...]
+    values: dict[str, np.ndarray]
+    fid: float
+    stems: Optional[np.ndarray] = None
+    real: Optional[Moments] = None
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """Style and name of each cell."""
+        return [(self.styles[place], name) for place, name in zip(self.style, self.names)]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Cells of each style."""
+        return np.bincount(self.style, minlength=len(self.styles))
+
+    @property
+    def shares(self) -> np.ndarray:
+        """What a cell counts for in a mean over each style's cells and then over styles; N, sum 1."""
+        return 1 / (self.counts * len(self.styles))[self.style]
+
+
+def cells_of(report: Report, stems: np.ndarray | None = None, real: Moments | None = None) -> Cells:
+    """The report's pictures as arrays. Rows of `stems` must be in the order of the cells.
+
+    Raises UserError when the report holds no picture.
+    """
+    pictures = [(style, name, images[name]) for style, images in report.images.items() for name in sorted(images)]
+    if not pictures:
+        raise UserError(f"the report of {report.submission.name} holds no pictures; score the entry again")
+    styles = tuple(style for style, images in report.images.items() if images)
+    scores = [scores for _, _, scores in pictures]
+    values = {
+        "dino": [item.dino for item in scores],
+        "hist": [(item.hist_rgb + item.hist_hsv) / 2 for item in scores],
+        "lpips": [item.lpips for item in scores],
+        "clip_iqa": [item.clip_iqa for item in scores],
+        "clip_r": [item.clip_r_correct for item in scores],
+    }
+    return Cells(
+        styles=styles,
+        style=np.array([styles.index(style) for style, _, _ in pictures]),
+        names=tuple(name for _, name, _ in pictures),
+        values={key: np.array(column, np.float64) for key, column in values.items()},
+        fid=report.scores.fid,
+        stems=stems,
+        real=real,
+    )
+
+
+def read_cells(path: Path) -> tuple[Report, Cells]:
+    """A report.json, or the one in a report folder or run folder, and its cells.
+
+    The features that FID is made from lie beside it; where they are missing, broken or of other pictures, `stems`
+    is None. Raises UserError as `read_report` does, and when the report's pictures do not give its scores.
+    """
+    report = read_report(path)
+    cells = cells_of(report)
+    found = cells_to_scores(cells)
+    for item in fields(Scores):
+        said, made = getattr(report.scores, item.name), getattr(found, item.name)
+        if abs(said - made) > _ROUNDING:
+            raise UserError(
+                f"{path}: says {item.name} {said:.6f}, but its pictures give {made:.6f}; score the entry again"
+            )
+    if path.is_dir():
+        folder = path if (path / "report.json").is_file() else path / "report"
+    else:
+        folder = path.parent
+    features = _read_features(folder / FEATURES, cells)
+    return report, cells if features is None else replace(cells, stems=features[0], real=features[1])
+
+
+def weights_to_means(cells: Cells, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """How often each cell is taken, B,N, in each style as many as it has -> B figures of each of `MEASURED`.
+
+    CLIP-R is the mean over all cells, the others are means over each style's cells and then over styles.
+    """
+    shares = cells.shares
+    means = {key: weights @ (shares * cells.values[key]) for key in MEASURED if key != "clip_r"}
+    return {**means, "clip_r": weights @ cells.values["clip_r"] / len(cells.names)}
+
+
+def cells_to_scores(cells: Cells) -> Scores:
+    """The formula over all cells, each once, with `cells.fid`."""
+    means = weights_to_means(cells, np.ones((1, len(cells.names))))
+    return metrics_to_scores(fid=cells.fid, **{key: float(column[0]) for key, column in means.items()})
+
+
+def pick(cells: Cells, rows: list[int]) -> Cells:
+    """The cells at `rows`, in that order. FID becomes theirs where `stems` are known and two cells are left."""
+    places = list(dict.fromkeys(cells.style[rows].tolist()))
+    picked = replace(
+        cells,
+        styles=tuple(cells.styles[place] for place in places),
+        style=np.array([places.index(place) for place in cells.style[rows].tolist()]),
+        names=tuple(cells.names[row] for row in rows),
+        values={key: column[rows] for key, column in cells.values.items()},
+    )
+    if cells.stems is None or cells.real is None or len(rows) < 2:
+        return hold_fid(picked)
+    stems = cells.stems[rows]
+    fid = float(weights_to_fids(stems, np.ones((1, len(rows))), cells.real)[0])
+    return replace(picked, stems=stems, fid=fid)
+
+
+def hold_fid(cells: Cells) -> Cells:
+    """The same cells without what FID is made from: whatever is done to them, `fid` stays."""
+    return replace(cells, stems=None, real=None)
+
+
+def _read_features(path: Path, cells: Cells) -> tuple[np.ndarray, Moments] | None:
+    """Stems and the references' moments, or None unless they are these cells'."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file, np.errstate(all="ignore"):
+            stems, mean, covariance = (file[key] for key in ("outputs", "real_mean", "real_covariance"))
+            if len(stems) != len(cells.names) or len(stems) < 2:
+                return None
+            fid = weights_to_fids(stems, np.ones((1, len(stems))), (mean, covariance))[0]
+    except Exception:  # a damaged archive has many ways to fail, and all of them mean that nothing is known
+        return None
+    near = abs(fid - cells.fid) <= _AGREE * max(1.0, abs(cells.fid))  # not so for NaN
+    return (stems, (mean, covariance)) if near else None

@@ -1,0 +1,54 @@
+"""How metrics and names are written in the tables and plots of `explain` and `compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evaluator.analysis.compare import Comparison
+
+LABELS = {
+    "dino": "DINO",
+    "hist": "Hist",
+    "lpips": "LPIPS",
+    "clip_r": "CLIP-R",
+    "fid": "FID",
+    "clip_iqa": "CLIP-IQA",
+    "style": "Style",
+    "text": "Text",
+    "quality": "Quality",
+    "final": "Final",
+}
+
+
+def plain(name: str, width: int | None = None) -> str:
+    """A name from a report as one line of printable text, cut to `width` characters."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return text if width is None or len(text) <= width else text[: width - 1] + "…"
+
+
+def picture(name: str) -> str:
+    """A picture's file name without its ".png", printable."""
+    return plain(name[: -len(".png")] if name.endswith(".png") else name)
+
+
+def not_comparable(reasons: Iterable[str]) -> str:
+    """One line, for an entry with any `reasons`."""
+    return f"Not comparable with the contest's scores: {'; '.join(plain(reason) for reason in reasons)}"
+
+
+def caveats(found: Comparison) -> list[str]:
+    """What must be read before the figures of a comparison, a line each."""
+    reasons = {"A": found.a.not_comparable_because, "B": found.b.not_comparable_because}
+    if reasons["A"] == reasons["B"]:
+        reasons = {"A and B": reasons["A"]}
+    lines = [f"{sides}: {not_comparable(why)}" for sides, why in reasons.items() if why]
+    return lines + [f"Note: {plain(note)}" for note in found.notes]
+
+
+def metric_value(metric: str, value: float) -> str:
+    """A picture's value of a metric; CLIP-R's is a hit or a miss."""
+    if metric == "clip_r":
+        return "hit" if value else "miss"
+    return f"{value:.4f}"

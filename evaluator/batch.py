@@ -1,0 +1,138 @@
+"""Many entries, one set of networks and references: each gets its report, a bad one stops nobody."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from evaluator.check import EntryRefused
+from evaluator.entry import is_text, open_entry
+from evaluator.evaluate import Admission, Scorer
+from evaluator.output import write_report
+from evaluator.report import Report, read_report
+from evaluator.score import Scores
+from submission.errors import UserError
+from submission.files import write_bytes
+
+SUMMARY = "summary.csv"
+_FIGURES = tuple(item.name for item in fields(Scores))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one entry: "scored", "kept" (its report was there) or "refused", and then why."""
+
+    entry: str
+    path: Path
+    state: str
+    folder: Path
+    report: Report | None
+    problems: tuple[str, ...] = ()
+
+
+def score_batch(
+    paths: Sequence[Path],
+    scorer: Scorer,
+    out: Path,
+    as_is: bool = False,
+    skip_bad: bool = False,
+    begun: Callable[[str, int, int], None] = lambda entry, done, total: None,
+) -> Iterator[Outcome]:
+    """Score entry after entry into `out`/<entry>/, and keep `out`/summary.csv up to date.
+
+    An entry whose report is there, made of the same pictures in the same way, is not scored again. Entries of one
+    name are told apart by their paths. Raises UserError for an `out` that cannot be used.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: is not a folder; choose another with --out")
+    names = _folder_names(paths)
+    outcomes: list[Outcome] = []
+    for done, (path, name) in enumerate(zip(paths, names)):
+        begun(name, done, len(paths))
+        outcomes.append(_score_one(path, name, scorer, out / name, as_is, skip_bad))
+        write_bytes(out / SUMMARY, _summary(outcomes, out))
+        yield outcomes[-1]
+    begun("", len(paths), len(paths))
+
+
+def _score_one(path: Path, name: str, scorer: Scorer, folder: Path, as_is: bool, skip_bad: bool) -> Outcome:
+    try:
+        with open_entry(path) as entry:
+            if _inside(folder, entry.home):
+                raise UserError(f"{folder}: lies inside the submission; choose another folder with --out")
+            admission = scorer.admit(entry, None, as_is, skip_bad)
+            there = _report_of(folder, admission, scorer, as_is)
+            if there is not None:
+                return Outcome(name, path, "kept", folder, there)
+            report, attachments = scorer.score(entry, admission, as_is, skip_bad)
+        write_report(folder, report, attachments)
+        return Outcome(name, path, "scored", folder, report)
+    except EntryRefused as refused:
+        return Outcome(name, path, "refused", folder, None, tuple(map(str, refused.findings)))
+    except (UserError, OSError) as error:
+        return Outcome(name, path, "refused", folder, None, (str(error),))
+
+
+def _report_of(folder: Path, admission: Admission, scorer: Scorer, as_is: bool) -> Report | None:
+    """The report in `folder` if scoring again would only repeat it."""
+    if not (folder / "report.json").is_file():
+        return None
+    try:
+        report = read_report(folder / "report.json")
+    except UserError:
+        return None  # not one of ours, or of an earlier version: it is written anew
+    provenance = report.provenance
+    same = (
+        report.submission.sha256 == admission.sha256
+        and report.profile == scorer.options.profile
+        and provenance.references.sha256 == scorer.references_sha256(admission.styles)
+        and provenance.weights == scorer.hashes
+        and provenance.precision == scorer.options.precision
+        and provenance.as_is == as_is
+        and provenance.tool == scorer.tool
+        and set(report.extras) >= scorer.extra_keys
+    )
+    return report if same else None
+
+
+def _folder_names(paths: Sequence[Path]) -> list[str]:
+    names = [_name_of(path) for path in paths]
+    often = Counter(names)
+    tags = [hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:8] for path in paths]
+    return [name if often[name] == 1 else f"{name}-{tag}" for name, tag in zip(names, tags)]
+
+
+def _name_of(path: Path) -> str:
+    try:
+        with open_entry(path) as entry:
+            name = entry.name
+    except (UserError, OSError):
+        name = path.stem
+    plain = is_text(name) and "/" not in name and "\\" not in name and not name.startswith(".")
+    return name if plain else hashlib.sha256(ascii(name).encode()).hexdigest()[:8]
+
+
+def _inside(folder: Path, home: Path) -> bool:
+    return home.resolve() in (folder.resolve(), *folder.resolve().parents)
+
+
+def _summary(outcomes: Sequence[Outcome], out: Path) -> bytes:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    header = ("entry", "path", "state", *_FIGURES, "final_low", "final_high", "comparable", "report", "problems")
+    writer.writerow(header)
+    for outcome in outcomes:
+        report = outcome.report
+        figures: list[Any] = [""] * (len(_FIGURES) + 4)
+        if report is not None:
+            values = [getattr(report.scores, figure) for figure in _FIGURES]
+            where = (outcome.folder / "report.json").relative_to(out)
+            figures = [*values, *report.intervals["final"], report.provenance.comparable, where]
+        writer.writerow([outcome.entry, outcome.path, outcome.state, *figures, "; ".join(outcome.problems)])
+    return stream.getvalue().encode("utf-8", "backslashreplace")

@@ -1,0 +1,56 @@
+"""`jdart-eval batch`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evaluator.commands.options import entry_options, extra_option, network_options, references_option, weights_option
+from submission.console import FINDINGS
+
+
+@click.command("batch")
+@click.argument("entries", type=click.Path(path_type=Path), nargs=-1, required=True)
+@references_option(required=True)
+@weights_option(required=True)
+@entry_options
+@extra_option
+@network_options
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="Where the reports go.")
+def command(
+    entries: tuple[Path, ...],
+    references: Path,
+    weights: Path,
+    as_is: bool,
+    strict: bool,
+    out: Path,
+    **network: Any,
+) -> None:
+    """Score many ENTRIES with one set of networks and references.
+
+    Each gets DIR/<entry>/report.json; DIR/summary.csv has a row for each. A bad entry stops nobody, and what is
+    there already is not scored again. Exit code 0: all are scored; 1: some could not be; 2: misuse.
+    """
+    from rich.console import Console
+
+    from evaluator.batch import SUMMARY, score_batch
+    from evaluator.commands.options import progress_bars, read_options
+    from evaluator.evaluate import Scorer
+    from evaluator.refpack import open_references
+    from evaluator.table import show_outcomes
+    from submission.errors import needs
+
+    options = read_options(**network)
+    with needs("eval"), progress_bars("entries") as progress:
+        scorer = Scorer(open_references(references), weights, options, progress)
+
+        def begun(entry: str, done: int, total: int) -> None:
+            progress("entries", done, total)
+
+        outcomes = list(score_batch(entries, scorer, out, as_is, not strict, begun))
+    show_outcomes(outcomes, Console())
+    click.echo(f"summary: {out / SUMMARY}")
+    if any(outcome.report is None for outcome in outcomes):
+        raise SystemExit(FINDINGS)
