@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaluator.check import EntryRefused, Finding
-    from evaluator.evaluate import score_submission
+    from evaluator.evaluate import Options, Scorer, score_submission
     from evaluator.report import Report, read_report
 
-__all__ = ["EntryRefused", "Finding", "Report", "read_report", "score_submission"]
+__all__ = ["EntryRefused", "Finding", "Options", "Report", "Scorer", "read_report", "score_submission"]
 
 _HOME = {
     "EntryRefused": "evaluator.check",
     "Finding": "evaluator.check",
+    "Options": "evaluator.evaluate",
     "Report": "evaluator.report",
+    "Scorer": "evaluator.evaluate",
     "read_report": "evaluator.report",
     "score_submission": "evaluator.evaluate",
 }

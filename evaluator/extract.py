@@ -6,7 +6,6 @@ While the networks look at some pictures, threads decode and prepare the next on
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluator.arithmetic import cores
 from evaluator.cache import Cache, key_of
 from evaluator.check import Finding, Picture
 from evaluator.extractors.base import Arrays, ComparingExtractor, Extractor
@@ -249,7 +249,7 @@ class Viewer:
                     seen.finding = Finding(problem.code, seen.picture.where, str(problem))
             return seen
 
-        with ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0)))) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             queue: deque[Future[_Seen]] = deque()
             try:
                 for seen in started:

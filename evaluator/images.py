@@ -107,9 +107,8 @@ def to_processed(pixels: np.ndarray, processor: Processor) -> np.ndarray:
     """
     height, width = _resized(pixels, processor.shortest_edge)
     resized = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
-    scaled = (_crop_centre(resized, processor.crop).astype(np.float64) * processor.rescale).astype(np.float32)
-    normalised = (scaled - processor.mean) / processor.std
-    return np.ascontiguousarray(normalised.transpose(2, 0, 1))
+    scaled = (np.arange(256, dtype=np.float64) * processor.rescale).astype(np.float32)[:, None]
+    return _look_up(_crop_centre(resized, processor.crop), (scaled - processor.mean) / processor.std)
 
 
 def to_tensor_processed(pixels: np.ndarray, processor: Processor) -> np.ndarray:
@@ -124,9 +123,13 @@ def to_tensor_processed(pixels: np.ndarray, processor: Processor) -> np.ndarray:
     if size != pixels.shape[:2]:
         tensor = torch.nn.functional.interpolate(tensor, size, mode="bicubic", align_corners=False, antialias=True)
     cropped = _crop_centre(tensor[0].permute(1, 2, 0).numpy(), processor.crop)
-    scale = np.float32(1 / processor.rescale)
-    normalised = (cropped.astype(np.float32) - processor.mean * scale) / (processor.std * scale)
-    return np.ascontiguousarray(normalised.transpose(2, 0, 1))
+    scale, levels = np.float32(1 / processor.rescale), np.arange(256, dtype=np.float32)[:, None]
+    return _look_up(cropped, (levels - processor.mean * scale) / (processor.std * scale))
+
+
+def _look_up(pixels: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """H,W,3 bytes and 256,3 float32, what each byte becomes in each channel -> 3,H,W."""
+    return np.stack([values[:, channel][pixels[..., channel]] for channel in range(3)])
 
 
 def _resized(pixels: np.ndarray, edge: int) -> tuple[int, int]:

@@ -58,7 +58,7 @@ def open_job(config: Config) -> Job:
     if config.score.weights is not None and not Path(config.score.weights).is_dir():
         raise UserError(
             f"score.weights: {config.score.weights}: no such folder; leave it out to skip scoring, "
-            f"or make a miniature pack with: jdart-eval weights new {config.score.weights}"
+            f"fetch the contest's with: jdart-eval weights pull {config.score.weights}"
         )
     folder = RunFolder(Path(config.output))
     earlier = earlier_run(folder)

@@ -15,6 +15,7 @@ from evaluator.weights import AESTHETIC
 from submission.errors import UserError
 
 LOW_IS_GOOD = frozenset({"fid", "lpips"})
+_SAME = 1e-6  # equal pictures have equal figures up to this: other pictures were beside them in a batch
 BETTER, WORSE, NOISE, UNKNOWN = "better", "worse", "noise", "unknown"
 _STYLE_FIGURES = tuple(figure for figure in FIGURES if figure != "fid")
 
@@ -174,6 +175,6 @@ def _rows(
 def _verdict(figure: str, low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return UNKNOWN
-    if low <= 0 <= high:
+    if low <= _SAME and high >= -_SAME:
         return NOISE
     return BETTER if (low > 0) != (figure in LOW_IS_GOOD) else WORSE

@@ -50,7 +50,7 @@ class InceptionNetwork(nn.Module):
         """B,3,299,299 in -1..1 -> B,64."""
         for name in STEM:
             block = getattr(self, name)
-            x = functional.relu(block["bn"](block["conv"](x)))
+            x = functional.relu_(block["bn"](block["conv"](x)))
         return functional.max_pool2d(x, 3, 2).mean((2, 3))
 
 

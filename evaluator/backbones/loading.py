@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evaluator.backbones.packed import pack_linears
+from evaluator.backbones.packed import fold_norms, pack_linears
 from submission.errors import UserError
 from submission.files import read_json
 
@@ -139,8 +139,9 @@ def build(
         raise UserError(f"{source}: wrong tensors: {'; '.join(problems)}")
     floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in given.items()}
     network.load_state_dict(floats, assign=True)
-    # channels last is what oneDNN and cuDNN work in
-    network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    network = network.eval().requires_grad_(False)
+    fold_norms(network)
+    network = network.to(device, memory_format=torch.channels_last)  # what oneDNN and cuDNN work in
     for table in (floats, given, state):
         table.clear()
     if device == "cpu":

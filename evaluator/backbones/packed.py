@@ -1,4 +1,4 @@
-"""Linear layers through oneDNN on the CPU.
+"""The same layers, faster: convolutions with their batch norm folded in, linear ones through oneDNN on the CPU.
 
 PyTorch hands matrix products to MKL, which uses only half of the vector width of AMD processors; oneDNN, which PyTorch
 brings along for convolutions, uses all of it (2.2 times as fast on Zen 5), and reads weights that were laid out for it
@@ -12,8 +12,24 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 _ROWS = 1028  # rows of a product that the layout is chosen for: four pictures of 257 tokens
+
+
+def fold_norms(network: nn.Module) -> None:
+    """Make one layer of every convolution and the batch norm after it, in place: saves a pass over its output.
+
+    The two belong together by name: conv and bn, conv1 and bn1, or 0 and 1 in one parent.
+    """
+    for parent in network.modules():
+        layers = parent._modules
+        for name, convolution in list(layers.items()):
+            after = "1" if name == "0" else name.replace("conv", "bn")
+            norm = layers.get(after)
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                layers[name] = fuse_conv_bn_eval(convolution, norm).requires_grad_(False)
+                layers[after] = nn.Identity()
 
 
 def pack_linears(network: nn.Module) -> None:

@@ -127,7 +127,7 @@ class Visual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """B,3,H,W -> B,shared."""
         for place in (1, 2, 3):
-            x = functional.relu(getattr(self, f"bn{place}")(getattr(self, f"conv{place}")(x)))
+            x = functional.relu_(getattr(self, f"bn{place}")(getattr(self, f"conv{place}")(x)))
         x = functional.avg_pool2d(x, 2)
         for stage in (1, 2, 3, 4):
             x = getattr(self, f"layer{stage}")(x)
@@ -152,13 +152,13 @@ class _Bottleneck(nn.Module):
             self.downsample = nn.ModuleDict({"0": convolution, "1": nn.BatchNorm2d(4 * planes)})
 
     def forward(self, x: Tensor) -> Tensor:
-        out = functional.relu(self.bn1(self.conv1(x)))
-        out = functional.relu(self.bn2(self.conv2(out)))
+        out = functional.relu_(self.bn1(self.conv1(x)))
+        out = functional.relu_(self.bn2(self.conv2(out)))
         if self.stride > 1:
             out, x = functional.avg_pool2d(out, self.stride), functional.avg_pool2d(x, self.stride)
         if self.downsample is not None:
             x = self.downsample["1"](self.downsample["0"](x))
-        return functional.relu(self.bn3(self.conv3(out)) + x)
+        return functional.relu_(self.bn3(self.conv3(out)).add_(x))
 
 
 class _AttentionPool(nn.Module):

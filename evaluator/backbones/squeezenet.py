@@ -51,9 +51,9 @@ class SqueezeNet:
 
     def sums(self, batch: np.ndarray) -> Sums:
         """What `distances` needs of a style's references; add up over batches, see `Sums`."""
-        maps = self.features(batch)
+        maps = self.features(batch)  # a few at a time: single precision is enough for their sum
         energy = maps_to_product(maps, maps, self.heads).sum()
-        return Sums(len(batch), [x.double().sum(0).cpu().numpy() for x in maps], float(energy))
+        return Sums(len(batch), [x.sum(0).double().cpu().numpy() for x in maps], float(energy))
 
     def distances(self, batch: np.ndarray, mean_maps: Sequence[np.ndarray], mean_energy: float) -> np.ndarray:
         """N pictures -> N float64: the mean LPIPS distance to the references that the means are of.

@@ -136,13 +136,16 @@ def read_options(
 
 def set_threads(threads: int | None) -> None:
     """As many threads as said, else as OMP_NUM_THREADS says, else as cores this process may use."""
-    # two programs whose waiting threads spin take turns at nothing
+    from evaluator.arithmetic import cores
+
+    # two programs whose waiting threads spin take turns at nothing; a short spin still spares small networks most of
+    # the sleeping and waking
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
     else:
-        os.environ.setdefault("OMP_NUM_THREADS", str(cores))
+        os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
 
 
 @contextmanager

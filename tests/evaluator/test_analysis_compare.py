@@ -44,6 +44,7 @@ def test_an_entry_does_not_differ_from_itself():
         ("lpips", 0.01, "worse"),
         ("lpips", -0.01, "better"),
         ("clip_iqa", -0.02, "worse"),
+        ("dino", 1e-8, "noise"),  # rounding
     ],
 )
 def test_a_shift_of_every_picture_is_no_noise_and_has_the_metrics_direction(key, by, verdict):

@@ -211,7 +211,7 @@ def test_a_lora_that_fits_no_layer(jdart, config, tmp_path):
     [
         ({"references": "/nowhere"}, ["/nowhere", "no such folder"]),
         ({"base": {"model": "/nowhere"}}, ["/nowhere", "jdart base new"]),
-        ({"score": {"weights": "/nowhere"}}, ["/nowhere", "jdart-eval weights new"]),
+        ({"score": {"weights": "/nowhere"}}, ["/nowhere", "jdart-eval weights pull"]),
         ({"contest": "no-such"}, ["no-such", "jittor-style-a"]),
         ({"styles": ["77"]}, ["77", "00, 01"]),
         ({"data": {"size": 40}}, []),
