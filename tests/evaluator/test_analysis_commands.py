@@ -36,7 +36,11 @@ def b(tmp_path_factory):
 
 def run(*args):
     group = Group(commands=[explain_command, compare_command])
-    return CliRunner().invoke(group, [str(arg) for arg in args])
+    try:
+        runner = CliRunner(mix_stderr=False)
+    except TypeError:  # click 8.2 always keeps them apart
+        runner = CliRunner()
+    return runner.invoke(group, [str(arg) for arg in args])
 
 
 def screen(show, width):

@@ -1,6 +1,7 @@
 """A contest of two styles, a miniature base and miniature weights: small enough to go the whole way in seconds."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -11,6 +12,12 @@ from PIL import Image
 from jdart.cli import main
 
 PROMPTS = {"00": ["Moon", "Ice cream"], "01": ["Dog", "Sun"]}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """The evaluator's feature cache for all these tests; the user's own is left alone."""
+    os.environ["JDART_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")
