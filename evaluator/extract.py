@@ -216,6 +216,8 @@ class Viewer:
             part = [seen for seen in group if name in seen.prepared]
             if part:
                 take(name, part)
+        for seen in group:
+            seen.prepared.clear()  # megabytes each
         self._cache.put("picture", {key_of("picture", seen.picture.sha256): seen.digest.encode() for seen in group})
         thumbnails = {key_of("thumbnail", _THUMBNAIL, s.digest): s.thumbnail for s in group if s.thumbnail is not None}
         self._cache.put("thumbnail", thumbnails)
@@ -270,7 +272,11 @@ class Viewer:
 
 
 def _decode(seen: _Seen) -> np.ndarray:
-    return decode(seen.picture.read())
+    data = seen.picture.read()
+    # its notes are kept under the hash of the file that was checked
+    if hashlib.sha256(data).hexdigest() != seen.picture.sha256:
+        raise BadPicture("unreadable", "changed while it was being scored")
+    return decode(data)
 
 
 def _key_of_references(reader: Extractor, pictures: Sequence[Picture], digests: Mapping[str, str]) -> str | None:

@@ -106,7 +106,7 @@ def test_the_work_is_that_of_the_schedule(modules, pack, run):
     """
     floor, shape = modules["floor"], modules["workload"].Shape(styles=2, references=4, outputs=6, size=256)
     expected = floor.work(floor.forwards(pack, shape.size), floor.checkers(shape))
-    assert expected < run[1] < 1.04 * expected
+    assert expected < run[1] < 1.1 * expected
 
 
 def test_least_work_sees_each_picture_once(modules):

@@ -135,6 +135,23 @@ def test_a_file_that_may_not_be_read(pack, references, outputs, monkeypatch):
     assert [str(finding) for finding in refused.value.findings] == ["00/Dog.png cannot be read (Permission denied)"]
 
 
+def test_a_file_that_changes_while_it_is_scored(pack, references, outputs, tmp_path, monkeypatch):
+    """Its notes must not be kept under the name of what it was."""
+    from evaluator import evaluate
+
+    check = evaluate.check_entry
+
+    def changing(*arguments):
+        found = check(*arguments)
+        Image.fromarray(paint(61, 256, 2)).save(outputs / "00" / "Dog.png")
+        return found
+
+    monkeypatch.setattr(evaluate, "check_entry", changing)
+    with pytest.raises(EntryRefused) as refused:
+        score_submission(outputs, references=references, weights=pack, cache=tmp_path / "cache")
+    assert [str(finding) for finding in refused.value.findings] == ["00/Dog.png changed while it was being scored"]
+
+
 def test_an_enormous_picture_is_not_decoded(pack, references, outputs, monkeypatch):
     import struct
     import zlib

@@ -89,6 +89,27 @@ def test_batch_size_does_not_change_figures(pack, contest, report, batch_size):
     assert_same_figures(other, report)
 
 
+def test_only_a_few_prepared_pictures_are_held(pack, contest, monkeypatch):
+    """Memory must not grow with the number of pictures."""
+    from evaluator import extract
+
+    seen, most = [], 0
+    take_all = extract.Viewer._take_all
+
+    def counting(self, group, take):
+        nonlocal most
+        seen.extend(group)
+        most = max(most, sum(bool(one.prepared) for one in seen))
+        take_all(self, group, take)
+
+    monkeypatch.setattr(extract.Viewer, "_take_all", counting)
+    score_submission(
+        contest / "outputs", references=contest / "references", weights=pack, write=False, cache=False, batch_size=2
+    )
+    assert len(seen) == 20
+    assert most == 2
+
+
 def test_order_of_pictures_does_not_change_figures(pack, contest, report, monkeypatch):
     from evaluator.extract import Viewer
 
