@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional, Union  # Python 3.9 evaluates the annotations below: no `X | None` in fields
 
-from submission.contest import read_yaml
+from submission.contest_file import read_yaml
 from submission.errors import UserError
 
 UNET_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")

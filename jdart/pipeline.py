@@ -1,4 +1,4 @@
-"""The whole way: prior, training, generation, check, archive, score, board.
+"""The whole way: prior, training, generation, check, score, archive, board.
 
 The only module of jdart that calls the other three packages. Each stage is a generator of events.
 """
@@ -13,30 +13,23 @@ from jdart.produce import generate_styles, make_prior, train_styles
 from submission.errors import UserError, needs
 from submission.files import read_json, sha256
 
-STAGES = ("prior", "train", "generate", "check", "build", "score", "board")
+STAGES = ("prior", "train", "generate", "check", "score", "build", "board")
 
 
 def check_entry(job: Job) -> Iterator[Event]:
     """The rules of the contest. Raises UserError that names the command to see the findings with."""
     from submission import check
+    from submission.checks import errors
 
     findings = check(job.folder.root)
-    if findings:
+    wrong = errors(findings)
+    if wrong:
         raise UserError(
-            f"the entry has {len(findings)} findings, the first: {findings[0]}; "
+            f"the entry has {len(wrong)} findings, the first: {wrong[0]}; "
             f"see all with: jdart-submit check {job.folder.root}"
         )
-    yield Event("check", None, job.contest.pictures, job.contest.pictures, "no findings", skipped=True)
-
-
-def build_entry(job: Job) -> Iterator[Event]:
-    """Pack `entry.zip`."""
-    from submission import build
-
-    result = build(job.folder.root, None, job.folder.entry, force=True)
-    if result.findings:
-        raise UserError(f"the entry has findings; see them with: jdart-submit check {job.folder.root}")
-    yield Event("build", None, 1, 1, f"{job.folder.entry} is {result.state}", skipped=result.state == "up to date")
+    said = f"{len(findings)} warnings: jdart-submit check {job.folder.root}" if findings else "no findings"
+    yield Event("check", None, job.contest.pictures, job.contest.pictures, said, skipped=not findings)
 
 
 def score_entry(job: Job, device: str) -> Iterator[Event]:
@@ -57,6 +50,17 @@ def score_entry(job: Job, device: str) -> Iterator[Event]:
     yield Event("score", None, 0, 1, "scoring")
     scored = score_submission(job.folder.root, profile=job.config.score.profile, device=device)
     yield Event("score", None, 1, 1, f"Final {scored.scores.final:.6f}")
+
+
+def build_entry(job: Job) -> Iterator[Event]:
+    """Pack `entry.zip`."""
+    from submission import build
+    from submission.entry import REFUSED
+
+    result = build(job.folder.root, None, job.folder.entry, force=True)
+    if result.state == REFUSED:
+        raise UserError(f"the entry has findings; see them with: jdart-submit check {job.folder.root}")
+    yield Event("build", None, 1, 1, f"{job.folder.entry} is {result.state}", skipped=result.state == "up to date")
 
 
 def build_board(job: Job) -> Iterator[Event]:
@@ -91,7 +95,7 @@ def stages(job: Job, device: str) -> Mapping[str, Callable[[], Iterator[Event]]]
         "train": lambda: train_styles(job),
         "generate": lambda: generate_styles(job),
         "check": lambda: check_entry(job),
-        "build": lambda: build_entry(job),
         "score": lambda: score_entry(job, device),
+        "build": lambda: build_entry(job),  # after the score, which the archive's manifest names
         "board": lambda: build_board(job),
     }

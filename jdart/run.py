@@ -12,9 +12,11 @@ from typing import Any
 
 from jdart.config import Config, to_mapping
 from jdart.lora_file import FILE_NAME
-from submission.contest import Contest, contest_from_references, load_contest
+from submission.contest import Contest
+from submission.contest_file import contest_from_references, load_contest
 from submission.errors import UserError
 from submission.files import read_json, sha256, write_json
+from submission.provenance import find_commit
 
 SCHEMA_VERSION = 1
 LIBRARIES = ("jittor", "numpy", "pillow", "transformers")
@@ -137,6 +139,7 @@ def write_run(folder: RunFolder, config: Config, contest: Contest, identity: str
         "seed": config.seed,
         "config": to_mapping(config),
         "base": {"source": config.base.model, "revision": revision, "sha256": identity},
+        "commit": find_commit(folder.root) if earlier is None else earlier.get("commit"),
         "lora": loras,
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
         "local": {

@@ -7,12 +7,15 @@ made on Unix.
 
 from __future__ import annotations
 
+import os
 import struct
+import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from submission.errors import UserError
+from submission.files import atomic_write
 
 _MAX_BYTES = 0xFFFFFFFE  # beyond it zip64 would be needed; a contest's entry has a quarter
 _MAX_FILES = 0xFFFE
@@ -51,6 +54,31 @@ def pack(files: Mapping[str, Callable[[], bytes]]) -> Iterator[bytes]:
     yield struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, count, count, len(listing), offset, 0)
 
 
+def write_archive(path: Path, pieces: Iterable[bytes], replace: bool) -> None:
+    """Write the archive, whole or not at all.
+
+    UserError: something is at `path` and `replace` is not set, be it put there while this was writing.
+    """
+    if replace:
+        _write(path, pieces)
+        return
+    refusal = UserError(f"{path}: is there already and differs; --force replaces it")
+    if path.exists():
+        raise refusal
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name[:40]}.", dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        _write(draft, pieces)
+        try:
+            os.link(draft, path)  # a rename would replace what is there
+        except FileExistsError as error:
+            raise refusal from error
+        except OSError as error:  # a disk without links, such as exFAT
+            if path.exists():
+                raise refusal from error
+            os.replace(draft, path)
+
+
 def same_bytes(path: Path, pieces: Iterator[bytes]) -> bool:
     """Is the file exactly these pieces, to its last byte?"""
     with open(path, "rb") as stream:
@@ -58,3 +86,9 @@ def same_bytes(path: Path, pieces: Iterator[bytes]) -> bool:
             if stream.read(len(piece)) != piece:
                 return False
         return stream.read(1) == b""
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
+    with atomic_write(path) as stream:
+        for piece in pieces:
+            stream.write(piece)

@@ -1,21 +1,26 @@
 """Every finding a check can make: its stable code, its title and what to do about it.
 
-A code is never used again for something else. Adding one: a line here, the rule in checker.py (names) or
-pictures.py (bytes), and a row in the table of tests/submission/test_checker.py.
+A code is never used again for something else. Adding one: a line here, the rule in checker.py (names), pictures.py
+(bytes), story.py (stories) or zips.py (archives), and a row in the table of tests/submission/test_checker.py, for
+archives in hostile_zips.py beside it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+ERROR, WARNING = "error", "warning"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One kind of finding."""
+    """One kind of finding. An "error" makes the entry bad; a "warning" is for a person to judge."""
 
     code: str
     title: str
     hint: str
+    severity: str = ERROR
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Finding:
     path: str
     message: str
     hint: str
+    severity: str = ERROR
 
     def __str__(self) -> str:
         return f"{self.code} {self.path} {self.message}"
@@ -56,7 +62,10 @@ CHECKS = {
         Check("S107", "stray file", "remove it; the checker takes every file for a picture"),
         Check("S108", "hidden or system file", "remove it; build never packs such files"),
         Check("S109", "duplicate name", "keep one of them"),
-        Check("S110", "one folder too deep", "zip the style folders themselves, not the folder around them"),
+        Check("S110", "one folder too deep", "zip what is inside it, not the folder itself"),
+        Check("S111", "look-alike letters", "rename it; type the name instead of copying it from elsewhere"),
+        Check("S112", "other normal form", "rename it; the same letters are stored as other code points (NFC, NFD)"),
+        Check("S113", "case collision", "keep one of them; Windows and macOS cannot hold both"),
         Check("S201", "not a PNG", "save it as PNG; renaming a JPEG does not make it one"),
         Check("S202", "not 8-bit RGB", "convert it: Image.open(path).convert('RGB').save(path)"),
         Check("S203", "broken picture", "it was cut short or damaged; generate or copy it again"),
@@ -67,7 +76,23 @@ CHECKS = {
             "turn the pixels and save without EXIF: ImageOps.exif_transpose(image)",
         ),
         Check("S206", "data after the picture", "save the picture again; nothing may follow its last byte"),
-        Check("S207", "picture too large", "at most 4096 pixels a side and 64 MiB"),
+        Check("S207", "picture too large", "make it smaller; the contest says how large a picture may be"),
+        Check("S208", "animated", "save one frame as a plain PNG; readers disagree on which one they show"),
+        Check(
+            "S209",
+            "colour profile",
+            "the checker ignores profiles; convert the pixels to sRGB and save without one",
+            WARNING,
+        ),
+        Check("S210", "blank picture", "generate it again; a safety filter or overflow leaves such pictures"),
+        Check("S211", "same picture twice", "generate one of them again; two prompts cannot have equal pixels"),
+        Check("S212", "copy of a reference", "look at both; an output must be drawn, not copied", WARNING),
+        Check(
+            "S213",
+            "prompt of another picture",
+            "look at it; the prompt stored in the file names another object than its file name",
+            WARNING,
+        ),
         Check("S301", "no manifest", "build the archive with: jdart-submit build"),
         Check("S302", "manifest not readable", "build the archive again with: jdart-submit build"),
         Check("S303", "not what the manifest says", "the file was changed after the build; build again"),
@@ -75,10 +100,48 @@ CHECKS = {
         Check("S305", "only in the manifest", "the file was removed after the build; build again"),
         Check("S306", "built for another contest", "verify with the contest it was built for, or build again"),
         Check("S307", "archive changed", "its files are whole but it was repacked or damaged; build again"),
+        Check("S401", "broken archive", "it was cut short or damaged; copy it again or zip it again"),
+        Check("S402", "name leads out of the archive", "zip the style folders from inside the folder that holds them"),
+        Check("S403", "name that readers disagree about", "rename it, and zip with a tool that writes names as UTF-8"),
+        Check("S404", "link or special file", "put the file itself there"),
+        Check("S405", "encrypted", "zip it again without a password"),
+        Check("S406", "unusual compression", "zip it again, deflated or not compressed at all"),
+        Check("S407", "entries that overlap", "no honest program writes this; zip the pictures again"),
+        Check("S408", "headers that contradict each other", "readers would disagree about it; zip the pictures again"),
+        Check("S409", "more than the limits", "leave out what does not belong to the entry"),
+        Check("S410", "packed too tightly", "no picture shrinks like that; leave it out"),
+        Check("S411", "archive in the archive", "put the pictures themselves there"),
+        Check("S412", "damaged in the archive", "its bytes changed after it was zipped; copy or zip it again"),
+        Check("S413", "bytes outside the entries", "zip the pictures again with nothing before, between or after them"),
+        Check("S414", "archive in several parts", "zip everything into one file"),
+        Check("S308", "score of other pictures", "score these pictures and build again"),
+        Check("S309", "LoRA of another run", "put back the LoRA that drew these pictures, or draw them again"),
+        Check("S501", "too few pictures", "draw more; a story shorter than the contest asks for does not count"),
+        Check("S502", "no prompts", "write a CSV file with the line file,prompt and one row for each picture"),
+        Check("S503", "prompts not readable", "save it as CSV in UTF-8: the line file,prompt, then a row a picture"),
+        Check("S504", "picture without a prompt", "add its row to the prompts"),
+        Check("S505", "prompt without a picture", "remove the row, or write the picture's name as it is"),
+        Check("S506", "duplicate row", "keep one row for each picture"),
+        Check("S507", "empty prompt", "write what the picture was drawn from"),
+        Check("S508", "no contact sheet", "put all pictures on one sheet, in rows and columns as the contest asks"),
+        Check("S509", "contact sheet of another shape", "make it of cells of one size, shaped like the pictures"),
+        Check(
+            "S510",
+            "below the aesthetic gate",
+            "draw better ones, and measure them with: jdart-eval score --extra aesthetic",
+            WARNING,
+        ),
+        Check("S511", "report not readable", "make it again with: jdart-eval score --extra aesthetic", WARNING),
     )
 }
 
 
 def finding(code: str, path: str, message: str, hint: str | None = None) -> Finding:
     """A finding with its code's usual hint, unless a better one is known."""
-    return Finding(code, path, message, CHECKS[code].hint if hint is None else hint)
+    check = CHECKS[code]
+    return Finding(code, path, message, check.hint if hint is None else hint, check.severity)
+
+
+def errors(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings that make an entry bad: all but the warnings."""
+    return [one for one in findings if one.severity == ERROR]

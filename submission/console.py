@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import signal
+import sys
 import threading
 from types import FrameType
 from typing import Any
@@ -31,6 +33,9 @@ class Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, _terminate)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # names may hold what the terminal cannot show
         try:
             return super().invoke(ctx)
         except UserError as error:

@@ -1,87 +1,251 @@
-"""`manifest.json`: what an archive holds, file by file, and how its pictures were made."""
+"""`manifest.json`: what an archive holds, file by file, and how its pictures were made. Typed here, read strictly."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Optional
 
 from submission.checks import Finding, finding
-from submission.contents import MANIFEST, Item
+from submission.contents import MANIFEST
 from submission.contest import Contest
 from submission.errors import UserError
+from submission.listing import BadItem, Item
+from submission.typed import from_json, to_schema
 
 SCHEMA_VERSION = 1
+_MAX_BYTES = 8 << 20  # 20,000 files take 3 MiB; parsed, it is some twenty times as much in memory
+_WEIGHTS = re.compile(r"lora/([^/]+)/pytorch_lora_weights\.(?:safetensors|bin)")
 
 
-def make_manifest(contest: Contest, files: Mapping[str, Mapping[str, Any]], run: Any) -> bytes:
-    """The manifest as UTF-8 JSON (docs/adr/0001). The same input gives the same bytes.
+@dataclass(frozen=True)
+class File:
+    """One file of the archive: the hash of its bytes, and how many there are."""
 
-    `files` maps paths to what `describe` said of them.
-    `run` is run.json or None; its `local` part is left out, because it is true on one machine only.
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The contest that the entry was built for. `styles` maps a style to its number of pictures."""
+
+    name: str
+    styles: dict[str, int]
+    version: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Base:
+    """The base model: where it came from, and the hash of its weights."""
+
+    sha256: str
+    source: Optional[str] = None
+    revision: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Lora:
+    """One style's LoRA: its place in the run folder, and its hash."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """How the pictures were made: what run.json says that is true on every machine, so not its `local` part.
+
+    `config` is every setting, `versions` maps a library to its version, `commit` is the git commit of the working tree
+    when the run began.
     """
-    value = {
-        "schema_version": SCHEMA_VERSION,
-        "tool": f"jdart {_tool_version()}",
-        "contest": {
-            "name": contest.name,
-            "styles": {style: len(prompts) for style, prompts in sorted(contest.styles.items())},
-        },
-        "files": {path: files[path] for path in sorted(files)},
-        "run": None if run is None else {key: value for key, value in run.items() if key != "local"},
-    }
-    try:
-        return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    except ValueError as error:
-        raise UserError(f"run.json cannot go into the manifest ({error}); correct it") from error
+
+    schema_version: int
+    name: Optional[str] = None
+    tool: Optional[str] = None
+    contest: Optional[str] = None
+    styles: Optional[list[str]] = None
+    images: str = "images"
+    seed: Optional[int] = None
+    config: Optional[dict[str, Any]] = None
+    base: Optional[Base] = None
+    commit: Optional[str] = None
+    lora: dict[str, Lora] = field(default_factory=dict)
+    versions: dict[str, Optional[str]] = field(default_factory=dict)
 
 
-def describe(data: bytes) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Score:
+    """What jdart-eval gave these pictures, under which profile and with which weights (file -> SHA-256).
+
+    `pictures` is the report's SHA-256 over their names and contents. `comparable` says whether Final may stand
+    beside the contest's own.
+    """
+
+    final: float
+    profile: str
+    comparable: bool
+    pictures: str
+    weights: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything an archive says of itself. `commit` is the git commit of the working tree that the run lay in."""
+
+    tool: str
+    contest: Rules
+    files: dict[str, File]
+    run: Optional[Run] = None
+    commit: Optional[str] = None
+    score: Optional[Score] = None
+
+    def to_bytes(self) -> bytes:
+        """The manifest as UTF-8 JSON; the same manifest gives the same bytes. UserError: JSON cannot say it."""
+        try:
+            value = {"schema_version": SCHEMA_VERSION, **asdict(self)}
+            return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"run.json cannot go into the manifest ({error}); correct it") from error
+
+
+def make_manifest(
+    contest: Contest, files: Mapping[str, File], run: Run | None, commit: str | None, score: Score | None
+) -> Manifest:
+    """The manifest of an archive; the order in which styles and files come does not matter."""
+    return Manifest(
+        tool=f"jdart {_tool_version()}",
+        contest=Rules(contest.name, dict(sorted(_counts(contest).items())), contest.version),
+        files={path: files[path] for path in sorted(files)},
+        run=run,
+        commit=commit,
+        score=score,
+    )
+
+
+def describe(data: bytes) -> File:
     """What the manifest says of one file."""
-    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    return File(hashlib.sha256(data).hexdigest(), len(data))
 
 
-def find_manifest(items: Sequence[Item]) -> Any:
-    """The entry's manifest as parsed JSON, None when it has none. ValueError: not a JSON object."""
+def find_manifest(items: Iterable[Item]) -> Manifest | None:
+    """The entry's manifest, None when it has none. ValueError names what is wrong with it; BadItem: not readable."""
     item = next((item for item in items if item.path == MANIFEST and item.kind == "file"), None)
     if item is None:
         return None
+    if item.size > _MAX_BYTES:
+        raise ValueError(f"has {item.size} bytes, more than {_MAX_BYTES}")
     try:
-        value = json.loads(item.read().decode("utf-8"))
+        value = json.loads(item.read().decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
     except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
-    return value
+        raise ValueError("is nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"is not valid JSON ({error})") from error
+    if not isinstance(value, dict) or type(value.get("schema_version")) is not int:
+        raise ValueError("is not a manifest")
+    if value["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"has schema_version {value['schema_version']}; this jdart reads {SCHEMA_VERSION}")
+    try:
+        return from_json(Manifest, value, "manifest")
+    except ValueError as error:
+        raise ValueError(f"is not as it should be: {error}") from error
 
 
-def check_manifest(items: Sequence[Item], contest: Contest) -> Iterator[Finding]:
+def usable_manifest(items: Iterable[Item]) -> Manifest | None:
+    """The entry's manifest, None when it has none or not a good one, which `check_manifest` finds."""
+    try:
+        return find_manifest(items)
+    except (ValueError, BadItem):
+        return None
+
+
+def weights_of(manifest: Manifest) -> set[str]:
+    """Paths of the LoRA files that the archive holds beside its pictures, one or none for each of its styles."""
+    matches = filter(None, map(_WEIGHTS.fullmatch, manifest.files))
+    return {match.group() for match in matches if match.group(1) in manifest.contest.styles}
+
+
+def fingerprint(files: Mapping[str, File], styles: Iterable[str]) -> str:
+    """One SHA-256 over the styles' pictures as docs/adr/0001 defines it: what reports of jdart-eval are known by."""
+    known = set(styles)
+    parts = {path: tuple(path.split("/")) for path in files}
+    pictures = sorted((names, path) for path, names in parts.items() if len(names) == 2 and names[0] in known)
+    lines = (f"{files[path].sha256}  {path}\n" for _, path in pictures)
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def check_manifest(items: Iterable[Item], contest: Contest) -> Iterator[Finding]:
     """Findings about an entry whose manifest does not describe exactly its files, byte for byte."""
+    items = list(items)
     try:
         manifest = find_manifest(items)
+    except BadItem as bad:
+        yield finding(bad.code, MANIFEST, str(bad))
+        return
     except ValueError as error:
-        yield finding("S302", MANIFEST, f"is not valid JSON ({error})")
+        yield finding("S302", MANIFEST, str(error))
         return
     if manifest is None:
         yield finding("S301", MANIFEST, "is not there")
         return
-    if manifest.get("schema_version") != SCHEMA_VERSION or not isinstance(manifest.get("files"), dict):
-        yield finding("S302", MANIFEST, f"is not a manifest of schema_version {SCHEMA_VERSION}")
-        return
-    counts = {style: len(prompts) for style, prompts in contest.styles.items()}
-    if manifest.get("contest") != {"name": contest.name, "styles": counts}:
-        yield finding("S306", MANIFEST, f"does not say contest {contest.name} with {len(counts)} styles")
-    listed = manifest["files"]
+    yield from _check_contest(manifest.contest, contest)
+    yield from check_claims(manifest)
     present = {item.path: item for item in items if item.kind == "file" and item.path != MANIFEST}
     for path, item in present.items():
-        if path not in listed:
+        if path not in manifest.files:
             yield finding("S304", path, "is not in the manifest")
-        elif describe(item.read()) != listed[path]:
-            yield finding("S303", path, "differs from its sha256 or size in the manifest")
-    for path in listed:
+            continue
+        try:
+            if describe(item.read()) != manifest.files[path]:
+                yield finding("S303", path, "differs from its sha256 or size in the manifest")
+        except BadItem as bad:
+            yield finding(bad.code, path, str(bad))
+    for path in manifest.files:
         if path not in present:
             yield finding("S305", path, "is in the manifest only")
+
+
+def check_claims(manifest: Manifest) -> Iterator[Finding]:
+    """Findings where the manifest contradicts itself: a score of other pictures, a LoRA that did not draw them."""
+    if manifest.score is not None and manifest.score.pictures != fingerprint(manifest.files, manifest.contest.styles):
+        yield finding("S308", MANIFEST, f"has Final {manifest.score.final:.6g}, which other pictures got")
+    loras = {} if manifest.run is None else manifest.run.lora
+    for path in sorted(weights_of(manifest)):
+        lora = loras.get(path.split("/")[1])
+        if lora is not None and lora.sha256 != manifest.files[path].sha256:
+            yield finding("S309", path, "is not the file that run.json says was drawn with")
+
+
+def manifest_schema() -> dict[str, Any]:
+    """The JSON Schema of manifest.json, published as `submission/manifest.schema.json`."""
+    return to_schema(Manifest, "Manifest of an archive of jdart-submit", schema_version=SCHEMA_VERSION)
+
+
+def _check_contest(built_for: Rules, contest: Contest) -> Iterator[Finding]:
+    counts = _counts(contest)
+    if built_for.name != contest.name or built_for.styles != counts:
+        yield finding("S306", MANIFEST, f"does not say contest {contest.name} with {len(counts)} styles")
+    elif built_for.version not in (None, contest.version):  # archives of the first jdart do not say it
+        yield finding("S306", MANIFEST, f"says version {built_for.version} of the contest, not {contest.version}")
+
+
+def _counts(contest: Contest) -> dict[str, int]:
+    return {style: len(prompts) for style, prompts in contest.styles.items()}
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a name given twice, two readers may see two values."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a name is given twice in one object")
+    return value
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON number")
 
 
 def _tool_version() -> str:

@@ -6,13 +6,15 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Optional
 
 from submission.contents import open_contents
-from submission.contest import Contest, contest_from_references, load_contest, shipped_contests
+from submission.contest import Contest
+from submission.contest_file import contest_from_references, load_contest, shipped_contests
 from submission.errors import UserError
 from submission.files import read_json
-from submission.manifest import find_manifest
+from submission.manifest import Manifest, Run, usable_manifest
+from submission.typed import from_json
 
 RUN = "run.json"
 
@@ -21,36 +23,30 @@ RUN = "run.json"
 class Source:
     """`pictures` is the archive or the folder of style folders; `run` is how it was made, or None.
 
-    `contest` and `styles` are what run.json or the manifest names; `references` only a run folder knows.
+    `contest` and `styles` are what run.json or the manifest names. `folder` and `references` only a run folder has,
+    `manifest` only an archive or a folder unpacked from one.
     """
 
     pictures: Path
-    run: dict[str, Any] | None = None
+    run: Run | None = None
     contest: str | None = None
     styles: tuple[str, ...] | None = None
+    folder: Path | None = None
     references: Path | None = None
+    manifest: Manifest | None = None
 
 
 def open_source(path: str | os.PathLike[str]) -> Source:
-    """Look at PATH. UserError: no such path, a broken archive, or a run.json or manifest that is not one."""
+    """Look at PATH. UserError: no such path, neither a folder nor a zip, or a run.json that is not one."""
     path = Path(path)
     if (path / RUN).is_file():
         return _from_run(path)
-    with open_contents(path) as items:
-        try:
-            manifest = find_manifest(items)
-        except ValueError:
-            manifest = None  # a finding for verify; check and build do not depend on it
+    with open_contents(path) as listing:
+        manifest = usable_manifest(listing.items)
     if manifest is None:
         return Source(path)
-    run, contest = manifest.get("run"), manifest.get("contest")
-    name, styles = (contest.get("name"), contest.get("styles")) if isinstance(contest, dict) else (None, None)
-    return Source(
-        path,
-        run if isinstance(run, dict) else None,
-        name if isinstance(name, str) else None,
-        tuple(styles) if isinstance(styles, dict) else None,
-    )
+    styles = tuple(manifest.contest.styles) if manifest.contest.styles else None  # a story has none
+    return Source(path, manifest.run, manifest.contest.name, styles, manifest=manifest)
 
 
 def choose_contest(
@@ -61,11 +57,10 @@ def choose_contest(
 ) -> Contest:
     """The contest to check against: as asked for, else what the source names. UserError when neither says.
 
+    `references` alone says everything; beside a contest it gives the prompts that come with the references.
     `styles` picks some of its styles. Without it, a contest that is asked for is meant whole, and one that
     the source names is meant for the styles that it says it has.
     """
-    if contest is not None and references is not None:
-        raise UserError("give --contest or --references, not both")
     if contest is not None:
         found = load_contest(contest)
     elif references is not None:
@@ -79,39 +74,38 @@ def choose_contest(
             f"{source.pictures}: which contest is it for? give --references DIR, "
             f"or --contest with a .yaml file or one of {', '.join(shipped_contests())}"
         )
+    folder = source.references if references is None else references
+    if found.prompts is not None:
+        if folder is None:
+            raise UserError(f"contest {found.name}: its prompts come with the references; give --references DIR, too")
+        found = found.with_prompts(contest_from_references(folder).styles)
     if styles is None and contest is None and references is None:
         styles = source.styles
     return found if styles is None else found.subset(styles)
 
 
+@dataclass(frozen=True)
+class _Local:
+    """The part of run.json that is true on one machine only."""
+
+    references: Optional[str] = None
+
+
 def _from_run(folder: Path) -> Source:
     path = folder / RUN
-    run = read_json(path)
-    if not isinstance(run, dict) or run.get("schema_version") != 1:
+    data = read_json(path)
+    if not isinstance(data, dict) or data.get("schema_version") != 1:
         raise UserError(f"{path}: not a run of schema_version 1; give --contest and the images folder instead")
-    images, contest, styles = run.get("images", "images"), run.get("contest"), run.get("styles")
-    local = run.get("local", {})
-    references = local.get("references") if isinstance(local, dict) else None
-    problems = [
-        f"{key} must be {what}"
-        for key, value, what, good in (
-            ("images", images, "a folder's name", isinstance(images, str)),
-            ("contest", contest, "text", contest is None or isinstance(contest, str)),
-            ("styles", styles, "a list of text", styles is None or _is_text_list(styles)),
-            ("local.references", references, "a folder", references is None or isinstance(references, str)),
-        )
-        if not good
-    ]
-    if problems:
-        raise UserError(f"{path}: {'; '.join(problems)}")
+    try:
+        run = from_json(Run, data, "run")
+        local = from_json(_Local, data.get("local", {}), "local")
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; correct it, or give --contest and the images folder instead") from error
     return Source(
-        folder / images,
+        folder / run.images,
         run,
-        contest,
-        None if styles is None else tuple(styles),
-        None if references is None else folder / references,
+        run.contest,
+        None if run.styles is None else tuple(run.styles),
+        folder,
+        None if local.references is None else folder / local.references,
     )
-
-
-def _is_text_list(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)

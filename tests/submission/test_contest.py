@@ -4,6 +4,7 @@ import pickle
 import pytest
 
 from submission import UserError, contest_from_references, load_contest, shipped_contests
+from submission.contest import Limits, Story
 
 
 def references(folder, prompts):
@@ -15,7 +16,7 @@ def references(folder, prompts):
 
 
 def test_shipped_contests_load():
-    assert shipped_contests() == ("jittor-style-a", "sample")
+    assert shipped_contests() == ("jittor-style-a", "jittor-style-b", "kolors-story", "sample", "toy")
     board = load_contest("jittor-style-a")
     assert (board.name, len(board.styles), board.pictures, board.references) == (
         "jittor-style-a",
@@ -25,6 +26,84 @@ def test_shipped_contests_load():
     )
     assert all(len(prompts) == 25 for prompts in board.styles.values())
     assert "Ice cream" in board.styles["07"]
+
+
+def test_the_other_boards():
+    board = load_contest("jittor-style-b")
+    assert (len(board.styles), board.prompts, board.references) == (28, 25, 3)
+    assert set(board.styles.values()) == {()}
+    story = load_contest("kolors-story").story
+    assert story == Story(8, "prompts.csv", "sheet.png", 2, 4, 6.0)
+    assert load_contest("kolors-story").pictures == 8
+    toy = load_contest("toy")
+    assert [len(prompts) for prompts in toy.styles.values()] == [25, 25, 25]
+    assert len({prompt for prompts in toy.styles.values() for prompt in prompts}) == 75
+
+
+def test_prompts_that_come_with_the_references(tmp_path):
+    path = tmp_path / "open.yaml"
+    path.write_text('name: open\nversion: "7"\nprompts: 2\nreferences: 1\nstyles: ["00", "01"]\n')
+    contest = load_contest(path)
+    found = contest_from_references(
+        references(tmp_path / "refs", {"00": {"0": "Sun", "1": "Dog"}, "01": {"0": "A", "1": "B"}})
+    )
+    filled = contest.with_prompts(found.styles)
+    assert filled.styles == {"00": ("Sun", "Dog"), "01": ("A", "B")}
+    assert (filled.version, filled.prompts, filled.pictures) == ("7", None, 4)
+    with pytest.raises(UserError, match="style 01 is missing; style 02 is not one .*; style 00 has 1 prompts, not 2"):
+        contest.with_prompts({"00": ("Sun",), "02": ("A", "B")})
+
+
+def test_limits_and_sizes_come_from_the_file(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text('name: small\nsize: [512, 256]\nlimits: {files: 10, side: 600}\nstyles: {"00": [Dog]}\n')
+    contest = load_contest(path)
+    assert contest.size == (512, 256)
+    assert contest.limits == Limits(files=10, side=600)
+    assert contest.version == "1"
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("size: [512]", "size must be"),
+        ("size: 512", "size must be"),
+        ("limits: 3", "limits must be a mapping of files, file_bytes"),
+        ("limits: {files: 0}", "limits.files must be a whole number above 0"),
+        ("limits: {colour: 1}", "unknown setting limits.colour"),
+        ("version: 5", "version must be one line of text"),
+        ("prompts: 3", "leave it out"),
+        ("story: {pictures: 8}", "a story has no styles"),
+    ],
+)
+def test_settings_of_the_wrong_kind(tmp_path, text, part):
+    path = tmp_path / "bad.yaml"
+    path.write_text(f'name: bad\nstyles: {{"00": [Dog]}}\n{text}\n')
+    with pytest.raises(UserError, match=part):
+        load_contest(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("story: 3", "story must be a mapping"),
+        ("story: {}", "story.pictures is missing"),
+        ("story: {pictures: many}", "story.pictures must be a whole number"),
+        ("story: {pictures: 8, prompts: ../x.csv}", "story.prompts must be the name of a file"),
+        ("story: {pictures: 8, aesthetic: high}", "story.aesthetic must be a number"),
+        ("styles: []\nprompts: 3", "styles is empty"),
+        ('styles: ["00", "00"]\nprompts: 3', "a style is given twice"),
+        ("styles: [0]\nprompts: 3", "must be text in quotes"),
+        ('styles: ["00"]', "prompts is missing"),
+        ('styles: ["00"]\nprompts: 0', "prompts must be a whole number"),
+    ],
+)
+def test_stories_and_open_styles_of_the_wrong_kind(tmp_path, text, part):
+    path = tmp_path / "bad.yaml"
+    path.write_text(f"name: bad\n{text}\n")
+    with pytest.raises(UserError, match=part) as caught:
+        load_contest(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_file_by_path(tmp_path):
@@ -90,7 +169,9 @@ def test_broken_file_is_one_line(tmp_path, text, part):
 
 
 def test_unknown_name_lists_those_that_exist():
-    with pytest.raises(UserError, match="no contest nope; shipped: jittor-style-a, sample"):
+    with pytest.raises(
+        UserError, match="no contest nope; shipped: jittor-style-a, jittor-style-b, kolors-story, sample, toy"
+    ):
         load_contest("nope")
     with pytest.raises(UserError, match="no such file"):
         load_contest("nope.yaml")

@@ -9,11 +9,15 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image
 from tiny_entry import CONTEST, NAMES, good_files, png, write_files
+from tiny_run import run_folder
 
-from submission import UserError, build, check, verify
+from submission import UserError, build, check, load_contest, verify
 from submission.archive import pack
 
 
@@ -41,12 +45,14 @@ def test_zipfile_reads_what_pack_wrote(entry, tmp_path):
     assert manifest == {
         "schema_version": 1,
         "tool": manifest["tool"],
-        "contest": {"name": "tiny", "styles": {"00": 2, "01": 1}},
+        "contest": {"name": "tiny", "styles": {"00": 2, "01": 1}, "version": "1"},
         "files": {
             name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
             for name, data in good_files().items()
         },
         "run": None,
+        "commit": None,
+        "score": None,
     }
     assert manifest["tool"].startswith("jdart ")
 
@@ -93,9 +99,9 @@ def test_no_byte_can_be_flipped(tmp_path):
     from submission import Contest
 
     contest = Contest("t", {"0": ("A",)})
-    folder = write_files(tmp_path / "entry", {"0/A.png": png(size=(1, 1))})
+    folder = write_files(tmp_path / "entry", {"0/A.png": png(size=(2, 1))})
     out = tmp_path / "entry.zip"
-    build(folder, contest, out)
+    assert build(folder, contest, out).state == "written"
     whole = out.read_bytes()
     for at in range(len(whole)):
         out.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :])
@@ -128,6 +134,34 @@ def test_another_archive_is_replaced_only_by_force(entry, tmp_path):
     assert out.stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_archive_that_another_process_writes_meanwhile_is_kept(entry, tmp_path, monkeypatch, links):
+    import submission.entry as module
+
+    out = tmp_path / "new" / "entry.zip"
+
+    def pack_slowly(files):
+        pieces = list(pack(files))
+        yield pieces[0]
+        out.write_bytes(b"theirs")
+        yield from pieces[1:]
+
+    def no_links(source, target):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(module, "pack", pack_slowly)
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    with pytest.raises(UserError, match="is there already and differs; --force"):
+        build(entry, CONTEST, out)
+    assert out.read_bytes() == b"theirs"
+    assert list(out.parent.iterdir()) == [out], "nothing half written is left"
+    monkeypatch.setattr(module, "pack", pack)
+    out.unlink()
+    assert build(entry, CONTEST, out).state == "written"
+    assert list(out.parent.iterdir()) == [out]
+
+
 def test_archive_among_its_own_pictures_is_refused(entry):
     with pytest.raises(UserError, match="among the pictures"):
         build(entry, CONTEST, entry / "entry.zip")
@@ -143,26 +177,13 @@ def test_picture_that_changes_while_it_is_packed(entry, tmp_path, monkeypatch):
     real = module.describe
     monkeypatch.setattr(module, "describe", describe)
     (entry / NAMES[2]).write_bytes(png(seed=98))
-    monkeypatch.setattr(module, "check_items", lambda items, contest: [])
+    monkeypatch.setattr(module, "check_items", lambda *arguments: [])
     result = build(entry, CONTEST, tmp_path / "a.zip")  # changed before it was described: consistent
     assert result.state == "written"
-    monkeypatch.setattr(module, "describe", lambda data: {**real(data), "sha256": "0"})
+    monkeypatch.setattr(module, "describe", lambda data: replace(real(data), sha256="0"))
     with pytest.raises(UserError, match="changed while it was packed"):
         build(entry, CONTEST, tmp_path / "b.zip")
     assert not (tmp_path / "b.zip").exists()
-
-
-def run_folder(tmp_path, entry, **changes):
-    run = {"schema_version": 1, "name": "demo", "contest": "tiny", "styles": ["00", "01"], "images": "images"}
-    run = {**run, "seed": 0, "local": {"references": "refs", "weights": "/secret/place"}, **changes}
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "run.json").write_text(json.dumps(run))
-    entry.rename(folder / "images")
-    for style, prompts in CONTEST.styles.items():
-        (folder / "refs" / style).mkdir(parents=True)
-        (folder / "refs" / style / "prompt.json").write_text(json.dumps(dict(enumerate(prompts))))
-    return folder
 
 
 def test_run_folder_names_its_contest_and_the_manifest_keeps_the_run(tmp_path, entry):
@@ -174,7 +195,8 @@ def test_run_folder_names_its_contest_and_the_manifest_keeps_the_run(tmp_path, e
         manifest = json.loads(archive.read("manifest.json"))
     assert b"secret" not in out.read_bytes()
     assert manifest["contest"]["name"] == "tiny"
-    assert manifest["run"] == {
+    said = {key: value for key, value in manifest["run"].items() if value not in (None, {})}
+    assert said == {
         "schema_version": 1,
         "name": "demo",
         "contest": "tiny",
@@ -197,7 +219,11 @@ def test_run_of_some_styles_is_checked_for_those(tmp_path, entry):
     ("changes", "part"),
     [
         ({"schema_version": 2}, "schema_version"),
-        ({"images": 5, "styles": [1], "contest": []}, "images must be.*contest must be.*styles must be"),
+        ({"images": 5}, "run.images must be of type string"),
+        ({"styles": [1]}, r"run.styles\[0\] must be"),
+        ({"contest": []}, "run.contest must be"),
+        ({"config": "safe"}, "run.config must be an object"),
+        ({"local": 5}, "local must be an object"),
         ({"local": {"references": 5}}, "local.references"),
         ({"local": {}}, "which contest"),
         ({"styles": ["07"]}, "no style '07'"),
@@ -210,42 +236,9 @@ def test_run_json_that_does_not_fit(tmp_path, entry, changes, part):
 
 
 def test_nan_in_a_run_does_not_enter_a_manifest(tmp_path, entry):
-    folder = run_folder(tmp_path, entry, loss=float("nan"))
+    folder = run_folder(tmp_path, entry, config={"loss": float("nan")})
     with pytest.raises(UserError, match="manifest"):
         build(folder, None, folder / "entry.zip")
-
-
-MANIFEST_CASES = {
-    "no manifest": (lambda files, manifest: files.pop("manifest.json"), "S301"),
-    "not JSON": (lambda files, manifest: files.update({"manifest.json": b"{"}), "S302"),
-    "not UTF-8": (lambda files, manifest: files.update({"manifest.json": b"\xff"}), "S302"),
-    "a list": (lambda files, manifest: files.update({"manifest.json": b"[]"}), "S302"),
-    "too deep": (lambda files, manifest: files.update({"manifest.json": b"[" * 100_000}), "S302"),
-    "other version": (lambda files, manifest: manifest.update(schema_version=2), "S302"),
-    "files of wrong type": (lambda files, manifest: manifest.update(files=[]), "S302"),
-    "other picture": (lambda files, manifest: files.update({NAMES[0]: png(seed=9)}), "S303"),
-    "wrong size": (lambda files, manifest: manifest["files"][NAMES[0]].update(bytes=1), "S303"),
-    "not listed": (lambda files, manifest: manifest["files"].pop(NAMES[0]), "S304"),
-    "only listed": (lambda files, manifest: manifest["files"].update(x={}), "S305"),
-    "other contest": (lambda files, manifest: manifest["contest"].update(name="b"), "S306"),
-    "other count": (lambda files, manifest: manifest["contest"]["styles"].update({"00": 9}), "S306"),
-}
-
-
-@pytest.mark.parametrize("name", MANIFEST_CASES)
-def test_verify_finds_what_does_not_fit_the_manifest(name, entry, tmp_path):
-    change, code = MANIFEST_CASES[name]
-    out = tmp_path / "entry.zip"
-    build(entry, CONTEST, out)
-    with zipfile.ZipFile(out) as archive:
-        files = {path: archive.read(path) for path in archive.namelist()}
-    manifest = json.loads(files["manifest.json"])
-    before = json.dumps(manifest)
-    change(files, manifest)
-    if json.dumps(manifest) != before:
-        files["manifest.json"] = json.dumps(manifest).encode()
-    out.write_bytes(b"".join(pack({path: lambda path=path: files[path] for path in files})))
-    assert [one.code for one in verify(out, CONTEST)] == [code]
 
 
 def test_repacked_archive_is_found(entry, tmp_path):
@@ -257,6 +250,45 @@ def test_repacked_archive_is_found(entry, tmp_path):
         for path in archive.namelist():
             other.writestr(zipfile.ZipInfo(path, time.gmtime(10**9)[:6]), archive.read(path))
     assert [one.code for one in verify(tmp_path / "b.zip", CONTEST)] == ["S307"]
+
+
+def test_warnings_are_told_and_refuse_nothing(entry, tmp_path):
+    (entry / NAMES[2]).write_bytes(png(seed=2, icc_profile=b"a profile"))
+    out = tmp_path / "entry.zip"
+    result = build(entry, CONTEST, out)
+    assert (result.state, [(one.code, one.severity) for one in result.findings]) == ("written", [("S209", "warning")])
+    assert list(result.findings) == check(entry, CONTEST) == verify(out, CONTEST)
+    repacked = tmp_path / "b.zip"
+    repacked.write_bytes(out.read_bytes() + b"\0")
+    assert any(one.severity == "error" for one in verify(repacked, CONTEST))
+
+
+def test_references_reach_the_rules(entry, tmp_path):
+    noise = np.random.default_rng(5).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    large = Image.fromarray(noise).resize((64, 64), Image.Resampling.BICUBIC)
+    (tmp_path / "refs" / "01" / "images").mkdir(parents=True)
+    large.save(tmp_path / "refs" / "01" / "images" / "sun.png")
+    for i, name in enumerate(NAMES[:2]):
+        (entry / name).write_bytes(png(size=(64, 64), seed=i))
+    large.save(entry / NAMES[2])
+    out = tmp_path / "entry.zip"
+    found = [list(build(entry, CONTEST, out, references=tmp_path / "refs").findings)]
+    found += [function(out, CONTEST, tmp_path / "refs") for function in (check, verify)]
+    assert [[(one.code, one.path) for one in findings] for findings in found] == [[("S212", NAMES[2])]] * 3
+    assert check(out, CONTEST) == []
+
+
+def test_story_goes_the_same_way(tmp_path):
+    names = [f"{number}.png" for number in range(1, 9)]
+    rows = "".join(f"{name},scene {name[0]}\n" for name in names)
+    files = {name: png(size=(12, 8), seed=seed) for seed, name in enumerate(names)}
+    files.update({"sheet.png": png(size=(48, 16), seed=9), "prompts.csv": f"file,prompt\n{rows}".encode()})
+    out = tmp_path / "story.zip"
+    assert build(write_files(tmp_path / "story", files), load_contest("kolors-story"), out).state == "written"
+    with zipfile.ZipFile(out) as archive:
+        assert archive.namelist() == sorted([*files, "manifest.json"])
+        assert json.loads(archive.read("manifest.json"))["contest"]["name"] == "kolors-story"
+    assert verify(out) == check(out) == [], "the manifest names its contest"
 
 
 def test_verify_takes_archives_only(entry):

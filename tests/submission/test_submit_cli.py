@@ -60,7 +60,9 @@ def test_json_lists_everything(entry, references):
     assert value["counts"] == {"S103": 40}
     assert value["findings"][0] == {
         "code": "S103",
+        "severity": "error",
         "path": "00/Extra 00.png",
+        "style": "00",
         "title": "extra picture",
         "message": "is no prompt of this style",
         "hint": value["findings"][0]["hint"],
@@ -87,8 +89,8 @@ def test_styles_option(entry, references):
     [
         (["check", "{entry}"], "which contest is it for"),
         (["check", "nowhere", "--contest", "sample"], "no such file or folder"),
-        (["check", "{entry}", "--contest", "nope"], "shipped: jittor-style-a, sample"),
-        (["check", "{entry}", "--contest", "sample", "--references", "x"], "not both"),
+        (["check", "{entry}", "--contest", "nope"], "shipped: jittor-style-a, jittor-style-b"),
+        (["check", "{entry}", "--contest", "jittor-style-b"], "give --references DIR, too"),
         (["check", "{entry}", "--references", "nowhere"], "no such folder"),
         (["check", "{entry}", "--contest", "sample", "--styles", "77"], "no style '77'"),
         (["check", "{entry}", "--contest", "sample", "--styles", ","], "no style chosen"),

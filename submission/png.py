@@ -1,0 +1,131 @@
+"""The PNG format as far as the checks read it: chunks, header, text and colour space.
+
+Format: https://www.w3.org/TR/png-3/ sections 5 and 11. Pillow alone accepts some files that were cut short, and
+damaged chunks that it does not need.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+RGB = 2
+COLOURS = {0: "grey", RGB: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
+_MOST_INFLATED = 1 << 20  # bytes of a text or profile; Pillow reads no more either
+_SRGB_GAMMA = 45455
+_SRGB_PRIMARIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+_SRGB_CODE_POINTS = bytes((1, 13, 0, 1))  # cICP: BT.709 primaries, sRGB curve, RGB, full range
+
+
+class BrokenPng(Exception):
+    """The bytes are not a whole PNG; the message says where."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One chunk: its type and its content."""
+
+    kind: bytes
+    content: memoryview
+
+
+@dataclass(frozen=True)
+class Header:
+    """What IHDR says; `depth` is bits a channel, `colour` a key of COLOURS."""
+
+    width: int
+    height: int
+    depth: int
+    colour: int
+
+
+def read_chunks(data: bytes) -> tuple[list[Chunk], int]:
+    """Every chunk up to IEND, with its CRC proved, and where IEND ends. BrokenPng: cut short or damaged."""
+    view = memoryview(data)
+    chunks = []
+    at = len(SIGNATURE)
+    while True:
+        if at + 12 > len(data):
+            raise BrokenPng(f"ends too early, at byte {len(data)}")
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if end > len(data):
+            raise BrokenPng(f"ends too early, at byte {len(data)}")
+        if zlib.crc32(view[at + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
+            raise BrokenPng(f"is damaged between bytes {at} and {end}")
+        chunks.append(Chunk(kind, view[at + 8 : end - 4]))
+        at = end
+        if kind == b"IEND":
+            return chunks, at
+
+
+def read_header(chunks: Sequence[Chunk]) -> Header:
+    """The header, which must be the first chunk. BrokenPng: it is not, or there are no pixels."""
+    first = chunks[0]
+    if first.kind != b"IHDR" or len(first.content) != 13:
+        raise BrokenPng("does not begin with a PNG header")
+    header = Header(*struct.unpack_from(">IIBB", first.content))
+    if header.width == 0 or header.height == 0:
+        raise BrokenPng("has no pixels")
+    return header
+
+
+def read_texts(chunks: Sequence[Chunk]) -> Iterator[tuple[str, str]]:
+    """(keyword, text) of every tEXt, zTXt and iTXt chunk; one that cannot be read is passed over."""
+    for chunk in chunks:
+        keyword, _, rest = bytes(chunk.content).partition(b"\0") if chunk.kind[1:] in (b"EXt", b"TXt") else (b"",) * 3
+        try:
+            if chunk.kind == b"tEXt":
+                yield keyword.decode("latin-1"), rest.decode("latin-1")
+            elif chunk.kind == b"zTXt":
+                yield keyword.decode("latin-1"), _inflate(rest[1:]).decode("latin-1")
+            elif chunk.kind == b"iTXt":
+                text = rest[2:].split(b"\0", 2)[2]  # behind the language and the translated keyword
+                yield keyword.decode("latin-1"), (_inflate(text) if rest[0] else text).decode("utf-8")
+        except (IndexError, UnicodeDecodeError, zlib.error):
+            continue
+
+
+def colour_space(chunks: Sequence[Chunk]) -> str | None:
+    """What makes readers that heed it show other colours than sRGB, or None. Order: section 4.3 of the format."""
+    found = {chunk.kind: bytes(chunk.content) for chunk in chunks if chunk.kind in (b"cICP", b"iCCP", b"gAMA", b"cHRM")}
+    srgb = any(chunk.kind == b"sRGB" for chunk in chunks)
+    if b"cICP" in found:
+        return None if found[b"cICP"] == _SRGB_CODE_POINTS else "code points of another colour space (cICP)"
+    if b"iCCP" in found:
+        name = _profile_name(found[b"iCCP"])
+        return None if "srgb" in name.casefold() else f"the colour profile {name!r} (iCCP)"
+    if srgb:
+        return None
+    if b"gAMA" in found and found[b"gAMA"] != struct.pack(">I", _SRGB_GAMMA):
+        return "a gamma other than sRGB's (gAMA)"
+    if b"cHRM" in found and found[b"cHRM"] != struct.pack(">8I", *_SRGB_PRIMARIES):
+        return "primaries other than sRGB's (cHRM)"
+    return None
+
+
+def _profile_name(content: bytes) -> str:
+    """The description inside an ICC profile (ICC.1:2022 sections 7.3, 9.2.41 and 10.15), else its PNG name."""
+    name, _, rest = content.partition(b"\0")
+    try:
+        profile = _inflate(rest[1:])
+        (count,) = struct.unpack_from(">I", profile, 128)
+        for index in range(min(count, 100)):
+            tag, offset, size = struct.unpack_from(">4sII", profile, 132 + 12 * index)
+            if tag == b"desc":
+                value = profile[offset : offset + size]
+                if value.startswith(b"mluc"):
+                    length, start = struct.unpack_from(">II", value, 20)
+                    return value[start : start + length].decode("utf-16-be").strip("\0")
+                (length,) = struct.unpack_from(">I", value, 8)
+                return value[12 : 12 + length].decode("latin-1").strip("\0")
+    except (struct.error, zlib.error, UnicodeDecodeError):
+        pass  # a damaged profile still has the name beside it
+    return name.decode("latin-1")
+
+
+def _inflate(data: bytes) -> bytes:
+    return zlib.decompressobj().decompress(data, _MOST_INFLATED)

@@ -1,0 +1,150 @@
+"""The rules of a story: enough pictures, each with its prompt, and a sheet that shows them all."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from submission.checks import Finding, finding
+from submission.contents import MANIFEST
+from submission.contest import Contest, Story
+from submission.errors import UserError
+from submission.files import read_json
+from submission.layout import second_spelling, without_system
+from submission.listing import BadItem, Item
+from submission.names import PICTURE_ENDINGS, loose_name, match, misspelling
+from submission.pictures import Picture, equal_pixels, inspect_items, wrong_sizes
+
+_COLUMNS = ["file", "prompt"]
+_MOST_BYTES = 1 << 20  # of the prompts' file; a page of text a picture is far less
+_ASPECT = 0.05  # how far a cell's aspect may be from the pictures': room for a thin frame
+
+
+def check_story(listed: Sequence[Item], contest: Contest, story: Story, decode: bool) -> list[Finding]:
+    """Every finding about an entry that is a story. Its files lie side by side; only the two known names are fixed."""
+    items, findings = without_system(listed)
+    files: dict[str, Item] = {}
+    hint = f"remove it; a story is its pictures, {story.prompts} and {story.sheet}"
+    for item in items:
+        if "/" in item.path:
+            continue  # its folder is a finding
+        if item.kind == "folder":
+            findings.append(finding("S106", f"{item.path}/", "is a folder; a story's files lie side by side", hint))
+        elif item.kind == "other":
+            findings.append(finding("S107", item.path, "is neither a file nor a folder", hint))
+        elif item.path != MANIFEST:
+            files[item.path] = item
+    meant = match(files, (story.prompts, story.sheet), loose_name)
+    known = {wanted: files[name] for name, wanted in meant.items()}
+    for name, wanted in meant.items():
+        if name != wanted:
+            code, why = misspelling(name, wanted)
+            findings.append(finding(code, name, f"should be {wanted}{why}", "rename it"))
+    pictures: dict[str, Item] = {}
+    for name, item in files.items():
+        if name in meant:
+            continue
+        if not name.lower().endswith(PICTURE_ENDINGS):
+            findings.append(finding("S107", name, "is not a picture", hint))
+            continue
+        if name.casefold() in map(str.casefold, pictures):
+            findings.append(second_spelling(name, name, {one: one for one in pictures}, str.casefold))
+        elif not name.lower().endswith(".png"):
+            findings.append(finding("S105", name, "does not end in .png", "save it as PNG and name it so"))
+        pictures[name] = item
+    if len(pictures) < story.pictures:
+        findings.append(finding("S501", ".", f"has {len(pictures)} pictures; the contest asks for {story.pictures}"))
+    findings += _check_prompts(known.get(story.prompts), pictures, story)
+    sheet = known.get(story.sheet)
+    seen = inspect_items([*pictures.values(), *([] if sheet is None else [sheet])], contest.limits, decode)
+    findings += [one for picture in seen.values() for one in picture.findings]
+    shown = None if sheet is None else seen.pop(sheet.path)
+    sizes = {path: picture.size for path, picture in seen.items() if picture.size is not None}
+    findings += wrong_sizes(sizes, contest.size)
+    findings += equal_pixels({path: picture.pixels for path, picture in seen.items() if picture.pixels is not None})
+    return findings + list(_check_sheet(None if sheet is None else sheet.path, shown, sizes, story))
+
+
+def check_gate(report: Path | None, story: Story) -> Iterator[Finding]:
+    """Findings about a story's mean aesthetic score; none where it was not measured, or the contest asks for none."""
+    if report is None or story.aesthetic is None or not report.is_file():
+        return
+    try:
+        extras = read_json(report).get("extras", {})
+        mean = extras["aesthetic"]["total"] if "aesthetic" in extras else None
+    except (UserError, AttributeError, KeyError, TypeError):
+        yield finding("S511", report.name, "is not a report of jdart-eval")
+        return
+    if isinstance(mean, (int, float)) and mean < story.aesthetic:
+        yield finding("S510", report.name, f"gives a mean of {mean:.2f}; pictures count from {story.aesthetic:g} up")
+
+
+def _check_prompts(item: Item | None, pictures: Mapping[str, Item], story: Story) -> Iterator[Finding]:
+    if item is None:
+        yield finding("S502", story.prompts, "is not there")
+        return
+    try:
+        rows = _read_rows(item)
+    except BadItem as error:
+        yield finding(error.code, item.path, str(error))
+        return
+    except ValueError as error:
+        yield finding("S503", item.path, str(error))
+        return
+    for (name, prompt), count in Counter(rows).items():
+        if count > 1:
+            yield finding("S506", item.path, f"has the row of {name} {count} times")
+        if not prompt.strip():
+            yield finding("S507", item.path, f"has no prompt for {name}")
+        if name not in pictures:
+            yield finding("S505", item.path, f"has a row for {name}, which is not there")
+    prompts = Counter(name for name, _ in set(rows))
+    for name, count in prompts.items():
+        if count > 1:
+            yield finding("S506", item.path, f"has {count} prompts for {name}")
+    for name in pictures:
+        if name not in prompts:
+            yield finding("S504", name, f"has no row in {item.path}")
+
+
+def _read_rows(item: Item) -> list[tuple[str, str]]:
+    """(file, prompt) pairs. ValueError: not such a table."""
+    if item.size > _MOST_BYTES:
+        raise ValueError(f"has {item.size} bytes; a list of prompts has at most {_MOST_BYTES}")
+    try:
+        text = item.read().decode("utf-8-sig")  # spreadsheets put a mark before the text
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not UTF-8 text (byte {error.start})") from error
+    except csv.Error as error:
+        raise ValueError(f"is not valid CSV ({error})") from error
+    if not rows or rows[0] != _COLUMNS:
+        raise ValueError("does not begin with the line: file,prompt")
+    for number, row in enumerate(rows[1:], 1):
+        if len(row) != len(_COLUMNS):
+            raise ValueError(f"has {len(row)} columns in row {number}, not 2; put prompts with a comma in quotes")
+    return [(name, prompt) for name, prompt in rows[1:]]
+
+
+def _check_sheet(
+    path: str | None, sheet: Picture | None, sizes: Mapping[str, tuple[int, int]], story: Story
+) -> Iterator[Finding]:
+    if path is None or sheet is None:
+        yield finding("S508", story.sheet, "is not there")
+        return
+    if sheet.size is None:
+        return  # a finding already
+    width, height = sheet.size
+    if width % story.columns or height % story.rows:
+        cells = f"{story.columns} columns and {story.rows} rows of one size"
+        yield finding("S509", path, f"is {width}x{height}, which does not hold {cells}")
+    elif sizes:
+        (usual, _), *_ = Counter(sizes.values()).most_common(1)
+        cell = (width // story.columns, height // story.rows)
+        if abs(cell[0] * usual[1] / (cell[1] * usual[0]) - 1) > _ASPECT:
+            yield finding(
+                "S509", path, f"has cells of {cell[0]}x{cell[1]}, not the shape of pictures of {usual[0]}x{usual[1]}"
+            )

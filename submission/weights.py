@@ -1,0 +1,76 @@
+"""LoRA files that an archive may hold beside its pictures, as lora/<style>/pytorch_lora_weights.safetensors or .bin.
+
+To the rules `lora/` is an unknown folder, so what the manifest lists of it is taken out before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from submission.contest import Contest
+from submission.errors import UserError
+from submission.listing import Item, Listing
+from submission.manifest import usable_manifest, weights_of
+from submission.source import Source
+
+_NAMES = ("pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin")  # the first where a run has both
+
+
+def without_weights(listing: Listing) -> Listing:
+    """The listing without the LoRA files that its manifest answers for, and without their folders."""
+    manifest = usable_manifest(listing.items)
+    weights = set() if manifest is None else weights_of(manifest)
+    folders = {str(folder) for path in weights for folder in PurePosixPath(path).parents}
+    gone = {"file": weights, "folder": folders}
+    return replace(
+        listing, items=tuple(item for item in listing.items if item.path not in gone.get(item.kind, frozenset()))
+    )
+
+
+def find_weights(source: Source, listing: Listing, contest: Contest) -> dict[str, Item]:
+    """Each style's LoRA file by its place in the archive, from a run folder or an archive that holds them.
+
+    UserError: a style has none, or they make the entry larger than the contest takes.
+    """
+    there = _in_archive(source, listing) if source.folder is None else _in_run(source.folder, contest)
+    found = {}
+    missing = []
+    for style in contest.styles:
+        path = next((place for place in _places(style) if place in there), None)
+        if path is None:
+            missing.append(style)
+        else:
+            found[path] = there[path]
+    if missing:
+        raise UserError(
+            f"{source.pictures}: no LoRA file of style {', '.join(missing)}; put lora/<style>/{_NAMES[0]} "
+            "into the run folder, or build without --include-weights"
+        )
+    limits = contest.limits
+    together = sum(item.size for item in [*found.values(), *without_weights(listing).items])
+    largest = max((item.size for item in found.values()), default=0)
+    if together > min(limits.total_bytes, limits.archive_bytes) or largest > limits.file_bytes:
+        raise UserError(
+            f"with its LoRA files the entry is larger than contest {contest.name} takes; "
+            "build without --include-weights"
+        )
+    return found
+
+
+def _in_run(folder: Path, contest: Contest) -> dict[str, Item]:
+    paths = {place: folder / place for style in contest.styles for place in _places(style)}
+    return {
+        place: Item(place, "file", path.stat().st_size, path.read_bytes)
+        for place, path in paths.items()
+        if path.is_file()
+    }
+
+
+def _in_archive(source: Source, listing: Listing) -> dict[str, Item]:
+    weights = set() if source.manifest is None else weights_of(source.manifest)
+    return {item.path: item for item in listing.items if item.path in weights}
+
+
+def _places(style: str) -> list[str]:
+    return [f"lora/{style}/{name}" for name in _NAMES]

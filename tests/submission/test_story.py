@@ -1,0 +1,145 @@
+"""Stories: one row for each way one can be wrong, and the gate that a report may be below of."""
+
+import json
+import random
+import shutil
+
+import pytest
+from tiny_entry import png, write_files
+
+from submission import Contest, check, load_contest
+from submission.checker import check_items
+from submission.checks import CHECKS
+from submission.contents import open_contents
+from submission.contest import Limits, Story
+
+STORY = Story(3, rows=2, columns=2, aesthetic=6.0)
+CONTEST = Contest("tale", {}, story=STORY, limits=Limits(side=64))
+ROWS = {"1.png": "a fox wakes", "2.png": "it walks, slowly", "3.png": "it sleeps"}
+
+
+def table(rows, head="file,prompt"):
+    return "\n".join([head, *(f'{name},"{prompt}"' for name, prompt in rows)]).encode()
+
+
+def good_story():
+    files = {name: png(size=(12, 8), seed=seed) for seed, name in enumerate(ROWS)}
+    return {**files, "prompts.csv": table(ROWS.items()), "sheet.png": png(size=(24, 16), seed=9)}
+
+
+def put(name, data):
+    return lambda files: files.update({name: data})
+
+
+def without(*names):
+    return lambda files: [files.pop(name) for name in names]
+
+
+def rows(*pairs):
+    return put("prompts.csv", table([*ROWS.items(), *pairs]))
+
+
+def sheet(*size):
+    return put("sheet.png", png(size=size, seed=9))
+
+
+CASES = {
+    "good": (lambda files: None, []),
+    "manifest": (put("manifest.json", b"{}"), []),
+    "more pictures": (
+        lambda files: (put("4.png", png(size=(12, 8), seed=4))(files), rows(("4.png", "the end"))(files)),
+        [],
+    ),
+    "too few": (without("3.png"), [("S501", "."), ("S505", "prompts.csv")]),
+    "no prompts": (without("prompts.csv"), [("S502", "prompts.csv")]),
+    "prompts in capitals": (
+        lambda files: files.update({"Prompts.csv": files.pop("prompts.csv")}),
+        [("S104", "Prompts.csv")],
+    ),
+    "mark before the text": (put("prompts.csv", b"\xef\xbb\xbf" + table(ROWS.items())), []),
+    "lines of Windows": (put("prompts.csv", table(ROWS.items()).replace(b"\n", b"\r\n")), []),
+    "empty file": (put("prompts.csv", b""), [("S503", "prompts.csv")]),
+    "other columns": (put("prompts.csv", table(ROWS.items(), "name,text")), [("S503", "prompts.csv")]),
+    "not UTF-8": (put("prompts.csv", table(ROWS.items()) + b"\xff"), [("S503", "prompts.csv")]),
+    "comma outside quotes": (put("prompts.csv", b"file,prompt\n1.png,a, b\n"), [("S503", "prompts.csv")]),
+    "quote without end": (put("prompts.csv", b'file,prompt\n1.png,"a\n'), [("S503", "prompts.csv")]),
+    "endless cell": (put("prompts.csv", b"file,prompt\n1.png," + b"a" * 200_000), [("S503", "prompts.csv")]),
+    "endless prompts": (put("prompts.csv", random.Random(0).randbytes(1 << 21)), [("S503", "prompts.csv")]),
+    "missing row": (put("prompts.csv", table([*ROWS.items()][1:])), [("S504", "1.png")]),
+    "row without picture": (rows(("9.png", "gone")), [("S505", "prompts.csv")]),
+    "row of the sheet": (rows(("sheet.png", "all")), [("S505", "prompts.csv")]),
+    "row twice": (rows(("1.png", ROWS["1.png"])), [("S506", "prompts.csv")]),
+    "two prompts": (rows(("1.png", "other")), [("S506", "prompts.csv")]),
+    "empty prompt": (put("prompts.csv", table({**ROWS, "2.png": " "}.items())), [("S507", "prompts.csv")]),
+    "no sheet": (without("sheet.png"), [("S508", "sheet.png")]),
+    "uneven sheet": (sheet(25, 16), [("S509", "sheet.png")]),
+    "sheet of another shape": (sheet(24, 24), [("S509", "sheet.png")]),
+    "smaller sheet": (sheet(12, 8), []),
+    "broken sheet": (put("sheet.png", b"x"), [("S201", "sheet.png")]),
+    "large sheet": (sheet(96, 64), [("S207", "sheet.png")]),
+    "picture of another size": (put("2.png", png(size=(8, 12), seed=5)), [("S204", "2.png")]),
+    "same picture twice": (put("2.png", good_story()["1.png"]), [("S211", "2.png")]),
+    "jpeg": (put("4.jpg", b"\xff\xd8\xff"), [("S105", "4.jpg"), ("S201", "4.jpg"), ("S504", "4.jpg")]),
+    "extra file": (put("story.docx", b"x"), [("S107", "story.docx")]),
+    "folder": (put("more/4.png", b"x"), [("S106", "more/")]),
+    "hidden": (put(".DS_Store", b"x"), [("S108", ".DS_Store")]),
+    "case collision": (
+        lambda files: (put("A.png", png(size=(12, 8), seed=6))(files), put("a.png", png(size=(12, 8), seed=7))(files)),
+        [("S113", "a.png"), ("S504", "A.png"), ("S504", "a.png")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_findings(name, tmp_path):
+    change, expected = CASES[name]
+    files = good_story()
+    change(files)
+    write_files(tmp_path / "story", files)
+    findings = check(tmp_path / "story", CONTEST)
+    assert sorted((one.code, one.path) for one in findings) == sorted(expected)
+    shutil.make_archive(str(tmp_path / "story"), "zip", tmp_path / "story")
+    assert check(tmp_path / "story.zip", CONTEST) == findings
+
+
+def test_every_code_has_a_row():
+    rows = {code for _, expected in CASES.values() for code, _ in expected}
+    assert {code for code in CHECKS if code > "S5"} - rows == {"S510", "S511"}  # of the report
+
+
+def test_wrapped_story_is_seen_through(tmp_path):
+    write_files(tmp_path, {f"mine/{name}": data for name, data in good_story().items()})
+    assert [(one.code, one.path) for one in check(tmp_path, CONTEST)] == [("S110", "mine/")]
+
+
+def test_the_shipped_contest_is_a_story(tmp_path):
+    contest = load_contest("kolors-story")
+    names = [f"{number}.png" for number in range(8)]
+    files = {name: png(size=(12, 8), seed=number) for number, name in enumerate(names)}
+    files["prompts.csv"] = table([(name, f"prompt of {name}") for name in names])
+    files["sheet.png"] = png(size=(48, 16), seed=9)  # two rows of four
+    assert check(write_files(tmp_path / "story", files), contest) == []
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        (None, []),
+        ({"extras": {}}, []),
+        ({"extras": {"aesthetic": {"total": 6.0}}}, []),
+        ({"extras": {"aesthetic": {"total": None}}}, []),
+        ({"extras": {"aesthetic": {"total": 5.99}}}, ["S510"]),
+        ({"extras": {"aesthetic": 5}}, ["S511"]),
+        ({"extras": []}, []),
+        ([], ["S511"]),
+        ("{", ["S511"]),
+    ],
+)
+def test_aesthetic_gate(report, expected, tmp_path):
+    path = tmp_path / "report.json"
+    if report is not None:
+        path.write_text(report if isinstance(report, str) else json.dumps(report))
+    with open_contents(write_files(tmp_path / "story", good_story())) as listing:
+        findings = check_items(listing, CONTEST, report=path)
+    assert [one.code for one in findings] == expected
+    assert all(one.severity == "warning" and "--extra aesthetic" in one.hint for one in findings)
