@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.images import MAX_BYTES, BadPicture
+from submission.contents import MANIFEST, BadItem, Item, Listing, open_contents
+from submission.contest import Limits
 from submission.errors import UserError
 from submission.files import read_json
 
-MAX_MEMBERS = 100_000
-MAX_MANIFEST = 1 << 24
+LIMITS = Limits(files=100_000, file_bytes=MAX_BYTES)  # of a zip
 
 Source = Callable[[], bytes]
 
@@ -55,14 +53,7 @@ def open_entry(path: Path) -> Iterator[Entry]:
         elif path.is_dir():
             yield Entry(_name(path), list_folder(path), path, _beside(path, _name(path)))
         elif path.is_file():
-            try:
-                archive = stack.enter_context(zipfile.ZipFile(path))
-            except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-                raise UserError(
-                    f"{path}: neither a folder nor a readable zip ({error}); give a folder of style folders, "
-                    "a run folder or a built zip"
-                ) from error
-            yield _from_zip(path, archive)
+            yield _from_zip(path, stack.enter_context(open_contents(path, LIMITS)))
         else:
             raise UserError(f"{path}: no such file or folder")
 
@@ -124,24 +115,22 @@ def _from_run(run: Path) -> Entry:
     )
 
 
-def _from_zip(path: Path, archive: zipfile.ZipFile) -> Entry:
-    members = archive.infolist()
-    if len(members) > MAX_MEMBERS:
-        raise UserError(f"{path}: {len(members)} members; at most {MAX_MEMBERS} are read")
+def _from_zip(path: Path, listing: Listing) -> Entry:
+    if listing.findings:
+        raise UserError(f"{path}: {listing.findings[0]}; see all with: jdart-submit check {path}")
     files: dict[str, dict[str, Source | None]] = {}
     manifest: Any = {}
-    for member in members:
-        parts = member.filename.split("/")
-        if member.filename == "manifest.json":
-            manifest = _read_manifest(path, archive, member)
-        elif len(parts) == 2 and parts[0] not in ("", ".", "..") and parts[1] == "":
-            files.setdefault(parts[0], {})
-        elif len(parts) >= 2 and parts[0] not in ("", ".", ".."):
-            style, item = files.setdefault(parts[0], {}), _legible(parts[1])
-            # a second member of one name, a folder in a style folder or a link counts as no picture
-            link = stat.S_ISLNK(member.external_attr >> 16)
-            usable = len(parts) == 2 and item == parts[1] and item not in style and not link
-            style[item] = _member_reader(archive, member) if usable else None
+    for item in listing.items:
+        style, _, inside = item.path.partition("/")
+        if item.path == MANIFEST:
+            manifest = _read_manifest(path, item)
+        elif inside == "" and item.kind == "folder":
+            files.setdefault(style, {})
+        elif inside:
+            there = files.setdefault(style, {})
+            # a second file of one name or a folder in a style folder counts as no picture
+            usable = item.kind == "file" and "/" not in inside and inside not in there
+            there[inside] = _item_reader(item) if usable else None
     source = f"{path}: manifest.json"
     contest = manifest.get("contest")
     run = manifest.get("run")
@@ -156,11 +145,11 @@ def _from_zip(path: Path, archive: zipfile.ZipFile) -> Entry:
     )
 
 
-def _read_manifest(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> dict[str, Any]:
+def _read_manifest(path: Path, item: Item) -> dict[str, Any]:
     source = f"{path}: manifest.json"
     try:
-        data = json.loads(_read_member(archive, member, MAX_MANIFEST).decode("utf-8"))
-    except BadPicture as problem:
+        data = json.loads(item.read().decode("utf-8"))
+    except BadItem as problem:
         raise UserError(f"{source} {problem}") from problem
     except (ValueError, RecursionError) as error:
         raise UserError(f"{source} is not valid JSON ({error})") from error
@@ -210,20 +199,14 @@ def _reader_within(path: Path) -> Source | None:
     return read
 
 
-def _member_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Source:
-    return lambda: _read_member(archive, member, MAX_BYTES)
+def _item_reader(item: Item) -> Source:
+    def read() -> bytes:
+        try:
+            return item.read()
+        except BadItem as problem:
+            raise BadPicture("unreadable", str(problem)) from problem
 
-
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes:
-    """At most `limit` bytes, whatever size the archive claims. Raises BadPicture."""
-    try:
-        with archive.open(member) as stream:
-            data = stream.read(limit + 1)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        raise BadPicture("unreadable", f"cannot be read from the zip ({error})") from error
-    if len(data) > limit:
-        raise BadPicture("too-large", f"is larger than {limit >> 20} MiB")
-    return data
+    return read
 
 
 def _legible(name: str) -> str:

@@ -78,10 +78,10 @@ def test_misuse_of_the_submission(pack, references, outputs, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "none of the style folders 00, 01" in refusal(tmp_path / "empty", *given)
     (tmp_path / "text.zip").write_text("hello")
-    assert "neither a folder nor a readable zip" in refusal(tmp_path / "text.zip", *given)
+    assert "neither a folder nor a zip archive" in refusal(tmp_path / "text.zip", *given)
     whole = zip_outputs(outputs, tmp_path / "whole.zip")
     (tmp_path / "half.zip").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    assert "neither a folder nor a readable zip" in refusal(tmp_path / "half.zip", *given)
+    assert "S401 half.zip" in refusal(tmp_path / "half.zip", *given)
     newer = zip_outputs(outputs, tmp_path / "newer.zip", schema_version=2)
     assert "schema_version is 2" in refusal(newer, *given)
 

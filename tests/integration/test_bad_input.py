@@ -285,7 +285,12 @@ def test_a_real_signal_while_training(number, code, config, tmp_path):
     """As a terminal sends it: to the process and all its children."""
     command = [sys.executable, "-c", "from jdart.cli import main; main()", "train", config(train={"steps": 100000})]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background have it ignored
     )
     until = time.monotonic() + 300
     while not (tmp_path / "out" / "compiler.log").exists() and time.monotonic() < until:

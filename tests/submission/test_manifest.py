@@ -24,6 +24,7 @@ SCHEMA = json.loads((Path(submission.__file__).parent / "manifest.schema.json").
 CONFIG = {"seed": 3, "train": {"steps": 200, "lr": 1e-4}, "styles": None}
 VERSIONS = {"python": "3.11.7", "jittor": "1.3.11", "transformers": None}
 BASE = {"source": "tiny", "revision": None, "sha256": "cd" * 32}
+COMMIT = "0123456789abcdef" * 2 + "01234567"
 
 
 def read_manifest(path):
@@ -62,7 +63,9 @@ def test_published_schema_is_the_types(tmp_path, entry):
 
 
 def test_everything_a_run_knows_goes_in(tmp_path, entry):
-    folder = run_folder(tmp_path, entry, config=CONFIG, versions=VERSIONS, base=BASE, tool="jdart 9", later="field")
+    folder = run_folder(
+        tmp_path, entry, config=CONFIG, versions=VERSIONS, base=BASE, tool="jdart 9", commit=COMMIT, later="field"
+    )
     add_loras(folder)
     add_report(folder)
     out = folder / "entry.zip"
@@ -79,6 +82,7 @@ def test_everything_a_run_knows_goes_in(tmp_path, entry):
         "seed": 0,
         "config": CONFIG,
         "base": BASE,
+        "commit": COMMIT,
         "lora": {
             style: {"file": f"lora/{style}/{LORA}", "sha256": sha256(f"weights of {style}".encode())}
             for style in CONTEST.styles
@@ -87,7 +91,7 @@ def test_everything_a_run_knows_goes_in(tmp_path, entry):
     }
     assert manifest["score"]["final"] == 0.25
     assert manifest["score"]["weights"] == {"inception.pt": "ab" * 32}
-    assert manifest["commit"] is None
+    assert manifest["commit"] == COMMIT  # as it was when the run began, whatever is checked out now
     assert b"secret" not in out.read_bytes()
     assert verify(out, CONTEST) == []
     build(out, CONTEST, tmp_path / "again.zip")
