@@ -5,7 +5,6 @@ Listed here, judged in check.py.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -68,12 +67,6 @@ def list_folder(folder: Path) -> dict[str, dict[str, Source | None]]:
         for style in sorted(folder.iterdir())
         if style.is_dir()
     }
-
-
-def fingerprint(digests: Mapping[tuple[str, str], str]) -> str:
-    """One SHA-256 over sorted (style, name) -> SHA-256 of the file, the same for a folder and a zip of it."""
-    lines = (f"{digest}  {style}/{name}\n" for (style, name), digest in sorted(digests.items()))
-    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
 
 
 def is_text(value: Any) -> bool:

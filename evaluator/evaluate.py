@@ -24,7 +24,7 @@ from evaluator.assemble import (
 )
 from evaluator.cache import open_cache
 from evaluator.check import INCOMPLETE, EntryRefused, Finding, Picture, check_as_is, check_enough, check_entry
-from evaluator.entry import Entry, fingerprint, open_entry
+from evaluator.entry import Entry, open_entry
 from evaluator.extract import Kept, Look, Progress, Viewer
 from evaluator.extractors import Setting, build_extractors
 from evaluator.metrics import COMPANIONS, EXTRAS, OFFICIAL
@@ -38,6 +38,7 @@ from evaluator.report import Pictures, Provenance, Report
 from evaluator.stopwatch import Stopwatch
 from evaluator.weights import AESTHETIC, doubts, open_weights
 from submission.errors import UserError, needs
+from submission.files import fingerprint
 
 PathLike = Union[str, "os.PathLike[str]"]
 Chosen = dict[str, list[Picture]]  # style -> its pictures

@@ -246,7 +246,8 @@ class Viewer:
                     if missing or seen.thumbnail is None or pixels is not None:
                         pixels = _decode(seen) if pixels is None else pixels
                         seen.prepared = {name: self.extractors[name].prepare(pixels) for name in missing}
-                        seen.thumbnail, seen.fresh = to_thumbnail(pixels), True
+                        seen.thumbnail = to_thumbnail(pixels) if seen.thumbnail is None else seen.thumbnail
+                        seen.fresh = True
                 except BadPicture as problem:
                     seen.finding = Finding(problem.code, seen.picture.where, str(problem))
             return seen

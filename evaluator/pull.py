@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from evaluator.catalogue import MISSING, RIGHT, WRONG, Fetchable, HubFile, Standing, WebFile, stand
 from evaluator.download import TIMEOUT, Mismatch, Unavailable, download
 from evaluator.weights import LOCK, read_lock
-from submission.errors import UserError, needs
+from submission.errors import UserError, first_line, needs
 from submission.files import sha256, write_json
 
 # name of a file, bytes of it that are there, its bytes in all where known
@@ -87,7 +87,7 @@ def _look_up(standing: Standing, endpoint: str | None) -> _Wanted:
     try:
         metadata = get_hf_file_metadata(url, timeout=TIMEOUT)
     except Exception as error:  # each version of the library has another HTTP client, whose errors share no other class
-        raise Unavailable(url, _first_line(error)) from error
+        raise Unavailable(url, first_line(error)) from error
     if metadata.commit_hash != file.revision:
         raise Unavailable(url, f"has commit {metadata.commit_hash} of {file.repo}, not {file.revision}")
     if metadata.etag is None or len(metadata.etag) not in (_GIT, _SHA256):
@@ -151,8 +151,3 @@ def _unavailable(root: Path, reasons: list[str], left: list[str]) -> UserError:
         "kept), name a mirror of the hub in HF_ENDPOINT, or put the files there by hand: "
         f"`jdart-eval weights verify {root}` checks them"
     )
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

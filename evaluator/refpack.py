@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluator.extractors.base import Arrays, Extractor
-from evaluator.references import Digests, References
+from evaluator.references import Digests, FolderReferences, References
 from submission.errors import UserError
 from submission.files import atomic_write
 from submission.typed import from_json
@@ -160,6 +160,4 @@ def _sha256(array: np.ndarray) -> str:
 
 def open_references(path: Path) -> References:
     """A folder of references, or a pack. Raises UserError."""
-    from evaluator.references import FolderReferences
-
     return PackedReferences(path) if path.suffix == ".npz" else FolderReferences(path)

@@ -111,15 +111,22 @@ def read_report(path: Path) -> Report:
 
     Raises UserError that names what is wrong; fields of later versions are passed over.
     """
-    if path.is_dir():
-        path = next((p for p in (path / "report.json", path / "report" / "report.json") if p.is_file()), path)
-        if path.is_dir():
-            raise UserError(f"{path}: no report.json in it; make one with: jdart-eval score")
+    path = find_report(path)
     data = read_json(path)
     try:
         return report_from_json(data)
     except ValueError as error:
         raise UserError(f"{path}: not a report of jdart-eval: {error}") from error
+
+
+def find_report(path: Path) -> Path:
+    """The report.json that `path` is, or that a report folder or run folder holds. Raises UserError."""
+    if not path.is_dir():
+        return path
+    for found in (path / "report.json", path / "report" / "report.json"):
+        if found.is_file():
+            return found
+    raise UserError(f"{path}: no report.json in it; make one with: jdart-eval score")
 
 
 def report_from_json(data: Any) -> Report:

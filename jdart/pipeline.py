@@ -11,7 +11,7 @@ from pathlib import Path
 from jdart.job import Event, Job
 from jdart.produce import generate_styles, make_prior, train_styles
 from submission.errors import UserError, needs
-from submission.files import read_json, sha256
+from submission.files import fingerprint, read_json, sha256
 
 STAGES = ("prior", "train", "generate", "check", "score", "build", "board")
 
@@ -35,7 +35,6 @@ def check_entry(job: Job) -> Iterator[Event]:
 def score_entry(job: Job, device: str) -> Iterator[Event]:
     """Score the pictures with the evaluator, unless the report of these very pictures is there."""
     from evaluator import score_submission
-    from evaluator.entry import fingerprint
 
     if job.config.score.weights is None:
         yield Event("score", None, 1, 1, "left out: score.weights is not set", skipped=True)

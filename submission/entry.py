@@ -24,7 +24,7 @@ from submission.manifest import (
     check_claims,
     check_manifest,
     describe,
-    fingerprint,
+    fingerprint_of,
     make_manifest,
 )
 from submission.provenance import REPORT, find_commit, find_score
@@ -153,7 +153,7 @@ def _find_commit_and_score(
         commit, score = source.manifest.commit, source.manifest.score
     else:
         return None, None
-    return commit, score if score is not None and score.pictures == fingerprint(files, contest.styles) else None
+    return commit, score if score is not None and score.pictures == fingerprint_of(files, contest.styles) else None
 
 
 def _readers(items: Mapping[str, Item], manifest: Manifest) -> dict[str, Callable[[], bytes]]:

@@ -10,6 +10,12 @@ class UserError(Exception):
     """Misuse or unreadable input. The message is one line and says what to do next; commands exit with 2."""
 
 
+def first_line(error: BaseException) -> str:
+    """What a library says in one line; its type where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
     """Turn a missing package inside the block into one line that names the extra to install."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -69,6 +69,15 @@ def sha256(path: str | os.PathLike[str]) -> str:
         for block in iter(lambda: stream.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
+
+
+def fingerprint(digests: Mapping[tuple[str, str], str]) -> str:
+    """One SHA-256 over sorted (style, name) -> SHA-256 of the file, the same for a folder and a zip of it.
+
+    What reports are known by; docs/adr/0001 defines it.
+    """
+    lines = (f"{digest}  {style}/{name}\n" for (style, name), digest in sorted(digests.items()))
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _umask() -> int:

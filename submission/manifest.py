@@ -13,6 +13,7 @@ from submission.checks import Finding, finding
 from submission.contents import MANIFEST
 from submission.contest import Contest
 from submission.errors import UserError
+from submission.files import fingerprint
 from submission.listing import BadItem, Item
 from submission.typed import from_json, to_schema
 
@@ -168,13 +169,15 @@ def weights_of(manifest: Manifest) -> set[str]:
     return {match.group() for match in matches if match.group(1) in manifest.contest.styles}
 
 
-def fingerprint(files: Mapping[str, File], styles: Iterable[str]) -> str:
-    """One SHA-256 over the styles' pictures as docs/adr/0001 defines it: what reports of jdart-eval are known by."""
+def fingerprint_of(files: Mapping[str, File], styles: Iterable[str]) -> str:
+    """What reports of jdart-eval know the styles' pictures by."""
     known = set(styles)
-    parts = {path: tuple(path.split("/")) for path in files}
-    pictures = sorted((names, path) for path, names in parts.items() if len(names) == 2 and names[0] in known)
-    lines = (f"{files[path].sha256}  {path}\n" for _, path in pictures)
-    return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+    digests = {}
+    for path, file in files.items():
+        style, slash, name = path.partition("/")
+        if style in known and slash and "/" not in name:
+            digests[style, name] = file.sha256
+    return fingerprint(digests)
 
 
 def check_manifest(items: Iterable[Item], contest: Contest) -> Iterator[Finding]:
@@ -210,8 +213,9 @@ def check_manifest(items: Iterable[Item], contest: Contest) -> Iterator[Finding]
 
 def check_claims(manifest: Manifest) -> Iterator[Finding]:
     """Findings where the manifest contradicts itself: a score of other pictures, a LoRA that did not draw them."""
-    if manifest.score is not None and manifest.score.pictures != fingerprint(manifest.files, manifest.contest.styles):
-        yield finding("S308", MANIFEST, f"has Final {manifest.score.final:.6g}, which other pictures got")
+    score = manifest.score
+    if score is not None and score.pictures != fingerprint_of(manifest.files, manifest.contest.styles):
+        yield finding("S308", MANIFEST, f"has Final {score.final:.6g}, which other pictures got")
     loras = {} if manifest.run is None else manifest.run.lora
     for path in sorted(weights_of(manifest)):
         lora = loras.get(path.split("/")[1])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Optional
 import numpy as np
 
 from evaluator.analysis.frechet import weights_to_fids
-from evaluator.report import Report, read_report
+from evaluator.report import Report, find_report, read_report
 from evaluator.score import Scores, metrics_to_scores
 from submission.errors import UserError
 
@@ -98,11 +98,7 @@ def read_cells(path: Path) -> tuple[Report, Cells]:
             raise UserError(
                 f"{path}: says {item.name} {said:.6f}, but its pictures give {made:.6f}; score the entry again"
             )
-    if path.is_dir():
-        folder = path if (path / "report.json").is_file() else path / "report"
-    else:
-        folder = path.parent
-    features = _read_features(folder / FEATURES, cells)
+    features = _read_features(find_report(path).with_name(FEATURES), cells)
     return report, cells if features is None else replace(cells, stems=features[0], real=features[1])
 
 

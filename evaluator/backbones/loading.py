@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluator.backbones.packed import fold_norms, pack_linears
-from submission.errors import UserError
+from submission.errors import UserError, first_line
 from submission.files import read_json
 
 State = dict[str, Tensor]
@@ -59,7 +59,7 @@ def read_folder(folder: Path, leave: Callable[[str], bool] = lambda name: False)
     try:
         return dict(_read_tensors(path, leave))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
-        raise UserError(f"{path}: not a readable safetensors file ({_first_line(error)}); fetch it again") from error
+        raise UserError(f"{path}: not a readable safetensors file ({first_line(error)}); fetch it again") from error
 
 
 def _read_tensors(path: Path, leave: Callable[[str], bool]) -> Iterator[tuple[str, Tensor]]:
@@ -94,7 +94,7 @@ def read_checkpoint(path: Path) -> State:
     except pickle.UnpicklingError as error:  # torch's own words advise to execute what is in the file
         raise UserError(f"{path}: not a PyTorch checkpoint of plain tensors; fetch it again") from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise UserError(f"{path}: not a readable PyTorch checkpoint ({_first_line(error)}); fetch it again") from error
+        raise UserError(f"{path}: not a readable PyTorch checkpoint ({first_line(error)}); fetch it again") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path}: holds no table of tensors; fetch it again")
     return state
@@ -108,7 +108,7 @@ def read_archive(path: Path) -> State:
             warnings.simplefilter("ignore")
             return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
     except (RuntimeError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: not a TorchScript archive ({_first_line(error)}); fetch it again") from error
+        raise UserError(f"{path}: not a TorchScript archive ({first_line(error)}); fetch it again") from error
 
 
 def build(
@@ -147,8 +147,3 @@ def build(
     if device == "cpu":
         pack_linears(network)
     return network
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
