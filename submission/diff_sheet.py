@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from submission.diff import CHANGED, REPACKED, SAME, Change, Pair, read_pixels
 from submission.files import atomic_write
 from submission.formats import printable
+from submission.lettering import fit_text, font_of
 from submission.listing import BadItem
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ def _draw(shown: Sequence[Change], pairs: Mapping[str, Pair], names: tuple[str, 
     height = top + len(shown) * (_CELL + _GAP) - _GAP + _MARGIN
     sheet = Image.new("RGB", (width, height), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((_MARGIN, _MARGIN), _title(len(shown), count), _INK, _font(_TITLE), anchor="la")
+    draw.text((_MARGIN, _MARGIN), _title(len(shown), count), _INK, font_of(_TITLE), anchor="la")
     for column, heading in enumerate((f"A  {names[0]}", f"B  {names[1]}", "difference, made stronger")):
         at = (_left(column), _MARGIN + _TITLE + _GAP)
-        draw.text(at, _fit(printable(heading), _font(_TEXT), _CELL), _GREY, _font(_TEXT), anchor="la")
+        draw.text(at, fit_text(printable(heading), font_of(_TEXT), _CELL), _GREY, font_of(_TEXT), anchor="la")
     for row, change in enumerate(shown):
         y = top + row * (_CELL + _GAP)
         draw.line((_MARGIN, y - _GAP // 2, width - _MARGIN, y - _GAP // 2), _RULE)
@@ -89,11 +90,11 @@ def _draw_row(sheet: Image.Image, draw: ImageDraw.ImageDraw, change: Change, pai
     else:
         _draw_cell(sheet, draw, None, "no difference to show", 2, y)
     style, _, name = printable(change.path).rpartition("/")
-    lines = [(line, _INK, _TEXT) for line in _wrap(name, _font(_TEXT), _LABELS - _GAP)]
+    lines = [(line, _INK, _TEXT) for line in _wrap(name, font_of(_TEXT), _LABELS - _GAP)]
     lines += [(text, _GREY, _SMALL) for text in (f"style {style}" if style else "", *notes) if text]
     for number, (text, colour, size) in enumerate(lines):
-        font = _font(size)
-        draw.text((_MARGIN, y + number * 24), _fit(text, font, _LABELS - _GAP), colour, font, anchor="la")
+        font = font_of(size)
+        draw.text((_MARGIN, y + number * 24), fit_text(text, font, _LABELS - _GAP), colour, font, anchor="la")
 
 
 def _amplify(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, float]:
@@ -118,7 +119,8 @@ def _draw_cell(
     if pixels is None:
         draw.rectangle((x, y, x + _CELL - 1, y + _CELL - 1), _EMPTY)
         middle = (x + _CELL // 2, y + _CELL // 2)
-        draw.text(middle, _fit(printable(reason), _font(_SMALL), _CELL - _GAP), _GREY, _font(_SMALL), anchor="mm")
+        font = font_of(_SMALL)
+        draw.text(middle, fit_text(printable(reason), font, _CELL - _GAP), _GREY, font, anchor="mm")
         return
     small = max(pixels.shape[:2]) < _CELL
     method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
@@ -128,12 +130,6 @@ def _draw_cell(
 
 def _left(column: int) -> int:
     return _MARGIN + _LABELS + column * (_CELL + _GAP)
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size)
 
 
 def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
@@ -146,12 +142,3 @@ def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: 
         else:
             lines.append(word)
     return lines
-
-
-def _fit(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """`text`, cut with an ellipsis where it would be wider than `width` pixels."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "...") > width:
-        text = text[:-1]
-    return text.rstrip() + "..."

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jdart.config import MemoryConfig
+from jdart.models.schedule import NoiseSchedule
 from jdart.models.weights import load, text_name, vae_name, weight_files
-from jdart.schedule import NoiseSchedule
 from submission.errors import UserError, needs
 from submission.files import read_json, sha256
 
@@ -25,6 +26,7 @@ class Base:
     """A base model folder. Each part is read when it is first asked for, and then kept."""
 
     folder: Path
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
@@ -75,14 +77,25 @@ class Base:
         """The UNet with its weights."""
         from jdart.models.unet import UNet
 
-        return self._network("unet", UNet, UNET_STEMS)
+        return self._sliced(self._network("unet", UNet, UNET_STEMS))
 
     @cached_property
     def vae(self) -> Any:
         """The autoencoder with its weights."""
         from jdart.models.vae import VAE
 
-        return self._network("vae", VAE, VAE_STEMS, vae_name)
+        network = self._network("vae", VAE, VAE_STEMS, vae_name)
+        network.tile = self.memory.vae_tile
+        return self._sliced(network)
+
+    def _sliced(self, network: Any) -> Any:
+        """`network` with attention computed for so many queries at a time as the memory settings say."""
+        from jdart.models.layers import Attention
+
+        for module in network.modules():
+            if isinstance(module, Attention):
+                module.queries_at_once = self.memory.attention_slice
+        return network
 
     @cached_property
     def text_encoder(self) -> Any:

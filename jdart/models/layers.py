@@ -7,6 +7,14 @@ from collections.abc import Sequence
 import jittor as jt
 from jittor import nn
 
+from jdart.models.kernels import functions as kernels
+from jdart.models.kernels.native import serves
+
+
+def frozen(layer: nn.Module) -> bool:
+    """Whether no gradient of the layer's own weight can be asked for: kernels compute none."""
+    return jt.flags.no_grad == 1 or layer.weight.is_stop_grad()
+
 
 def normalise(x: jt.Var, dims: Sequence[int], eps: float) -> jt.Var:
     """Subtract the mean and divide by the standard deviation over `dims`, in two passes.
@@ -26,11 +34,15 @@ class GroupNorm(nn.Module):
         self.weight = jt.ones((channels,))
         self.bias = jt.zeros((channels,))
 
-    def execute(self, x: jt.Var) -> jt.Var:
+    def execute(self, x: jt.Var, silu: bool = False) -> jt.Var:
+        """Normalise x, and apply a SiLU to it if asked for."""
+        if serves(x) and frozen(self):
+            return kernels.GroupNorm()(x, self.weight, self.bias, self.groups, self.eps, silu)
         shape = x.shape
         y = normalise(x.reshape((shape[0], self.groups, -1)), [2], self.eps).reshape(shape)
         per_channel = (1, shape[1]) + (1,) * (len(shape) - 2)
-        return y * self.weight.reshape(per_channel) + self.bias.reshape(per_channel)
+        y = y * self.weight.reshape(per_channel) + self.bias.reshape(per_channel)
+        return nn.silu(y) if silu else y
 
 
 class LayerNorm(nn.Module):
@@ -42,11 +54,47 @@ class LayerNorm(nn.Module):
         self.bias = jt.zeros((width,))
 
     def execute(self, x: jt.Var) -> jt.Var:
+        if serves(x) and frozen(self):
+            return kernels.LayerNorm()(x, self.weight, self.bias, self.eps)
         return normalise(x, [-1], self.eps) * self.weight + self.bias
 
 
-def attention(q: jt.Var, k: jt.Var, v: jt.Var, heads: int, mask: jt.Var | None = None) -> jt.Var:
-    """Scaled dot-product attention. q is (B, N, C), k and v are (B, M, C); `mask` is added to the (N, M) logits."""
+def linear(x: jt.Var, weight: jt.Var, bias: jt.Var | None = None) -> jt.Var:
+    """x (..., in) times the transpose of weight (out, in), plus bias (out,)."""
+    if serves(x) and (bias is None or jt.flags.no_grad or bias.is_stop_grad()):
+        return kernels.Linear()(x, weight, bias)
+    y = nn.matmul_transpose(x, weight)
+    return y if bias is None else y + bias
+
+
+class Linear(nn.Linear):
+    """Jittor's linear layer, computed by `linear`."""
+
+    def execute(self, x: jt.Var) -> jt.Var:
+        return linear(x, self.weight, self.bias)
+
+
+def attention(
+    q: jt.Var, k: jt.Var, v: jt.Var, heads: int, mask: jt.Var | None = None, queries: int | None = None
+) -> jt.Var:
+    """Scaled dot-product attention. q is (B, N, C), k and v are (B, M, C); `mask` is added to the (N, M) logits.
+
+    So many `queries` at a time (None: all at once), where no kernel does without holding all logits.
+    """
+    if serves(q):
+        return kernels.Attention()(q, k, v, heads, mask)
+    if queries is None or queries >= q.shape[1]:
+        return _attention(q, k, v, heads, mask)
+    parts = []
+    for first in range(0, q.shape[1], queries):
+        rows = slice(first, first + queries)
+        parts.append(_attention(q[:, rows], k, v, heads, None if mask is None else mask[rows]))
+        if jt.flags.no_grad:
+            parts[-1].sync()  # Jittor would compute the parts together
+    return jt.concat(parts, dim=1)
+
+
+def _attention(q: jt.Var, k: jt.Var, v: jt.Var, heads: int, mask: jt.Var | None) -> jt.Var:
     batch, queries, width = q.shape
 
     def split(x: jt.Var) -> jt.Var:  # B,N,C -> B*H,N,C/H
@@ -65,14 +113,16 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int, context_width: int | None = None, qkv_bias: bool = False):
         source = width if context_width is None else context_width
         self.heads = heads
-        self.to_q = nn.Linear(width, width, bias=qkv_bias)
-        self.to_k = nn.Linear(source, width, bias=qkv_bias)
-        self.to_v = nn.Linear(source, width, bias=qkv_bias)
-        self.to_out = nn.ModuleList([nn.Linear(width, width)])
+        self.queries_at_once: int | None = None
+        self.to_q = Linear(width, width, bias=qkv_bias)
+        self.to_k = Linear(source, width, bias=qkv_bias)
+        self.to_v = Linear(source, width, bias=qkv_bias)
+        self.to_out = nn.ModuleList([Linear(width, width)])
 
     def execute(self, x: jt.Var, context: jt.Var | None = None) -> jt.Var:
         source = x if context is None else context
-        return self.to_out[0](attention(self.to_q(x), self.to_k(source), self.to_v(source), self.heads))
+        q, k, v = self.to_q(x), self.to_k(source), self.to_v(source)
+        return self.to_out[0](attention(q, k, v, self.heads, queries=self.queries_at_once))
 
 
 class ResnetBlock2D(nn.Module):
@@ -82,7 +132,7 @@ class ResnetBlock2D(nn.Module):
         self.norm1 = GroupNorm(groups, channels, eps)
         self.conv1 = nn.Conv(channels, out_channels, 3, padding=1)
         if time_width is not None:
-            self.time_emb_proj = nn.Linear(time_width, out_channels)
+            self.time_emb_proj = Linear(time_width, out_channels)
         self.norm2 = GroupNorm(groups, out_channels, eps)
         self.conv2 = nn.Conv(out_channels, out_channels, 3, padding=1)
         if channels != out_channels:
@@ -90,10 +140,10 @@ class ResnetBlock2D(nn.Module):
 
     def execute(self, x: jt.Var, time: jt.Var | None = None) -> jt.Var:
         """x is (B, C, H, W); `time` is the (B, time_width) embedding after its activation."""
-        h = self.conv1(nn.silu(self.norm1(x)))
+        h = self.conv1(self.norm1(x, silu=True))
         if time is not None:
             h = h + self.time_emb_proj(time).reshape((x.shape[0], -1, 1, 1))
-        h = self.conv2(nn.silu(self.norm2(h)))
+        h = self.conv2(self.norm2(h, silu=True))
         return h + (self.conv_shortcut(x) if hasattr(self, "conv_shortcut") else x)
 
 

@@ -1,4 +1,4 @@
-"""Base models by name: the published shapes, and a miniature one that can be written to a folder.
+"""Base models by name: the published shapes, one of their kind for 256 px and two CPU cores, and a miniature.
 
 The published shapes are those of the checkpoints' own configuration files (stabilityai/stable-diffusion-2-1, SD 1.5).
 """
@@ -107,6 +107,25 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "vae": SD_VAE,
         "text_encoder": SD21_TEXT,
         "scheduler": SD_SCHEDULER,
+    },
+    "small": {
+        "unet": {
+            **SD21_UNET,
+            "attention_head_dim": [2, 4, 8, 10],
+            "block_out_channels": [64, 128, 256, 320],
+            "cross_attention_dim": 256,
+            "sample_size": 32,
+        },
+        "vae": {**SD_VAE, "block_out_channels": [64, 128, 256, 256], "sample_size": 256},
+        "text_encoder": {
+            **SD21_TEXT,
+            "hidden_size": 256,
+            "intermediate_size": 1024,
+            "num_attention_heads": 4,
+            "num_hidden_layers": 12,
+            "projection_dim": 256,
+        },
+        "scheduler": V_PREDICTION,
     },
     "tiny": {
         "unet": {

@@ -14,7 +14,7 @@ import numpy as np
 from jittor import nn
 
 from jdart.models.config import read_config, require_divisor
-from jdart.models.layers import LayerNorm, attention
+from jdart.models.layers import LayerNorm, Linear, attention
 from submission.errors import UserError
 
 
@@ -66,10 +66,10 @@ class SelfAttention(nn.Module):
     def __init__(self, config: TextConfig):
         self.heads = config.num_attention_heads
         width = config.hidden_size
-        self.k_proj = nn.Linear(width, width)
-        self.v_proj = nn.Linear(width, width)
-        self.q_proj = nn.Linear(width, width)
-        self.out_proj = nn.Linear(width, width)
+        self.k_proj = Linear(width, width)
+        self.v_proj = Linear(width, width)
+        self.q_proj = Linear(width, width)
+        self.out_proj = Linear(width, width)
 
     def execute(self, x: jt.Var, mask: jt.Var) -> jt.Var:
         return self.out_proj(attention(self.q_proj(x), self.k_proj(x), self.v_proj(x), self.heads, mask))
@@ -80,8 +80,8 @@ class MLP(nn.Module):
 
     def __init__(self, config: TextConfig):
         self.activation = ACTIVATIONS[config.hidden_act]
-        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.fc1 = Linear(config.hidden_size, config.intermediate_size)
+        self.fc2 = Linear(config.intermediate_size, config.hidden_size)
 
     def execute(self, x: jt.Var) -> jt.Var:
         return self.fc2(self.activation(self.fc1(x)))

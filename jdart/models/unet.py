@@ -16,7 +16,9 @@ import numpy as np
 from jittor import nn
 
 from jdart.models.config import per_block, read_config, require_divisor
-from jdart.models.layers import Attention, Downsample2D, GroupNorm, LayerNorm, ResnetBlock2D, Upsample2D
+from jdart.models.kernels import functions as kernels
+from jdart.models.kernels.native import serves
+from jdart.models.layers import Attention, Downsample2D, GroupNorm, LayerNorm, Linear, ResnetBlock2D, Upsample2D
 from submission.errors import UserError
 
 DOWN = {"DownBlock2D": False, "CrossAttnDownBlock2D": True}  # block type -> has attention
@@ -86,10 +88,13 @@ class GEGLU(nn.Module):
     """Gated linear unit with an exact GELU."""
 
     def __init__(self, width: int, inner: int):
-        self.proj = nn.Linear(width, 2 * inner)
+        self.proj = Linear(width, 2 * inner)
 
     def execute(self, x: jt.Var) -> jt.Var:
-        value, gate = self.proj(x).chunk(2, dim=-1)
+        both = self.proj(x)
+        if serves(both):
+            return kernels.GEGLU()(both)
+        value, gate = both.chunk(2, dim=-1)
         return value * nn.gelu(gate)
 
 
@@ -97,7 +102,7 @@ class FeedForward(nn.Module):
     """GEGLU and a projection; `net.1` is diffusers' dropout, which holds no numbers."""
 
     def __init__(self, width: int):
-        self.net = nn.ModuleList([GEGLU(width, 4 * width), nn.Identity(), nn.Linear(4 * width, width)])
+        self.net = nn.ModuleList([GEGLU(width, 4 * width), nn.Identity(), Linear(4 * width, width)])
 
     def execute(self, x: jt.Var) -> jt.Var:
         return self.net[2](self.net[0](x))
@@ -126,9 +131,9 @@ class Transformer2D(nn.Module):
     def __init__(self, channels: int, heads: int, config: UNetConfig):
         self.linear = config.use_linear_projection
         self.norm = GroupNorm(config.norm_num_groups, channels, 1e-6)
-        self.proj_in = nn.Linear(channels, channels) if self.linear else nn.Conv(channels, channels, 1)
+        self.proj_in = Linear(channels, channels) if self.linear else nn.Conv(channels, channels, 1)
         self.transformer_blocks = nn.ModuleList([BasicTransformerBlock(channels, heads, config.cross_attention_dim)])
-        self.proj_out = nn.Linear(channels, channels) if self.linear else nn.Conv(channels, channels, 1)
+        self.proj_out = Linear(channels, channels) if self.linear else nn.Conv(channels, channels, 1)
 
     def execute(self, x: jt.Var, context: jt.Var) -> jt.Var:
         batch, channels, height, width = x.shape
@@ -231,8 +236,8 @@ class TimestepEmbedding(nn.Module):
     """Two linear layers on the sinusoids of a timestep."""
 
     def __init__(self, channels: int, width: int):
-        self.linear_1 = nn.Linear(channels, width)
-        self.linear_2 = nn.Linear(width, width)
+        self.linear_1 = Linear(channels, width)
+        self.linear_2 = Linear(width, width)
 
     def execute(self, x: jt.Var) -> jt.Var:
         return self.linear_2(nn.silu(self.linear_1(x)))
@@ -275,4 +280,4 @@ class UNet(nn.Module):
         x = self.mid_block(x, time, context)
         for block in self.up_blocks:
             x = block(x, kept, time, context)
-        return self.conv_out(nn.silu(self.conv_norm_out(x)))
+        return self.conv_out(self.conv_norm_out(x, silu=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import jittor as jt
@@ -11,6 +12,7 @@ from jittor import nn
 
 from jdart.models.config import read_config, require_divisor
 from jdart.models.layers import Attention, Downsample2D, GroupNorm, ResnetBlock2D, Upsample2D
+from jdart.models.tiling import tiled
 
 EPS = 1e-6  # of every norm in the autoencoder
 
@@ -120,7 +122,7 @@ class Encoder(nn.Module):
         x = self.conv_in(x)
         for block in self.down_blocks:
             x = block(x)
-        return self.conv_out(nn.silu(self.conv_norm_out(self.mid_block(x))))
+        return self.conv_out(self.conv_norm_out(self.mid_block(x), silu=True))
 
 
 class Decoder(nn.Module):
@@ -150,14 +152,17 @@ class Decoder(nn.Module):
         x = self.mid_block(self.conv_in(x))
         for block in self.up_blocks:
             x = block(x)
-        return self.conv_out(nn.silu(self.conv_norm_out(x)))
+        return self.conv_out(self.conv_norm_out(x, silu=True))
 
 
 class VAE(nn.Module):
-    """Pictures to latents and back. Latents leave and enter multiplied by the configuration's scaling factor."""
+    """Pictures to latents and back. Latents leave and enter multiplied by the configuration's scaling factor.
 
-    def __init__(self, config: VAEConfig):
-        self.config = config
+    Pictures larger than `tile` pixels go through in tiles, without a gradient; None: whole.
+    """
+
+    def __init__(self, config: VAEConfig, tile: int | None = None):
+        self.config, self.tile = config, tile
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
         self.quant_conv = nn.Conv(2 * config.latent_channels, 2 * config.latent_channels, 1)
@@ -165,10 +170,21 @@ class VAE(nn.Module):
 
     def encode(self, x: jt.Var) -> tuple[jt.Var, jt.Var]:
         """(B, 3, H, W) in -1..1 -> mean and standard deviation of the latents, each (B, latent, h, w), scaled."""
-        mean, logvar = self.quant_conv(self.encoder(x)).chunk(2, dim=1)
+
+        def moments(x: jt.Var) -> jt.Var:
+            return self.quant_conv(self.encoder(x))
+
+        tile, factor = self.tile, self.config.factor
+        both = moments(x) if tile is None else tiled(moments, x, tile, Fraction(1, factor))
+        mean, logvar = both.chunk(2, dim=1)
         scale = self.config.scaling_factor
         return mean * scale, jt.exp(0.5 * jt.clamp(logvar, -30.0, 20.0)) * scale
 
     def decode(self, z: jt.Var) -> jt.Var:
         """Scaled latents (B, latent, h, w) -> (B, 3, H, W), about -1..1."""
-        return self.decoder(self.post_quant_conv(z / self.config.scaling_factor))
+
+        def picture(z: jt.Var) -> jt.Var:
+            return self.decoder(self.post_quant_conv(z))
+
+        z, tile, factor = z / self.config.scaling_factor, self.tile, self.config.factor
+        return picture(z) if tile is None else tiled(picture, z, tile // factor, Fraction(factor))

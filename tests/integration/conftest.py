@@ -60,7 +60,7 @@ def config(tmp_path, contest, models):
             "output": str(tmp_path / "out"),
             "base": {"model": str(models / "base")},
             "data": {"size": 32},
-            "lora": {"rank": 2},
+            "lora": {"r": 2},
             "train": {"steps": 3, "batch_size": 2, "learning_rate": 0.005},
             "generate": {"sampler": "ddim", "steps": 3, "strength": 0.7, "guidance_scale": 2.0, "batch_size": 2},
             "score": {"weights": str(models / "weights")},

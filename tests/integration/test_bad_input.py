@@ -42,8 +42,8 @@ def refused(jdart, tmp_path):
         ("prior.steps=5000", ["prior.steps", "1 to 999"]),
         ("data.size=1048576", ["data.size", "4096"]),
         ("train.adam_beta2=1", ["train.adam_beta2", "[0, 1)"]),
-        ("lora.rank=0", ["lora.rank", "below 1"]),
-        ("lora.targets=to_q", ["lora.targets", "list of texts"]),
+        ("lora.r=0", ["lora.r", "below 1"]),
+        ("lora.target_modules=to_q", ["lora.target_modules", "list of texts"]),
         ('output=""', ["output", "empty"]),
         ("score.profile=mine", ["mine", "official-2024"]),
         ("=3", ["section.key=value"]),
@@ -264,7 +264,7 @@ def test_too_little_memory(refused, config, monkeypatch):
     def full(*_):
         raise MemoryError
 
-    monkeypatch.setattr("jdart.examples.resize_short_side", full)
+    monkeypatch.setattr("jdart.training.examples.resize_short_side", full)
     refused("run", config(), words=["memory", "data.size"])
 
 

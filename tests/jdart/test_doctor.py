@@ -12,7 +12,7 @@ import pytest
 
 from jdart import doctor, runtime
 from jdart.doctor import GIB, Finding, diagnose
-from jdart.screen import findings_table, print_table
+from jdart.running.screen import findings_table, print_table
 
 Usage = namedtuple("Usage", "total used free")
 REQUIREMENTS = [

@@ -1,0 +1,5 @@
+"""`python -m jdart`: the command line."""
+
+from jdart.cli import main
+
+main(prog_name="jdart")

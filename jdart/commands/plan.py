@@ -1,0 +1,72 @@
+"""`jdart plan`: time, memory and disk of a run, before it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from jdart.commands.run import run_options, settings_of
+from jdart.running.devices import EXECUTORS, parse_devices, threads_for
+
+
+@click.command("plan")
+@run_options
+@click.option("--devices", metavar="0,1", help="As of jdart run: how many styles are worked on at once, and where.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plan_command(
+    config: str,
+    overrides: tuple[str, ...],
+    styles: str | None,
+    output: str | None,
+    device: str,
+    devices: str | None,
+    as_json: bool,
+) -> None:
+    """Say how much time, memory and disk CONFIG will take, from a few real steps measured on this machine.
+
+    What is in the run folder already is not counted, nor are check, score, archive and board.
+    """
+    from jdart.running.plan import estimate, measure_apart, to_json
+
+    settings = settings_of(config, overrides, styles, output)
+    environment = dict(os.environ)
+    workers = None if devices is None else parse_devices(devices, EXECUTORS[0])
+    if workers is not None:
+        device = "cpu" if workers[0] == "cpu" else "cuda"
+        environment["OMP_NUM_THREADS"] = str(threads_for(len(workers)))
+        if device == "cuda":
+            environment["CUDA_VISIBLE_DEVICES"] = workers[0]
+    costs, works = measure_apart(settings, device, environment)
+    plan = estimate(costs, works, None if workers is None else len(workers))
+    if as_json:
+        click.echo(to_json(plan))
+    else:
+        from jdart.running.screen import plan_table, print_table
+
+        print_table(plan_table(plan, settings.output))
+
+
+@click.command("measure", hidden=True)
+@click.argument("begun", type=float)
+def measure_command(begun: float) -> None:
+    """Measure the task on standard input; how jdart plan starts a process whose memory is that of the work alone."""
+    answer = os.dup(1)
+    os.dup2(2, 1)  # a library that prints does not get into the answer
+    from jdart.running.tasks import task_from_json
+    from jdart.runtime import start
+
+    config, _, device = task_from_json(sys.stdin.readline())
+    start(device)
+    from jdart.running.job import open_job
+    from jdart.running.measure import measure, work_of
+
+    job = open_job(config, notes=False)
+    works = work_of(job)
+    found: dict[str, Any] = {"costs": asdict(measure(job, begun)), "works": [asdict(work) for work in works]}
+    with os.fdopen(answer, "w") as out:
+        out.write(json.dumps(found))

@@ -1,0 +1,184 @@
+"""`jdart run`, and its stages one by one: prior, train, generate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jdart.running.devices import EXECUTORS, parse_devices
+from submission.console import FINDINGS
+from submission.errors import UserError
+
+if TYPE_CHECKING:
+    from jdart.config import Config
+    from jdart.running.job import Job
+    from jdart.running.tasks import Stream
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options by which a run is chosen."""
+    options = (
+        click.argument("config"),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Change a setting: train.steps=200.",
+        ),
+        click.option("--styles", metavar="00,04", help="These styles only."),
+        click.option("--output", metavar="DIR", help="The run folder, instead of the configuration's."),
+        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    )
+    return _with(options, command)
+
+
+def _spread_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = (
+        click.option(
+            "--devices",
+            metavar="0,1",
+            help="A process for each style: a worker on each of these GPUs, or cpu,cpu for two on the CPU.",
+        ),
+        click.option(
+            "--executor",
+            type=click.Choice(EXECUTORS),
+            default="processes",
+            show_default=True,
+            help="Where the processes of --devices run: on this machine, or on a Ray cluster (--devices cuda or cpu).",
+        ),
+        click.option("--ray-address", metavar="ADDRESS", help="A running Ray cluster; auto finds this machine's."),
+    )
+    return _with(options, command)
+
+
+def _with(options: tuple[Callable[..., Any], ...], command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command("run")
+@run_options
+@_spread_options
+def run_command(**arguments: Any) -> None:
+    """Go the whole way: prior, train, generate, check, build, score, board. What is done is not done again."""
+    from jdart.running.pipeline import STAGES
+
+    _go(STAGES, **arguments)
+
+
+@click.command("prior")
+@run_options
+def prior_command(**arguments: Any) -> None:
+    """Draw the plain base model's pictures for prior preservation, if the configuration asks for it."""
+    _go(("prior",), **arguments)
+
+
+@click.command("train")
+@run_options
+@_spread_options
+def train_command(**arguments: Any) -> None:
+    """Train one LoRA a style."""
+    _go(("prior", "train"), **arguments)
+
+
+@click.command("generate")
+@run_options
+@_spread_options
+def generate_command(**arguments: Any) -> None:
+    """Draw the pictures of trained styles, and a contact sheet for each."""
+    _go(("generate",), **arguments)
+
+
+def _go(
+    names: tuple[str, ...],
+    config: str,
+    overrides: tuple[str, ...],
+    styles: str | None,
+    output: str | None,
+    device: str,
+    devices: str | None = None,
+    executor: str = "processes",
+    ray_address: str | None = None,
+) -> None:
+    """Open the job and run the named stages, with progress on the screen."""
+    settings = settings_of(config, overrides, styles, output)
+    workers = None if devices is None else parse_devices(devices, executor)
+    if workers is not None:
+        device = "cpu" if workers[0] == "cpu" else "cuda"
+    elif executor == "ray" or ray_address is not None:
+        raise UserError("--executor ray needs to know what a style runs on; add --devices cuda or --devices cpu")
+    from jdart.running.screen import show_stages, speak
+
+    speak()
+    from jdart.runtime import start
+
+    used = "cuda" if start(device).flags.use_cuda else "cpu"
+    from jdart.running.job import open_job
+    from jdart.running.pipeline import require_scorable, stages
+
+    job = open_job(settings)
+    if "score" in names:
+        require_scorable(job)
+    job.note()
+    if workers is not None:
+        from jdart.running.processes import run_processes
+        from jdart.running.ray_cluster import run_on_ray
+
+        execute = partial(run_on_ray, address=ray_address) if executor == "ray" else run_processes
+        names = _spread(job, names, partial(execute, devices=workers))
+    every = stages(job, used)
+    if names:
+        show_stages({name: every[name] for name in names}, job.folder.root)
+
+
+def _spread(job: Job, names: tuple[str, ...], execute: Callable[..., Stream]) -> tuple[str, ...]:
+    """Let an executor do what the styles do for themselves, and before it what they share; returns the stages left.
+
+    Ends the program with 1 when a style failed.
+    """
+    from jdart.running.live import show_tasks
+    from jdart.running.tasks import STYLE_STAGES, is_there, shared_stages, shared_task, style_tasks
+
+    for tasks in (*((shared_task(job, stage),) for stage in shared_stages(job, names)), style_tasks(job, names)):
+        there = [task.name for task in tasks if is_there(task, job.folder, job.contest.styles)]
+        wanted = [task for task in tasks if task.name not in there]
+        failed = show_tasks(tasks, there, _noting(job, execute(wanted))) if wanted else {}
+        if failed:
+            for name, why in failed.items():
+                click.echo(f"{name} failed: {why} ({job.folder.log(name)})", err=True)
+            click.echo(f"{len(failed)} of {len(tasks)} failed; run the same command again to try again", err=True)
+            raise SystemExit(FINDINGS)
+    return tuple(name for name in names if name not in ("prior", *STYLE_STAGES))
+
+
+def _noting(job: Job, progresses: Stream) -> Stream:
+    """Bring run.json up to date whenever a task is done; the tasks themselves leave it alone."""
+    from jdart.running.tasks import DONE
+
+    with closing(progresses):
+        for progress in progresses:
+            if progress.state == DONE:
+                job.note()
+            yield progress
+
+
+def settings_of(config: str, overrides: tuple[str, ...], styles: str | None, output: str | None) -> Config:
+    """The configuration that the options of a run choose."""
+    from jdart.config import load_config
+
+    chosen = {} if styles is None else {"styles": [s.strip() for s in styles.split(",") if s.strip()]}
+    return load_config(config, overrides, **chosen, **({} if output is None else {"output": output}))
+
+
+@click.command("worker", hidden=True)
+def worker_command() -> None:
+    """Do the task that is written to standard input; how --devices starts a style's process."""
+    from jdart.running.worker import work
+
+    work()

@@ -1,0 +1,83 @@
+"""Settings of what is learnt: pictures and captions, and prior preservation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
+
+from jdart.config.problem import Problem, check
+
+CAPTIONS = ("auto", "file_name", "txt", "jsonl", "csv")
+MAX_SIZE = 4096  # the contest takes no larger picture
+POOLS = ("style", "shared")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Pictures and captions."""
+
+    size: int = 512  # pixels, of the square that is learnt and drawn
+    template: str = "an image of {object} in style_{id}"
+    captions: str = "file_name"  # through the template; or "txt", "jsonl", "csv", "auto": whichever the folder has
+    min_size: int = 0  # pixels; pictures whose shorter side is below are left out
+    min_aspect: float = 0.0  # width by height; flatter and taller pictures are left out
+    max_aspect: Optional[float] = None
+    prior_template: str = "an image of {object}"
+    crops: int = 1  # 1: the centre; more: that many random crops of each picture, each encoded once
+    flip: bool = False  # learn every picture mirrored as well
+    flip_caption: str = ""  # what the caption of a mirrored picture ends in, such as ", mirrored"
+    rotation: float = 0.0  # degrees: each crop is turned by up to this angle; it leaks into the style
+    caption_shuffle: bool = False  # the parts between the commas of a caption in a new order each time
+    caption_keep: int = 0  # so many parts stay in front when the others are shuffled
+    caption_dropout: float = 0.0  # how often a caption is left empty, 0 to 1
+
+    def __post_init__(self) -> None:
+        good = 8 <= self.size <= MAX_SIZE and self.size % 8 == 0
+        check(good, f"size: {self.size} is not a multiple of 8 up to {MAX_SIZE}")
+        check(self.crops >= 1, f"crops: {self.crops} is below 1")
+        check(0 <= self.rotation <= 180, f"rotation: {self.rotation} is not in [0, 180] degrees")
+        check(self.flip or not self.flip_caption, "flip_caption: says nothing without flip: true")
+        check(self.caption_keep >= 0, f"caption_keep: {self.caption_keep} is below 0")
+        check(
+            self.caption_shuffle or self.caption_keep == 0, "caption_keep: says nothing without caption_shuffle: true"
+        )
+        check(0 <= self.caption_dropout <= 1, f"caption_dropout: {self.caption_dropout} is not in [0, 1]")
+        check(self.captions in CAPTIONS, f"captions: {self.captions!r}; there are {', '.join(CAPTIONS)}")
+        check(self.min_size >= 0, f"min_size: {self.min_size} is below 0")
+        check(self.min_aspect >= 0, f"min_aspect: {self.min_aspect} is below 0")
+        if self.max_aspect is not None:
+            good = 0 < self.max_aspect >= self.min_aspect
+            check(good, f"max_aspect: {self.max_aspect} is not above 0, or below min_aspect {self.min_aspect}")
+        for name in ("template", "prior_template"):
+            try:
+                getattr(self, name).format(object="dog", id="00")
+            except (KeyError, IndexError, ValueError, AttributeError):
+                raise Problem(f"{name}: only {{object}} and {{id}} can stand in braces") from None
+
+    def of_prior(self) -> DataConfig:
+        """How prior pictures are read: their captions stay the very prompts that they were drawn from."""
+        return replace(self, flip_caption="", rotation=0.0)
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """Prior preservation: pictures of the plain base model, learnt along. Weight 0 and mixture 0 leave it out."""
+
+    weight: float = 0.0  # of the prior's loss, beside a batch of style pictures
+    mixture: float = 0.0  # instead: this share of all pictures of the batches comes from the prior, in one loss
+    pool: str = "style"  # "style": each style has its own prior pictures; "shared": all learn from those of all
+    images_per_prompt: int = 8
+    steps: int = 25
+
+    def __post_init__(self) -> None:
+        check(self.weight >= 0, f"weight: {self.weight} is below 0")
+        check(0 <= self.mixture < 1, f"mixture: {self.mixture} is not in [0, 1)")
+        check(self.weight == 0 or self.mixture == 0, "mixture: takes the place of weight; set one of the two")
+        check(self.pool in POOLS, f"pool: {self.pool!r}; there are {', '.join(POOLS)}")
+        check(self.images_per_prompt >= 1, f"images_per_prompt: {self.images_per_prompt} is below 1")
+        check(self.steps >= 1, f"steps: {self.steps} is below 1")
+
+    @property
+    def used(self) -> bool:
+        """Whether prior pictures are needed at all."""
+        return self.weight > 0 or self.mixture > 0

@@ -1,0 +1,67 @@
+"""Settings of drawing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
+
+from jdart.config.problem import check
+
+
+@dataclass(frozen=True)
+class WeightedLora:
+    """A LoRA file that is merged along with the style's own."""
+
+    path: str
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check(bool(self.path), "path: name a LoRA file")
+
+
+@dataclass(frozen=True)
+class StyleIDConfig:
+    """StyleID injection (2312.09008): each picture is drawn again with the self-attention of a reference."""
+
+    steps: int = 50  # of DDIM, there and back
+    gamma: float = 0.75  # 1 keeps the queries of the picture, 0 takes those of what is being drawn
+    temperature: float = 1.5  # sharpens the attention that keys of another picture make flatter
+    reference: Optional[str] = None  # a file name among the style's pictures, or "average"; None: the first
+    layers: int = 5  # the last so many self-attentions of the decoder; 5 are layers 7 to 11 of Stable Diffusion
+
+    def __post_init__(self) -> None:
+        check(self.steps >= 1, f"steps: {self.steps} is below 1")
+        check(0 <= self.gamma <= 1, f"gamma: {self.gamma} is not in [0, 1]")
+        check(self.temperature > 0, f"temperature: {self.temperature} is not above 0")
+        check(self.reference != "", "reference: name a picture of the style, or average, or leave it out")
+        check(self.layers >= 1, f"layers: {self.layers} is below 1")
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """Sampling."""
+
+    sampler: str = "pndm"
+    steps: int = 25
+    guidance_scale: float = 7.5
+    guidance_rescale: float = 0.0  # phi of 2305.08891; 0.7 where guidance burns the contrast
+    negative_prompt: str = ""
+    origin_scale: float = 0.0  # share of the prompt without the style in what the picture is drawn from
+    strength: Optional[float] = None  # average-image initialisation; None starts from noise alone
+    lora_weight: float = 1.0  # of the style's own LoRA
+    loras: tuple[WeightedLora, ...] = ()
+    num_images_per_prompt: int = 1  # the first is the entry's, the others are candidates
+    styleid: Optional[StyleIDConfig] = None
+    batch_size: int = 4
+
+    def __post_init__(self) -> None:
+        from jdart.generation.samplers import SAMPLERS
+
+        check(self.sampler in SAMPLERS, f"sampler: {self.sampler!r}; there are {', '.join(SAMPLERS)}")
+        check(self.steps >= 1, f"steps: {self.steps} is below 1")
+        check(self.batch_size >= 1, f"batch_size: {self.batch_size} is below 1")
+        check(self.num_images_per_prompt >= 1, f"num_images_per_prompt: {self.num_images_per_prompt} is below 1")
+        for name in ("guidance_rescale", "origin_scale"):
+            check(0 <= getattr(self, name) <= 1, f"{name}: {getattr(self, name)} is not in [0, 1]")
+        in_range = self.strength is None or (0 < self.strength <= 1 and int(self.steps * self.strength) >= 1)
+        check(in_range, f"strength: {self.strength} leaves no step of {self.steps}; take up to 1, or null")

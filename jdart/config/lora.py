@@ -1,0 +1,107 @@
+"""Settings of the adapters, in the words of PEFT's LoraConfig."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Optional, TypeVar  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
+
+from jdart.config.problem import Problem, check
+
+UNET_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
+TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
+Settings = TypeVar("Settings", bound="LoraConfig")
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """Adapters of one network, on its linear and convolution layers.
+
+    `target_modules` and `exclude_modules` name layers by the end of their names: "to_q", or in full
+    "up_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q". The keys of the patterns are regular expressions for
+    the end of a name, as PEFT matches them: the first that fits decides.
+    """
+
+    r: int = 4
+    lora_alpha: Optional[float] = None  # None: equal to the layer's rank
+    target_modules: tuple[str, ...] = UNET_TARGETS
+    lora_dropout: float = 0.0
+    use_rslora: bool = False  # scale by alpha / sqrt(r) (2312.03732) instead of alpha / r
+    exclude_modules: tuple[str, ...] = ()
+    rank_pattern: Mapping[str, int] = field(default_factory=dict)
+    alpha_pattern: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check(self.r >= 1, f"r: {self.r} is below 1")
+        check(self.lora_alpha is None or self.lora_alpha > 0, f"lora_alpha: {self.lora_alpha} is not above 0")
+        check(len(self.target_modules) > 0, "target_modules: name at least one layer")
+        check(0 <= self.lora_dropout < 1, f"lora_dropout: {self.lora_dropout} is not in [0, 1)")
+        for key, rank in self.rank_pattern.items():
+            check(rank >= 1, f"rank_pattern.{key}: {rank} is below 1")
+        for key, alpha in self.alpha_pattern.items():
+            check(alpha > 0, f"alpha_pattern.{key}: {alpha} is not above 0")
+        for key in (*self.rank_pattern, *self.alpha_pattern):
+            try:
+                re.compile(key)
+            except re.error as error:
+                raise Problem(f"rank_pattern, alpha_pattern: {key!r} is no regular expression ({error})") from None
+
+    @property
+    def alpha(self) -> float:
+        """`lora_alpha`, with its default filled in."""
+        return float(self.r if self.lora_alpha is None else self.lora_alpha)
+
+    def rank_of(self, layer: str) -> int:
+        """The rank of the adapter on `layer`."""
+        key = _first_match(self.rank_pattern, layer)
+        return self.r if key is None else self.rank_pattern[key]
+
+    def alpha_of(self, layer: str) -> float:
+        """The alpha of the adapter on `layer`, with its default filled in."""
+        key = _first_match(self.alpha_pattern, layer)
+        alpha = self.lora_alpha if key is None else self.alpha_pattern[key]
+        return float(self.rank_of(layer) if alpha is None else alpha)
+
+    def chosen(self, layer: str) -> bool:
+        """Whether `layer` gets an adapter."""
+        return any(ends(layer, target) for target in self.target_modules) and not any(
+            ends(layer, name) for name in self.exclude_modules
+        )
+
+    def idle_patterns(self, layers: list[str]) -> list[str]:
+        """Keys of the patterns that decide for none of `layers`."""
+        used = {_first_match(pattern, layer) for layer in layers for pattern in (self.rank_pattern, self.alpha_pattern)}
+        return [key for key in dict.fromkeys((*self.rank_pattern, *self.alpha_pattern)) if key not in used]
+
+    def times(self: Settings, count: int) -> Settings:
+        """The same adapters for `count` styles at once: every rank times `count`, alpha in the same ratio to it."""
+        return replace(
+            self,
+            r=self.r * count,
+            lora_alpha=None if self.lora_alpha is None else self.lora_alpha * count,
+            rank_pattern={key: rank * count for key, rank in self.rank_pattern.items()},
+            alpha_pattern={key: alpha * count for key, alpha in self.alpha_pattern.items()},
+        )
+
+
+@dataclass(frozen=True)
+class TextLoraConfig(LoraConfig):
+    """Adapters of the text encoder. r = 0 leaves it frozen."""
+
+    r: int = 0
+    target_modules: tuple[str, ...] = TEXT_TARGETS
+
+    def __post_init__(self) -> None:
+        check(self.r >= 0, f"r: {self.r} is below 0")
+        if self.r > 0:
+            super().__post_init__()
+
+
+def ends(layer: str, target: str) -> bool:
+    """Whether `target` is the whole name of a layer or its last words."""
+    return layer == target or layer.endswith("." + target)
+
+
+def _first_match(pattern: Mapping[str, object], layer: str) -> str | None:
+    return next((key for key in pattern if re.match(rf"(.*\.)?({key})$", layer)), None)

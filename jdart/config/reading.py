@@ -1,0 +1,161 @@
+"""A Config from YAML and back. Every problem of a file is reported together."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Union
+
+from jdart.config.problem import Problem, check
+from jdart.config.whole import Config
+from submission.contest_file import read_yaml
+from submission.errors import UserError
+
+
+def shipped_folder() -> Path:
+    """Where the recipes are: inside an installed package, or in the checkout."""
+    installed = Path(__file__).parents[1] / "configs"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
+
+
+def recipes() -> tuple[str, ...]:
+    """Names of the configurations that come with jdart."""
+    return tuple(sorted(path.stem for path in shipped_folder().glob("*.yaml")))
+
+
+def load_config(name_or_path: str, overrides: Sequence[str] = (), **settings: Any) -> Config:
+    """Read a YAML file, or a recipe by its name, and apply `overrides` such as "train.steps=200", then `settings`.
+
+    Raises UserError that lists every unknown key, wrong type and value out of range.
+    """
+    path = Path(name_or_path)
+    if not path.suffix and not path.exists():
+        path = shipped_folder() / f"{name_or_path}.yaml"
+    if not path.is_file():
+        raise UserError(f"{name_or_path}: no such configuration; recipes: {', '.join(recipes())}")
+    raw = read_yaml(path)
+    if raw is None:
+        raw = {}
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: a configuration is a mapping of settings")
+    for override in overrides:
+        _override(raw, override)
+    raw.update(settings)
+    return from_mapping(raw, str(path))
+
+
+def from_mapping(raw: Mapping[str, Any], source: str = "configuration") -> Config:
+    """Make a Config from nested mappings; the inverse of `to_mapping`."""
+    problems: list[str] = []
+    config = _build(Config, raw, "", problems)
+    if problems or config is None:
+        raise UserError(f"{source}: " + "; ".join(problems))
+    return config
+
+
+def to_mapping(config: Config) -> dict[str, Any]:
+    """Every setting as plain data, in the order of the dataclasses."""
+    return dataclasses.asdict(
+        config, dict_factory=lambda pairs: {k: list(v) if isinstance(v, tuple) else v for k, v in pairs}
+    )
+
+
+def _override(raw: dict[str, Any], override: str) -> None:
+    import yaml
+
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise UserError(f"--set {override}: write it as section.key=value")
+    *sections, leaf = key.split(".")
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        raise UserError(f"--set {override}: {text!r} is not a YAML value") from None
+    for section in sections:
+        raw = raw.setdefault(section, {})
+        if not isinstance(raw, dict):
+            raise UserError(f"--set {override}: {section} is not a section")
+    raw[leaf] = value
+
+
+def _build(cls: type, raw: Mapping[str, Any], prefix: str, problems: list[str]) -> Any:
+    """An instance of a dataclass, or None after noting why not."""
+    hints = typing.get_type_hints(cls)
+    values: dict[str, Any] = {}
+    before = len(problems)
+    for key, value in raw.items():
+        if key not in hints:
+            problems.append(f"{prefix}{key}: unknown setting; known here: {', '.join(hints)}")
+        else:
+            values[key] = _value(value, hints[key], f"{prefix}{key}", problems)
+    if len(problems) > before:
+        return None
+    try:
+        return cls(**values)
+    except Problem as problem:
+        problems.append(f"{prefix}{problem}")
+        return None
+
+
+def _value(value: Any, hint: Any, where: str, problems: list[str]) -> Any:
+    """A YAML value as the type a field asks for: a plain value, a section, or a list or mapping of either."""
+    options = (
+        typing.get_args(hint) if typing.get_origin(hint) in (Union, getattr(types, "UnionType", Union)) else (hint,)
+    )
+    wanted = next(option for option in options if option is not type(None))
+    if value is None and type(None) in options:
+        return None
+    origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
+    if dataclasses.is_dataclass(wanted):
+        if isinstance(value, Mapping):
+            return _build(typing.cast(type, wanted), value, f"{where}.", problems)
+        problems.append(f"{where}: must be a section with settings of its own")
+    elif origin is tuple and dataclasses.is_dataclass(inner[0]):
+        if isinstance(value, (list, tuple)):
+            return tuple(_value(item, inner[0], f"{where}[{i}]", problems) for i, item in enumerate(value))
+        problems.append(f"{where}: must be a list of sections")
+    elif origin is not None and origin is not tuple:  # Mapping[str, X]
+        if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+            return {key: _value(item, inner[1], f"{where}.{key}", problems) for key, item in value.items()}
+        problems.append(f"{where}: must be a section; put its keys in quotes where they are numbers")
+    else:
+        try:
+            return _convert(value, wanted)
+        except Problem as problem:
+            problems.append(f"{where}: {problem}")
+    return None
+
+
+def _convert(value: Any, wanted: Any) -> Any:
+    """A plain YAML value, or a list of texts; Problem says what is wrong."""
+    check(value is not None, "must not be empty")
+    if typing.get_origin(wanted) is tuple:
+        good = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+        check(good, f'{value!r} is not a list of texts, such as ["00", "01"]')
+        return tuple(value)
+    if wanted is float and type(value) is int and abs(value) < 2**63:
+        return float(value)
+    if wanted in (int, float) and isinstance(value, str):
+        raise Problem(f"{value!r} is text to YAML; write a number" + _as_yaml_number(value, wanted))
+    check(type(value) is wanted, f"{value!r} is not {_NAMES[wanted]}")
+    check(wanted is not float or math.isfinite(value), f"{value} is not a finite number")
+    return value
+
+
+_NAMES = {int: "a whole number", float: "a number", str: "text (put it in quotes)", bool: "true or false"}
+
+
+def _as_yaml_number(text: str, wanted: type) -> str:
+    """YAML 1.1 reads 1e-4 as text and 1.0e-4 as a number; show the spelling that works."""
+    try:
+        number = float(text)
+    except ValueError:
+        return ""
+    if wanted is int and number.is_integer():
+        return f", here {int(number)}"
+    mantissa, e, exponent = f"{number:e}".partition("e")
+    return f", here {float(mantissa)}e{int(exponent):+03d}" if e else ""

@@ -1,0 +1,86 @@
+"""Settings of the optimisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
+
+from jdart.config.problem import check
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Optimisation, under diffusers' names; a step is one update of the weights."""
+
+    steps: int = 800
+    batch_size: int = 1
+    gradient_accumulation_steps: int = 1
+    learning_rate: float = 1e-4
+    text_encoder_learning_rate: Optional[float] = None  # None: the same
+    lr_scheduler: str = "constant"
+    lr_warmup_steps: int = 0
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.999
+    adam_weight_decay: float = 1e-2
+    adam_epsilon: float = 1e-8
+    max_grad_norm: Optional[float] = 1.0  # None: no clipping
+    packed: bool = False  # one LoRA for all styles of the run, each rank as many times as there are styles
+    # LoRA+ (2402.12354): the learning rate of B over that of A
+    loraplus_lr_ratio: Optional[float] = None  # the same ratio everywhere
+    loraplus_gamma: Optional[float] = None  # or max(1, gamma * sqrt(n / r)): n inputs of the layer, rank r
+    # Loss
+    noise_offset: float = 0.0  # deviation of noise that is the same all over a channel
+    snr_gamma: Optional[float] = None  # min-SNR weights (2303.09556)
+    min_timestep: int = 0  # noise levels that are learnt: from this one
+    max_timestep: Optional[int] = None  # up to, and without, this one; None: all of the base's schedule
+    style_loss_weight: float = 0.0  # of the difference in Gram matrices (1508.06576)
+    style_loss_max_timestep: int = 300  # below which the style loss counts
+    ema_decay: Optional[float] = None  # of an average of the weights, which then is what is kept; None: the last ones
+    checkpointing_steps: Optional[int] = 100  # updates after which a stop costs nothing; None: a style is begun anew
+    tensorboard: bool = False  # write event files beside the LoRA
+
+    def __post_init__(self) -> None:
+        from jdart.training.lr import SCHEDULES
+
+        for name in ("steps", "batch_size", "gradient_accumulation_steps"):
+            check(getattr(self, name) >= 1, f"{name}: {getattr(self, name)} is below 1")
+        check(self.learning_rate > 0, f"learning_rate: {self.learning_rate} is not above 0")
+        text_rate = self.text_encoder_learning_rate
+        check(text_rate is None or text_rate > 0, f"text_encoder_learning_rate: {text_rate} is not above 0")
+        check(
+            self.lr_scheduler in SCHEDULES,
+            f"lr_scheduler: {self.lr_scheduler!r}; there are {', '.join(SCHEDULES)}",
+        )
+        for name in ("adam_beta1", "adam_beta2"):
+            check(0 <= getattr(self, name) < 1, f"{name}: {getattr(self, name)} is not in [0, 1)")
+        self._check_loraplus()
+        self._check_loss()
+        check(self.adam_epsilon > 0, f"adam_epsilon: {self.adam_epsilon} is not above 0")
+        check(self.adam_weight_decay >= 0, f"adam_weight_decay: {self.adam_weight_decay} is below 0")
+        check(self.lr_warmup_steps >= 0, f"lr_warmup_steps: {self.lr_warmup_steps} is below 0")
+        check(
+            self.max_grad_norm is None or self.max_grad_norm > 0,
+            f"max_grad_norm: {self.max_grad_norm}; use null for none",
+        )
+        decay, every = self.ema_decay, self.checkpointing_steps
+        check(decay is None or 0 <= decay < 1, f"ema_decay: {decay} is not in [0, 1); use null for none")
+        check(every is None or every >= 1, f"checkpointing_steps: {every} is below 1; use null for none")
+
+    def _check_loraplus(self) -> None:
+        ratio, gamma = self.loraplus_lr_ratio, self.loraplus_gamma
+        check(ratio is None or ratio > 0, f"loraplus_lr_ratio: {ratio} is not above 0")
+        check(gamma is None or gamma > 0, f"loraplus_gamma: {gamma} is not above 0")
+        check(
+            ratio is None or gamma is None, "loraplus_gamma: takes the place of loraplus_lr_ratio; set one of the two"
+        )
+
+    def _check_loss(self) -> None:
+        check(self.noise_offset >= 0, f"noise_offset: {self.noise_offset} is below 0")
+        check(self.snr_gamma is None or self.snr_gamma > 0, f"snr_gamma: {self.snr_gamma} is not above 0")
+        check(self.min_timestep >= 0, f"min_timestep: {self.min_timestep} is below 0")
+        top = self.max_timestep
+        check(top is None or top > self.min_timestep, f"max_timestep: {top} is not above min_timestep")
+        check(self.style_loss_weight >= 0, f"style_loss_weight: {self.style_loss_weight} is below 0")
+        limit = self.style_loss_max_timestep
+        reached = self.style_loss_weight == 0 or limit > self.min_timestep
+        check(reached, f"style_loss_max_timestep: {limit} is not above min_timestep, so that the loss never counts")

@@ -1,0 +1,84 @@
+"""What a run does, as one frozen dataclass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
+
+from jdart.config.data import DataConfig, PriorConfig
+from jdart.config.generate import GenerateConfig
+from jdart.config.lora import LoraConfig, TextLoraConfig
+from jdart.config.memory import MemoryConfig
+from jdart.config.overrides import StyleOverride, require_good
+from jdart.config.problem import check
+from jdart.config.token import TokenConfig
+from jdart.config.train import TrainConfig
+from jdart.config.validation import ValidationConfig
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    """The base model: a folder in diffusers' layout, or a hub id."""
+
+    model: str = "base"
+    revision: Optional[str] = None  # a hub commit; None takes the newest once and notes it in the run folder
+
+    def __post_init__(self) -> None:
+        check(bool(self.model), "model: name a folder or a hub id")
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """The evaluator's networks. Without them the pictures are made, checked and packed, but not scored."""
+
+    weights: Optional[str] = None
+    profile: str = "official-2024"
+
+    def __post_init__(self) -> None:
+        check(self.weights != "", "weights: name a folder, or leave it out to skip scoring")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole run: contest, base model, training, generation, scoring."""
+
+    name: str = "run"
+    references: str = "data/sample"
+    contest: Optional[str] = None  # a shipped name or a YAML file; None: as the references folder says
+    styles: Optional[tuple[str, ...]] = None  # None: all
+    output: str = "outputs"
+    seed: int = 0
+    base: BaseConfig = field(default_factory=BaseConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    text_encoder_lora: TextLoraConfig = field(default_factory=TextLoraConfig)
+    token: Optional[TokenConfig] = None  # None: no style token
+    train: TrainConfig = field(default_factory=TrainConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    prior: PriorConfig = field(default_factory=PriorConfig)
+    generate: GenerateConfig = field(default_factory=GenerateConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    overrides: Mapping[str, StyleOverride] = field(default_factory=dict)  # by style
+    score: ScoreConfig = field(default_factory=ScoreConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("name", "references", "output"):
+            check(bool(getattr(self, name)), f"{name}: must not be empty")
+        check(self.seed >= 0, f"seed: {self.seed} is below 0")
+        check(self.styles is None or len(self.styles) > 0, "styles: name at least one, or leave it out")
+        require_good(self.generate, self.overrides)
+        if self.token is not None:
+            word = self.token.placeholder
+            check(word in self.data.template, f"token.placeholder: {word} is not in data.template; put it there")
+            check(
+                word not in self.data.prior_template, f"token.placeholder: the base does not know {word} of the prior"
+            )
+            check(not self.train.packed, "token: is learnt for one style; leave it out with train.packed")
+        if self.train.packed:
+            check("{id}" in self.data.template, "train.packed: data.template needs {id} to tell the styles apart")
+
+    @property
+    def frozen_text(self) -> bool:
+        """Whether the text encoder stays as it is, so that each caption needs to be encoded once only."""
+        return self.text_encoder_lora.r == 0 and self.token is None

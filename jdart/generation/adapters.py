@@ -1,0 +1,38 @@
+"""LoRA files with weights, merged into a base for as long as pictures are drawn with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from jdart.lora.file import load_lora
+from jdart.lora.merge import merged
+from jdart.models.build import Base
+from submission.errors import UserError
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A LoRA file and how much of it is added."""
+
+    path: Path
+    weight: float = 1.0
+
+
+@contextmanager
+def adapted(base: Base, adapters: Sequence[Adapter]) -> Iterator[None]:
+    """Add every adapter to the UNet and the text encoder; the very same weights are back after the block.
+
+    The order makes no difference but in the last digits. UserError names the file that does not fit the base.
+    """
+    with ExitStack() as stack:
+        for adapter in adapters:
+            lora = load_lora(adapter.path)
+            try:
+                for network in ("unet", "text_encoder"):
+                    stack.enter_context(merged(getattr(base, network), lora.pairs[network], adapter.weight))
+            except UserError as error:
+                raise UserError(f"{adapter.path}: {error}") from error
+        yield

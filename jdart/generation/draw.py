@@ -1,0 +1,124 @@
+"""Draw pictures: text, noise and, if asked for, an average picture in; pictures out, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import jittor as jt
+import numpy as np
+
+from jdart.config import GenerateConfig
+from jdart.data.pictures import to_model_range, to_pixels
+from jdart.data.seeds import rng_for
+from jdart.generation.samplers import sampling_plan
+from jdart.models.build import Base
+from jdart.models.encode import encode_text
+
+
+@dataclass(frozen=True)
+class Request:
+    """One picture to draw: its name, the text it is drawn from and its own seed.
+
+    `plain` is the text without the style, which `origin_scale` above 0 mixes in.
+    """
+
+    name: str
+    prompt: str
+    seed: int
+    plain: str | None = None
+
+
+def draw(
+    base: Base, requests: Sequence[Request], settings: GenerateConfig, size: int, average: np.ndarray | None
+) -> Iterator[tuple[Request, np.ndarray]]:
+    """Yield (request, picture) with pictures of (size, size, 3) uint8, in order.
+
+    `average` (size, size, 3) uint8 starts each picture from a noisy copy of it, as `settings.strength` says. A
+    picture depends on its request and never on the others; the size of its batch, and its place in it, decide the
+    last digits of a float and so, in a pixel here and there, one grey level.
+    """
+    plan = sampling_plan(
+        base.schedule, settings.sampler, settings.steps, None if average is None else settings.strength
+    )
+    with jt.no_grad():
+        start = None
+        if average is not None:
+            start = tuple(part.numpy() for part in base.vae.encode(jt.array(to_model_range(average)[None])))
+        text = embeddings(base, requests, settings)
+        channels, side = base.unet.config.in_channels, size // base.vae.config.factor
+        for first in range(0, len(requests), settings.batch_size):
+            batch = requests[first : first + settings.batch_size]
+            context = np.stack([_fused(text, r.prompt, r.plain, settings.origin_scale) for r in batch])
+            negative = _fused(text, settings.negative_prompt, "", settings.origin_scale)  # 77,D
+            noise = np.stack([_normal("noise", request, (channels, side, side)) for request in batch])
+            x0 = None
+            if start is not None:
+                mean, deviation = start
+                x0 = np.stack([(mean + deviation * _normal("vae sample", r, mean.shape))[0] for r in batch])
+            model = _Guided(base, context, np.stack([negative] * len(batch)), settings)
+            latents = jt.array(plan.start(noise, x0).astype(np.float32))
+            for step in plan.run(model, latents):
+                step.sync()
+                latents = step
+            pictures = base.vae.decode(latents).numpy()
+            for request, picture in zip(batch, pictures):
+                yield request, to_pixels(picture)
+
+
+def embeddings(base: Base, requests: Sequence[Request], settings: GenerateConfig) -> dict[str, np.ndarray]:
+    """Every text that `requests` need -> (77, D) float32, each encoded once and by itself.
+
+    By itself: in a batch the last digits of an embedding would depend on what else is drawn.
+    """
+    texts = [settings.negative_prompt, *(request.prompt for request in requests)]
+    if settings.origin_scale > 0:
+        texts += ["", *(request.plain for request in requests if request.plain is not None)]
+    return {text: encode_text(base, base.tokens([text]))[0] for text in dict.fromkeys(texts)}
+
+
+def _fused(text: Mapping[str, np.ndarray], styled: str, plain: str | None, origin_scale: float) -> np.ndarray:
+    """Prompt fusion: (1 - w) TE(styled) + w TE(plain). The plain counterpart of a negative prompt is the empty one."""
+    if origin_scale == 0:
+        return text[styled]
+    if plain is None:
+        raise ValueError("origin_scale above 0 needs the plain text of every request")
+    return text[styled] * np.float32(1 - origin_scale) + text[plain] * np.float32(origin_scale)
+
+
+def rescale_guidance(guided: jt.Var, with_text: jt.Var, amount: float) -> jt.Var:
+    """Bring the spread of each guided output (B, C, H, W) back towards that of the output with text.
+
+    Lin et al., Common Diffusion Noise Schedules and Sample Steps are Flawed, 2305.08891, eq. 15 and 16; `amount` is
+    their phi. Without it a high guidance scale overexposes.
+    """
+
+    def spread(x: jt.Var) -> jt.Var:
+        centred = x - x.mean([1, 2, 3], keepdims=True)
+        return jt.sqrt((centred * centred).mean([1, 2, 3], keepdims=True))
+
+    return guided * (spread(with_text) / spread(guided) * amount + (1 - amount))
+
+
+class _Guided:
+    """The UNet under classifier-free guidance (Ho and Salimans, 2207.12598), as a sampler's model.
+
+    Scale 1 is the plain output with text and calls the UNet for that alone; scale 0 is a value like any other.
+    """
+
+    def __init__(self, base: Base, context: np.ndarray, negative: np.ndarray, settings: GenerateConfig):
+        self.base, self.scale, self.rescale = base, settings.guidance_scale, settings.guidance_rescale
+        self.batch = len(context)
+        self.context = jt.array(context if self.scale == 1 else np.concatenate([negative, context]))
+
+    def __call__(self, x: jt.Var, t: float) -> jt.Var:
+        if self.scale == 1:
+            return self.base.unet(x, np.full(self.batch, t), self.context)
+        both = self.base.unet(jt.concat([x, x]), np.full(2 * self.batch, t), self.context)
+        without, with_text = both[: self.batch], both[self.batch :]
+        guided = without + (with_text - without) * self.scale
+        return guided if self.rescale == 0 else rescale_guidance(guided, with_text, self.rescale)
+
+
+def _normal(purpose: str, request: Request, shape: tuple[int, ...]) -> np.ndarray:
+    return rng_for(purpose, request.seed).standard_normal(shape, np.float32)

@@ -1,0 +1,110 @@
+"""What a PNG says about how it was drawn: enough to draw it again."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jdart.config import GenerateConfig, from_mapping
+from submission.errors import UserError
+from submission.files import sha256
+
+if TYPE_CHECKING:
+    from PIL.PngImagePlugin import PngInfo
+
+KEY = "jdart"  # the text chunk that is read back
+COMMON_KEY = "parameters"  # the one that AUTOMATIC1111's web UI made common, for other programs
+NOT_NOTED = ("batch_size", "num_images_per_prompt", "lora_weight", "loras")  # the files' hashes say more
+SAMPLER_NAMES = {"ddim": "DDIM", "pndm": "PLMS", "dpmpp_2m": "DPM++ 2M", "unipc": "UniPC", "euler": "Euler"}
+
+
+def picture_notes(request: Any, settings: GenerateConfig, **facts: Any) -> dict[str, Any]:
+    """What decides a picture: the settings, its `Request`, and `facts` of the place where it is drawn.
+
+    The facts are `base`, `style`, `size`, `loras` (file, sha256, weight), `token` (sha256), `average`
+    and `reference` (hashes of pixels) and `batch` (place, size).
+    """
+    noted = {name: value for name, value in asdict(settings).items() if name not in NOT_NOTED}
+    wording = {"prompt": request.prompt, "plain_prompt": request.plain, "seed": request.seed}
+    return {**noted, **wording, "jdart": importlib.metadata.version("jdart"), **facts}
+
+
+def settings_from(notes: Mapping[str, Any], batch_size: int) -> GenerateConfig:
+    """The settings that `picture_notes` noted. UserError when they are none of this version."""
+    names = [f.name for f in fields(GenerateConfig) if f.name not in NOT_NOTED]
+    missing = [name for name in names if name not in notes]
+    if missing:
+        raise UserError(f"its notes lack {', '.join(missing)}: it was drawn by another version of jdart")
+    return from_mapping({"generate": {**{n: notes[n] for n in names}, "batch_size": batch_size}}, "its notes").generate
+
+
+def png_info(notes: Mapping[str, Any]) -> PngInfo:
+    """The two text chunks of a picture."""
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text(KEY, json.dumps(notes, sort_keys=True))
+    info.add_text(COMMON_KEY, common_text(notes))
+    return info
+
+
+def common_text(notes: Mapping[str, Any]) -> str:
+    """The notes as other programs show them: the prompt, a line with the negative one, a line of settings."""
+    settings: dict[str, Any] = {
+        "Steps": notes["steps"],
+        "Sampler": SAMPLER_NAMES[notes["sampler"]],
+        "CFG scale": f"{notes['guidance_scale']:g}",
+        "Seed": notes["seed"],
+        "Size": f"{notes['size']}x{notes['size']}",
+        "Model hash": notes["base"][:10],
+    }
+    if notes["strength"] is not None:
+        settings["Denoising strength"] = f"{notes['strength']:g}"
+    if notes["guidance_rescale"] > 0:
+        settings["CFG Rescale"] = f"{notes['guidance_rescale']:g}"
+    if notes["loras"]:
+        hashes = ", ".join(f"{Path(lora['file']).stem}: {lora['sha256'][:12]}" for lora in notes["loras"])
+        settings["Lora hashes"] = f'"{hashes}"'
+    settings["Version"] = f"jdart {notes['jdart']}"
+    lines = [notes["prompt"]]
+    if notes["negative_prompt"]:
+        lines.append(f"Negative prompt: {notes['negative_prompt']}")
+    return "\n".join([*lines, ", ".join(f"{key}: {value}" for key, value in settings.items())])
+
+
+def read_notes(path: Path) -> dict[str, Any]:
+    """The notes of a picture. UserError when it is none of jdart's."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            image.load()
+            text = getattr(image, "text", {}).get(KEY)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; name a picture that jdart drew") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(f"{path}: not a readable picture ({error}); name one that jdart drew") from error
+    try:
+        notes = json.loads("" if text is None else text)
+    except ValueError:
+        notes = None
+    if not isinstance(notes, dict):
+        raise UserError(f"{path}: says nothing about how it was drawn; name a PNG as jdart wrote it")
+    return notes
+
+
+def lora_note(path: Path, weight: float) -> dict[str, Any]:
+    """How a LoRA is noted: its file's name, hash and weight."""
+    return {"file": path.name, "sha256": sha256(path), "weight": weight}
+
+
+def pixels_hash(picture: np.ndarray | None) -> str | None:
+    """SHA-256 over the pixels of a picture (H, W, 3) uint8, or None for none."""
+    return None if picture is None else hashlib.sha256(picture.tobytes()).hexdigest()

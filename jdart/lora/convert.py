@@ -1,0 +1,79 @@
+"""LoRA files into other formats, and several into one or into a base model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from jdart.lora.combine import combine, truncate
+from jdart.lora.file import DTYPES, LoraFile, load_lora, save_lora
+from jdart.lora.inspect import LoraReport, report_on, shapes_of
+from jdart.lora.into_base import merge_into_base
+from jdart.lora.names import NETWORKS
+from jdart.lora.pairs import LoraPair
+from submission.errors import UserError
+
+SUFFIXES = {"diffusers": ".safetensors", "kohya": ".safetensors", "bin": ".bin"}  # "peft" makes a folder
+
+
+def convert(
+    source: Path,
+    out: Path,
+    format: str,
+    dtype: str = "fp32",
+    alpha: float | None = None,
+    base: Path | None = None,
+    arch: str | None = None,
+) -> LoraReport:
+    """Write the LoRA of `source` to `out` in another format, and report what was read.
+
+    With a base folder or a published shape, layers are compared with it, and nothing is written when one is left over.
+    `alpha` is for a file that does not say its own. Raises UserError as `load_lora` does, and when `out` is there.
+    """
+    _require_new(out, format)
+    lora = load_lora(source, alpha)
+    shapes = shapes_of(base, arch)
+    report = report_on(lora, source, shapes, arch if base is None else str(base))
+    if not report.left_over:
+        save_lora(out, lora if shapes is None else _fitted(lora, shapes), format, dtype)
+    return report
+
+
+def merge_files(parts: Sequence[tuple[Path, float]], out: Path, rank: int | None, dtype: str) -> float:
+    """Write the weighted sum of LoRA files as one in diffusers' format; return what truncation lost, relative.
+
+    Without `rank` nothing is lost: the rank of a layer is the sum of those given.
+    """
+    _require_new(out, "diffusers")
+    pairs, lost = _combined(parts), 0.0
+    if rank is not None:
+        layers, lost = truncate({f"{n}/{name}": p for n in NETWORKS for name, p in pairs[n].items()}, rank)
+        pairs = {n: {name[len(n) + 1 :]: p for name, p in layers.items() if name.startswith(f"{n}/")} for n in NETWORKS}
+    settings = {"merged": [{"file": path.name, "weight": weight} for path, weight in parts]}
+    save_lora(out, LoraFile(pairs, settings), dtype=dtype)
+    return lost
+
+
+def merge_files_into_base(parts: Sequence[tuple[Path, float]], base: Path, out: Path, dtype: str) -> None:
+    """Write a copy of the folder `base` with the weighted sum of LoRA files in its weights."""
+    merge_into_base(base, out, _combined(parts), DTYPES[dtype])
+
+
+def _combined(parts: Sequence[tuple[Path, float]]) -> Mapping[str, Mapping[str, LoraPair]]:
+    loras = [(load_lora(path), weight) for path, weight in parts]
+    return {n: combine([(lora.pairs[n], weight) for lora, weight in loras]) for n in NETWORKS}
+
+
+def _fitted(lora: LoraFile, shapes: Mapping[str, Mapping[str, tuple[int, ...]]]) -> LoraFile:
+    """Matrices for linear layers and 1x1 kernels for convolutions, whichever the file had."""
+    pairs = {n: {name: p.fitted(shapes[n][name]) for name, p in own.items()} for n, own in lora.pairs.items()}
+    return replace(lora, pairs=pairs)
+
+
+def _require_new(out: Path, format: str) -> None:
+    suffix = SUFFIXES.get(format, "")
+    if suffix and out.suffix != suffix:
+        raise UserError(f"{out}: {format} files end in {suffix}; name it {out.with_suffix(suffix).name}")
+    if out.exists():
+        raise UserError(f"{out} is there already; choose another name")

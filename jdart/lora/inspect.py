@@ -1,0 +1,124 @@
+"""What is in a LoRA file, and how it meets a base model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jdart.lora.file import LoraFile, load_lora
+from jdart.lora.pairs import coverage
+from submission.errors import UserError
+
+
+@dataclass(frozen=True)
+class LoraReport:
+    """Ranks and alphas found, the writer's notes, and layers (with their network's name) by how they meet the base.
+
+    `missing` are layers of the base of the kinds that the file adapts, which it leaves alone; they do no harm.
+    """
+
+    file: str
+    format: str
+    ranks: tuple[int, ...]
+    alphas: tuple[float, ...]
+    alpha_known: bool  # False: not in the file, and taken as the rank
+    rslora: bool
+    layers: int
+    convolutions: int  # of the layers
+    settings: dict[str, Any]
+    compared_with: str | None
+    matched: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    left_over: tuple[str, ...] = ()
+
+
+def inspect_lora(file: Path, base: Path | None, arch: str | None) -> LoraReport:
+    """Read `file` and compare it with a base folder or a published shape, if one is given.
+
+    No weights of the base are read. Raises UserError for an unreadable file or an unknown shape.
+    """
+    return report_on(load_lora(file), file, shapes_of(base, arch), arch if base is None else str(base))
+
+
+def report_on(
+    lora: LoraFile, file: Path, shapes: dict[str, dict[str, tuple[int, ...]]] | None, compared_with: str | None
+) -> LoraReport:
+    """The report on a LoRA that was read from `file`; `shapes` are those of `shapes_of`."""
+    pairs = [pair for layers in lora.pairs.values() for pair in layers.values()]
+    found: dict[str, list[str]] = {"matched": [], "missing": [], "left_over": []}
+    for network, layers in lora.pairs.items() if shapes is not None else ():
+        result = coverage(shapes[network], layers)  # type: ignore[index]
+        for kind, names in found.items():
+            names += [f"{network}.{name}" for name in getattr(result, kind)]
+    return LoraReport(
+        str(file),
+        lora.format,
+        tuple(sorted({pair.rank for pair in pairs})),
+        tuple(sorted({pair.alpha for pair in pairs})),
+        lora.alpha_known,
+        any(pair.rslora for pair in pairs),
+        len(pairs),
+        sum(pair.a.ndim == 4 for pair in pairs),
+        dict(lora.settings),
+        compared_with,
+        **{kind: tuple(names) for kind, names in found.items()},
+    )
+
+
+def shapes_of(base: Path | None, arch: str | None) -> dict[str, dict[str, tuple[int, ...]]] | None:
+    """Network -> layer -> shape of its weight, of a base folder or a published shape; None when neither is given."""
+    if base is not None and arch is not None:
+        raise UserError("give --base or --arch, not both")
+    if base is None and arch is None:
+        return None
+    from jdart.runtime import start
+
+    start("cpu")
+    from jdart.lora.merge import layer_shapes
+    from jdart.lora.names import NETWORKS
+    from jdart.models.presets import build_network
+
+    return {name: layer_shapes(build_network(name, _network_config(name, base, arch))) for name in NETWORKS}
+
+
+def show_lora(report: LoraReport, as_json: bool) -> None:
+    """Print the report to standard output, as a table or as JSON."""
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+
+    if as_json:
+        Console(soft_wrap=True, highlight=False).out(json.dumps(asdict(report), indent=1))
+        return
+    table = Table(title=report.file, show_header=False)
+    table.add_row("format", report.format)
+    convolutions = f", {report.convolutions} of them convolutions" if report.convolutions else ""
+    table.add_row("layers", f"{report.layers}{convolutions}")
+    table.add_row("rank", ", ".join(map(str, report.ranks)))
+    unsaid = "" if report.alpha_known else " (not in the file: taken as the rank)"
+    table.add_row("alpha", ", ".join(f"{alpha:g}" for alpha in report.alphas) + unsaid)
+    table.add_row("scale", "alpha / sqrt(rank), rsLoRA" if report.rslora else "alpha / rank")
+    for key in sorted(set(report.settings) - {"rank", "alpha"}):
+        table.add_row(key, str(report.settings[key]))
+    if report.compared_with is not None:
+        table.add_section()
+        table.add_row("compared with", report.compared_with)
+        for kind in ("matched", "missing", "left_over"):
+            names = getattr(report, kind)
+            shown = "".join(f"\n{name}" for name in names[:10]) if kind != "matched" else ""
+            more = f"\n... and {len(names) - 10} more" if shown and len(names) > 10 else ""
+            table.add_row(kind.replace("_", " "), f"{len(names)}{shown}{more}")
+    Console().print(table)
+
+
+def _network_config(network: str, base: Path | None, arch: str | None) -> Any:
+    from jdart.models.presets import PRESETS
+    from submission.files import read_json
+
+    if base is not None:
+        return read_json(base / network / "config.json")
+    if arch not in PRESETS:
+        raise UserError(f"unknown shape {arch!r}; there are: {', '.join(PRESETS)}")
+    return PRESETS[arch][network]

@@ -1,0 +1,72 @@
+"""A base model folder with a LoRA in its weights. Arrays only: no network is built."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from jdart.lora.pairs import LoraPair, addition, coverage, require_fit
+from jdart.models.build import TEXT_STEMS, UNET_STEMS
+from jdart.models.weights import read_tensors, text_name, weight_files
+from submission.errors import UserError, needs
+from submission.files import write_bytes
+
+STEMS = {"unet": UNET_STEMS, "text_encoder": TEXT_STEMS}
+WEIGHTS = (".safetensors", ".bin", ".index.json", ".ckpt", ".msgpack", ".h5")
+
+
+def merge_into_base(base: Path, out: Path, pairs: Mapping[str, Mapping[str, LoraPair]], dtype: type) -> None:
+    """Write a copy of `base` (diffusers' layout) to `out`, `pairs` added to its weights, all at once or not at all.
+
+    The weights of the networks that are changed are written as one safetensors file of `dtype`; everything else is
+    copied. Raises UserError when a pair fits no layer, or when `out` is there already.
+    """
+    if out.exists():
+        raise UserError(f"{out} is there already; choose another folder")
+    if not (base / "unet" / "config.json").is_file():
+        raise UserError(f"{base}: not a diffusers folder, unet/config.json not found; name a base model's folder")
+    changed = {network: _added(base / network, network, own, dtype) for network, own in pairs.items() if own}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as draft:
+        copy = Path(draft) / out.name
+
+        def stale(folder: str, names: list[str]) -> list[str]:
+            """Weights of a changed network, in whatever format, are not copied."""
+            changes = Path(folder).parent == base and Path(folder).name in changed
+            return [name for name in names if changes and name.endswith(WEIGHTS)]
+
+        shutil.copytree(base, copy, ignore=stale)
+        for network, tensors in changed.items():
+            write_bytes(copy / network / f"{STEMS[network][0]}.safetensors", tensors)
+        copy.rename(out)
+
+
+def _added(folder: Path, network: str, pairs: Mapping[str, LoraPair], dtype: type) -> bytes:
+    """The weights of one network with `pairs` added, as safetensors."""
+    with needs("train"):
+        from safetensors.numpy import save
+    tensors = dict(read_tensors(weight_files(folder, STEMS[network])))
+    layers = {_layer(network, name): name for name, array in tensors.items() if _is_weight(name, array)}
+    shapes = {layer: tensors[name].shape for layer, name in layers.items()}
+    require_fit(coverage(shapes, pairs))
+    for layer, pair in pairs.items():
+        tensors[layers[layer]] = tensors[layers[layer]] + addition(layer, pair.fitted(shapes[layer]), 1.0)
+    with np.errstate(over="ignore"):
+        stored = {name: array.astype(dtype) if array.dtype.kind == "f" else array for name, array in tensors.items()}
+    large = [name for name, array in stored.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
+    if large:
+        raise UserError(f"{folder}: {large[0]} holds numbers that are not finite in {dtype.__name__}; take fp32")
+    return save({name: np.ascontiguousarray(array) for name, array in stored.items()}, metadata={"format": "pt"})
+
+
+def _is_weight(name: str, array: np.ndarray) -> bool:
+    return name.endswith(".weight") and array.ndim in (2, 4) and "embedding.weight" not in name
+
+
+def _layer(network: str, name: str) -> str:
+    full = text_name(name) if network == "text_encoder" else name
+    return (name if full is None else full)[: -len(".weight")]

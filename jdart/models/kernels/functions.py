@@ -1,0 +1,76 @@
+"""The kernels with their gradients. Sources: the headers beside this file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jittor as jt
+
+from jdart.models.kernels.native import call
+
+
+class Attention(jt.Function):
+    """q (B, N, C), k and v (B, M, C), the number of heads and perhaps a mask (N, M) -> (B, N, C)."""
+
+    def execute(self, q: jt.Var, k: jt.Var, v: jt.Var, heads: int, mask: jt.Var | None) -> jt.Var:
+        self.inputs = [q, k, v] if mask is None else [q, k, v, mask]
+        self.heads = heads
+        shape = q.shape
+        self.outputs = call("attention.h", "attend", self.inputs, [shape, (shape[0], heads, shape[1])], heads)
+        return self.outputs[0]
+
+    def grad(self, dout: jt.Var) -> Any:
+        shapes = [x.shape for x in self.inputs[:3]]
+        inputs = [*self.inputs, *self.outputs, dout]
+        return (*call("attention.h", "attend_grad", inputs, shapes, self.heads), None, None)
+
+
+class GroupNorm(jt.Function):
+    """x (B, C, ...), frozen gain and offset (C,), groups, eps, and whether a SiLU follows -> as x."""
+
+    def execute(self, x: jt.Var, gain: jt.Var, offset: jt.Var, *settings: float) -> jt.Var:
+        self.inputs, self.settings = [x, gain, offset], settings
+        return call("norm.h", "group_norm", self.inputs, [x.shape], *settings)[0]
+
+    def grad(self, dy: jt.Var) -> Any:
+        inputs = [*self.inputs, dy]
+        (dx,) = call("norm.h", "group_norm_grad", inputs, [dy.shape], *self.settings)
+        return (dx, None, None, *[None for _ in self.settings])
+
+
+class LayerNorm(jt.Function):
+    """x (..., C), frozen gain and offset (C,) and eps -> as x."""
+
+    def execute(self, x: jt.Var, gain: jt.Var, offset: jt.Var, eps: float) -> jt.Var:
+        self.x, self.gain, self.eps = x, gain, eps
+        return call("norm.h", "layer_norm", [x, gain, offset], [x.shape], eps)[0]
+
+    def grad(self, dy: jt.Var) -> Any:
+        return (*call("norm.h", "layer_norm_grad", [self.x, self.gain, dy], [dy.shape], self.eps), None, None, None)
+
+
+class Linear(jt.Function):
+    """x (..., in), weight (out, in), perhaps a frozen bias (out,) -> (..., out)."""
+
+    def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None) -> jt.Var:
+        self.x, self.weight = x, weight
+        self.trained = not weight.is_stop_grad()
+        inputs = [x, weight] if bias is None else [x, weight, bias]
+        return call("linear.h", "linear", inputs, [(*x.shape[:-1], weight.shape[0])])[0]
+
+    def grad(self, dy: jt.Var) -> Any:
+        (dx,) = call("linear.h", "linear_grad", [dy, self.weight], [self.x.shape])
+        if not self.trained:
+            return dx, None, None
+        return dx, *call("linear.h", "linear_grad_weight", [dy, self.x], [self.weight.shape]), None
+
+
+class GEGLU(jt.Function):
+    """x (..., 2n), values and then gates -> (..., n)."""
+
+    def execute(self, x: jt.Var) -> jt.Var:
+        self.x = x
+        return call("gate.h", "geglu", [x], [(*x.shape[:-1], x.shape[-1] // 2)])[0]
+
+    def grad(self, dy: jt.Var) -> Any:
+        return call("gate.h", "geglu_grad", [self.x, dy], [self.x.shape])[0]

@@ -1,0 +1,42 @@
+"""Run a C++ function of this folder as one Jittor operation on the CPU.
+
+A function takes the inputs, then the outputs, as `jittor::Var*`, then numbers. Shapes are read at run time: it is
+compiled once on a machine, whatever the sizes of the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jittor as jt
+
+FOLDER = Path(__file__).parent
+
+
+def serves(*inputs: jt.Var) -> bool:
+    """Whether these kernels can take the place of Jittor's graph: on the CPU, with oneDNN, in float32."""
+    found = jt.flags.use_cuda == 0 and jt.compile_extern.use_mkl
+    return found and all(x.dtype == "float32" for x in inputs)
+
+
+def call(
+    header: str, function: str, inputs: Sequence[jt.Var], shapes: Sequence[Sequence[int]], *numbers: float
+) -> list[jt.Var]:
+    """The float32 outputs of `function`, of the given shapes."""
+    arguments = [f"in{i}" for i in range(len(inputs))] + [f"out{i}" for i in range(len(shapes))]
+    data = {f"n{i}": float(number) for i, number in enumerate(numbers)}
+    arguments += [f'data["{name}"]' for name in data]
+    return jt.code(
+        [tuple(shape) for shape in shapes],
+        ["float32"] * len(shapes),
+        list(inputs),
+        cpu_header=_include(header),
+        cpu_src=f"jdart::{function}({', '.join(arguments)});",
+        data=data,
+    )
+
+
+def _include(header: str) -> str:
+    """Jittor finds no header beside another one, and compiles anew when one of those named here has changed."""
+    return "".join(f'#include "{FOLDER / name}"\n' for name in ("blas.h", header))

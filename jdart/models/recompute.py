@@ -1,0 +1,75 @@
+"""Gradient checkpointing: keep a block's input instead of all that is inside it, and compute the block again backwards.
+
+Source: Chen et al., Training Deep Nets with Sublinear Memory Cost, 1604.06174. The blocks are those of diffusers: every
+residual block and every transformer of the UNet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jittor as jt
+from jittor import nn
+
+from jdart.models.layers import ResnetBlock2D
+from jdart.models.paths import put
+from jdart.models.unet import Transformer2D
+
+
+@contextmanager
+def recomputed(network: Any) -> Iterator[None]:
+    """Gradient checkpointing in `network` (a UNet) for the length of a block; results and gradients stay the same."""
+    blocks = {name: m for name, m in network.named_modules() if isinstance(m, (ResnetBlock2D, Transformer2D))}
+    for name, block in blocks.items():
+        put(network, name, Recomputed(block))
+    try:
+        yield
+    finally:
+        for name, block in blocks.items():
+            put(network, name, block)
+
+
+class Recomputed(nn.Module):
+    """A module that keeps nothing but its arguments for the backward pass. Same arguments and result."""
+
+    def __init__(self, module: nn.Module):
+        self.module = module
+
+    def execute(self, *arguments: jt.Var) -> jt.Var:
+        trained = [parameter for parameter in self.module.parameters() if not parameter.is_stop_grad()]
+        return _Recompute.apply(self.module, trained, *trained, *arguments)
+
+
+class _Recompute(jt.Function):
+    """Forward without a graph; backward through a graph made anew.
+
+    Trained parameters are arguments, so that they get gradients. Jittor is lazy: without the syncs it would compute all
+    blocks again before it needed the first, and nothing would be saved.
+    """
+
+    def execute(self, module: nn.Module, parameters: list[jt.Var], *values: jt.Var) -> jt.Var:
+        self.module, self.parameters, self.arguments = module, parameters, values[len(parameters) :]
+        self.seed = jt.get_seed() + 1  # every block has a seed of its own, so that it can drop the same values twice
+        jt.set_global_seed(self.seed)
+        with jt.no_grad():
+            result = module(*self.arguments)
+            result.sync()
+        return result
+
+    def grad(self, gradient: jt.Var) -> tuple[jt.Var | None, ...]:
+        gradient.sync()
+        arguments = [value.detach() for value in self.arguments]
+        for old, new in zip(self.arguments, arguments):
+            if not old.is_stop_grad():
+                new.start_grad()
+        jt.set_global_seed(self.seed)
+        result = self.module(*arguments)
+        result.sync()
+        sources = [*self.parameters, *arguments]
+        wanted = [value for value in sources if not value.is_stop_grad()]
+        found = jt.grad((result * gradient.detach()).sum(), wanted)
+        jt.sync(found)
+        gradients = iter([value.detach() for value in found])
+        return (None, None, *[None if value.is_stop_grad() else next(gradients) for value in sources])

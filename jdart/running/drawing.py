@@ -1,0 +1,228 @@
+"""The stage that draws: pictures, candidates and contact sheets. What is there is not made again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jdart.config import GenerateConfig, StyleIDConfig
+from jdart.config.overrides import settings_of
+from jdart.data.pictures import average_image, crop, read_rgb, resize_short_side
+from jdart.data.seeds import image_seed
+from jdart.generation.notes import lora_note, picture_notes, pixels_hash, png_info
+from jdart.running.folder import require_trained_on
+from jdart.running.job import Event, Job
+from submission.errors import UserError
+from submission.files import atomic_write, sha256
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from jdart.generation.adapters import Adapter
+    from jdart.generation.draw import Request
+
+
+def generate_styles(job: Job) -> Iterator[Event]:
+    """Draw every missing picture of every style, then its contact sheets."""
+    for style, prompts in job.contest.styles.items():
+        groups = _wanted(job, style)
+        paths = [Path(request.name) for _, requests in groups for request in requests]
+        made = job.folder.drawn(style, prompts, job.config.generate.num_images_per_prompt)
+        if all(path.exists() for path in made):
+            yield Event("generate", style, len(paths), len(paths), "there already", skipped=True)
+            continue
+        if not job.folder.lora(style).exists():
+            raise UserError(f"style {style} is not trained yet; run: jdart train, or jdart run for the whole way")
+        yield from _tally("generate", style, paths, _draw_style(job, style, groups))
+        for path, write in _sheets(job, style).items():
+            with atomic_write(path) as out:
+                write().save(out, format="PNG")
+
+
+def draw_missing(
+    job: Job,
+    stage: str,
+    style: str | None,
+    wanted: Mapping[Path, tuple[str, int]],
+    settings: GenerateConfig,
+    average: np.ndarray | None,
+) -> Iterator[Event]:
+    """Draw the pictures of `wanted` (path -> prompt and seed) that are not there, with the networks as they are."""
+    from jdart.generation.draw import Request
+
+    requests = [Request(str(path), *prompt_and_seed) for path, prompt_and_seed in wanted.items()]
+    scene = Scene(settings, job.config.data.size, style, average=average)
+    yield from _tally(stage, style, list(wanted), _write_missing(job, scene, requests))
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What pictures are drawn with: settings, LoRAs; where asked for token, average picture and StyleID's reference."""
+
+    settings: GenerateConfig
+    size: int
+    style: str | None
+    adapters: tuple[Adapter, ...] = ()
+    token: Path | None = None
+    average: np.ndarray | None = None
+    reference: np.ndarray | None = None
+
+    def notes(self, request: Request, base: str, batch: tuple[int, int]) -> dict[str, Any]:
+        """What a picture's PNG says; `batch` is its place and the size of its batch."""
+        return picture_notes(
+            request,
+            self.settings,
+            style=self.style,
+            size=self.size,
+            base=base,
+            token=None if self.token is None else sha256(self.token),
+            loras=[lora_note(adapter.path, adapter.weight) for adapter in self.adapters],
+            average=pixels_hash(self.average),
+            reference=pixels_hash(self.reference),
+            batch=list(batch),
+        )
+
+
+Group = tuple[GenerateConfig, "list[Request]"]
+
+
+def _wanted(job: Job, style: str) -> list[Group]:
+    """The pictures of a style in groups that are drawn alike, each request named by its path.
+
+    Candidates are groups of their own: the first pictures have the same batches, and bytes, with and without them.
+    """
+    from jdart.generation.draw import Request
+
+    config = job.config
+    groups: dict[tuple[bool, GenerateConfig], list[Request]] = {}
+    for number in range(config.generate.num_images_per_prompt):
+        for prompt in job.contest.styles[style]:
+            settings, seed = settings_of(config.generate, config.seed, config.overrides, style, prompt)
+            request = Request(
+                str(job.folder.candidate(style, prompt, number)),
+                config.data.template.format(object=prompt, id=style),
+                image_seed(style, prompt, seed, number),
+                config.data.prior_template.format(object=prompt, id=style),
+            )
+            groups.setdefault((number > 0, settings), []).append(request)
+    return [(settings, requests) for (_, settings), requests in groups.items()]
+
+
+def _draw_style(job: Job, style: str, groups: Sequence[Group]) -> Iterator[Path]:
+    """Draw what is missing of `groups`; yields each path when it is there."""
+    from jdart.generation.adapters import Adapter, adapted
+    from jdart.lora.file import load_lora
+    from jdart.lora.token import token_applied
+
+    require_trained_on(job.folder, load_lora(job.folder.lora(style)).settings, style)
+    token = None if job.config.token is None else job.folder.token(style)
+    pictures = [picture.path for picture in job.references[style]]
+    size = job.config.data.size
+    for settings, requests in groups:
+        if all(Path(request.name).exists() for request in requests):
+            continue
+        own = Adapter(job.folder.lora(style), settings.lora_weight)
+        others = [Adapter(Path(lora.path), lora.weight) for lora in settings.loras]
+        average = None if settings.strength is None else average_image(pictures, size)
+        plain = replace(settings, styleid=None)
+        scene = Scene(plain, size, style, (own, *others), token, average)
+        if settings.styleid is None:
+            with token_applied(job.base, scene.token), adapted(job.base, scene.adapters):
+                yield from _write_missing(job, scene, requests)
+            continue
+        contents = [replace(r, name=str(job.folder.content(Path(r.name)))) for r in requests]
+        with token_applied(job.base, scene.token), adapted(job.base, scene.adapters):
+            for _ in _write_missing(job, scene, contents):
+                pass
+        reference = style_picture(settings.styleid, pictures, size)
+        yield from _inject_missing(job, replace(scene, settings=settings, reference=reference), requests)
+
+
+def _write_missing(job: Job, scene: Scene, everything: Sequence[Request]) -> Iterator[Path]:
+    """Draw the pictures that are not there, each written when it is done."""
+    from jdart.generation.draw import draw
+
+    # A batch that lacks one picture is drawn whole: the last digits of a float depend on the batch's size.
+    batches = [batch for batch in _batches(scene, everything) if any(not Path(r.name).exists() for r in batch)]
+    requests = [request for batch in batches for request in batch]
+    places = [(place, len(batch)) for batch in batches for place in range(len(batch))]
+    for (request, picture), place in zip(draw(job.base, requests, scene.settings, scene.size, scene.average), places):
+        path = Path(request.name)
+        if not path.exists():
+            _write_picture(path, picture, scene.notes(request, job.base.identity, place), job)
+            yield path
+
+
+def _inject_missing(job: Job, scene: Scene, requests: Sequence[Request]) -> Iterator[Path]:
+    """StyleID over the contents of the pictures that are not there."""
+    from jdart.generation.styleid import inject, read_style
+
+    styleid, reference = scene.settings.styleid, scene.reference
+    assert styleid is not None and reference is not None
+    style = read_style(job.base, reference, styleid)
+    for batch in _batches(scene, requests):
+        for place, request in enumerate(batch):
+            path = Path(request.name)
+            if not path.exists():
+                picture = inject(job.base, read_rgb(job.folder.content(path)), style, styleid)
+                notes = scene.notes(request, job.base.identity, (place, len(batch)))
+                _write_picture(path, picture, notes, job)
+                yield path
+
+
+def _batches(scene: Scene, requests: Sequence[Request]) -> list[Sequence[Request]]:
+    size = scene.settings.batch_size
+    return [requests[first : first + size] for first in range(0, len(requests), size)]
+
+
+def style_picture(styleid: StyleIDConfig, pictures: Sequence[Path], size: int) -> np.ndarray:
+    """StyleID's reference (size, size, 3) uint8, out of a style's pictures. UserError when it is none of them."""
+    if styleid.reference == "average":
+        return average_image(pictures, size)
+    named = [path for path in pictures if styleid.reference is None or path.name == styleid.reference]
+    if not named:
+        raise UserError(
+            f"generate.styleid.reference: {styleid.reference!r} is no picture of {pictures[0].parent}; "
+            f"there are {', '.join(path.name for path in pictures)}, and average"
+        )
+    return crop(resize_short_side(read_rgb(named[0]), size), size)
+
+
+def _tally(stage: str, style: str | None, paths: Sequence[Path], made: Iterator[Path]) -> Iterator[Event]:
+    """Count the pictures that are there, then each of `made`."""
+    done = sum(path.exists() for path in paths)
+    if done:
+        yield Event(stage, style, done, len(paths), "there already", skipped=True)
+    for path in made:
+        done += 1
+        yield Event(stage, style, done, len(paths), path.stem)
+
+
+def _write_picture(path: Path, picture: np.ndarray, notes: Mapping[str, Any], job: Job) -> None:
+    """PNG with its parameters in text chunks."""
+    with atomic_write(path, draft=job.folder.root) as out:  # the check refuses what else lies among the pictures
+        save_png(out, picture, notes)
+
+
+def save_png(out: Any, picture: np.ndarray, notes: Mapping[str, Any]) -> None:
+    """The bytes of a picture with its notes: the same for the same."""
+    from PIL import Image
+
+    Image.fromarray(picture).save(out, format="PNG", pnginfo=png_info(notes))
+
+
+def _sheets(job: Job, style: str) -> dict[Path, Any]:
+    """Contact sheets of a style: path -> what makes it."""
+    from jdart.generation.sheets import contact_sheet
+
+    prompts, count = job.contest.styles[style], job.config.generate.num_images_per_prompt
+    references = [picture.path for picture in job.references[style]]
+    first = {prompt: job.folder.image(style, prompt) for prompt in prompts}
+    sheets = {job.folder.sheet(style): lambda: contact_sheet(references, first, f"Style {style}")}
+    if count > 1:
+        every = {f"{p} {n}": job.folder.candidate(style, p, n) for p in prompts for n in range(count)}
+        title = f"Style {style}: {count} candidates a prompt"
+        sheets[job.folder.candidates_sheet(style)] = lambda: contact_sheet(references, every, title, count)
+    return sheets

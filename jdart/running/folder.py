@@ -1,0 +1,253 @@
+"""The run folder: where everything of a run lies, and `run.json`, which says what was run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jdart.config import Config, to_mapping
+from jdart.config.overrides import require_known
+from jdart.lora.file import FILE_NAME
+from submission.contest import Contest
+from submission.contest_file import contest_from_references, load_contest
+from submission.errors import UserError
+from submission.files import read_json, sha256, write_json
+from submission.provenance import find_commit
+
+SCHEMA_VERSION = 1
+PACKED = "packed"  # the name of the LoRA of all styles
+TOKEN_NAME = "learned_embeds.safetensors"  # as diffusers looks for it
+LIBRARIES = ("jittor", "numpy", "pillow", "transformers")
+# Settings that change nothing in a picture: a run may go on with other values of these.
+FREE = (
+    "name",
+    "output",
+    "styles",
+    "contest",
+    "references",
+    "base.model",
+    "base.revision",
+    "generate.batch_size",
+    "memory.attention_slice",
+    "memory.gradient_checkpointing",
+    "train.checkpointing_steps",
+    "train.tensorboard",
+    "validation.images",
+    "validation.prompts",
+    "score",
+)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run. Nothing is made before it is needed, and nothing is ever removed.
+
+    `packed`: all styles share one LoRA.
+    """
+
+    root: Path
+    packed: bool = False
+
+    @classmethod
+    def of(cls, config: Config) -> RunFolder:
+        """The folder that a configuration names."""
+        return cls(Path(config.output), config.train.packed)
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "run.json"
+
+    @property
+    def images(self) -> Path:
+        return self.root / "images"
+
+    @property
+    def entry(self) -> Path:
+        return self.root / "entry.zip"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report"
+
+    @property
+    def site(self) -> Path:
+        return self.root / "site"
+
+    def image(self, style: str, prompt: str) -> Path:
+        return self.images / style / f"{prompt}.png"
+
+    def learnt(self, style: str) -> Path:
+        """The folder of what a style, or all of them together, was trained to."""
+        return self.root / "lora" / (PACKED if self.packed else style)
+
+    def token(self, style: str) -> Path:
+        """The embeddings of the style's token."""
+        return self.learnt(style) / TOKEN_NAME
+
+    def lora(self, style: str) -> Path:
+        """The style's LoRA; a `.bin` of the JDiffusion baseline where that is what was put there."""
+        path = self.learnt(style) / FILE_NAME
+        baseline = path.with_suffix(".bin")
+        return baseline if baseline.exists() and not path.exists() else path
+
+    def losses(self, style: str) -> Path:
+        return self.learnt(style) / "loss.csv"
+
+    def candidate(self, style: str, prompt: str, number: int) -> Path:
+        """Picture `number` of a prompt: 0 is the entry's, the others are kept beside it."""
+        return self.image(style, prompt) if number == 0 else self.root / "candidates" / style / prompt / f"{number}.png"
+
+    def content(self, picture: Path) -> Path:
+        """What a picture was before StyleID injection."""
+        return self.root / "content" / picture.relative_to(self.root)
+
+    def checkpoint(self, style: str) -> Path:
+        """From where the style's training goes on; it stays when the LoRA is done."""
+        return self.learnt(style) / "checkpoint.safetensors"
+
+    def validation(self, style: str, step: int) -> Path:
+        return self.learnt(style) / "validation" / f"{step}.png"
+
+    def events(self, style: str) -> Path:
+        """TensorBoard's files."""
+        return self.learnt(style) / "tensorboard"
+
+    def log(self, task: str) -> Path:
+        """What the process of a task says: its own words, its libraries' and its compiler's."""
+        return self.root / "logs" / f"{task}.log"
+
+    def sheet(self, style: str) -> Path:
+        return self.root / "sheets" / f"{style}.png"
+
+    def candidates_sheet(self, style: str) -> Path:
+        return self.root / "sheets" / f"{style}-candidates.png"
+
+    def drawn(self, style: str, prompts: Sequence[str], count: int) -> tuple[Path, ...]:
+        """All that a style's drawing makes, with `count` pictures a prompt: pictures, candidates and sheets."""
+        sheets = [self.sheet(style), *([self.candidates_sheet(style)] if count > 1 else [])]
+        return (*(self.candidate(style, prompt, number) for prompt in prompts for number in range(count)), *sheets)
+
+    def prior(self, prompt: str, number: int) -> Path:
+        return self.root / "prior" / prompt / f"{number}.png"
+
+
+def contest_of(config: Config) -> Contest:
+    """The contest of a configuration: all its styles, or those chosen. Raises UserError for an unknown one."""
+    if config.contest is None:
+        contest = contest_from_references(config.references)
+    else:
+        contest = load_contest(config.contest)
+    require_known(config.overrides, contest.styles)
+    return contest if config.styles is None else contest.subset(config.styles)
+
+
+def earlier_run(folder: RunFolder) -> Mapping[str, Any] | None:
+    """What `run.json` says, or None in a fresh folder. Raises UserError when it is not one of ours."""
+    if not folder.manifest.exists():
+        return None
+    run = read_json(folder.manifest)
+    good = isinstance(run, dict) and run.get("schema_version") == SCHEMA_VERSION and isinstance(run.get("config"), dict)
+    good = good and isinstance(run.get("base"), dict) and isinstance(run.get("styles"), list)
+    if not good or not all(isinstance(text, str) for text in [run["base"].get("sha256"), *run["styles"]]):
+        raise UserError(f"{folder.manifest}: not a run of this version; choose another output folder")
+    return run
+
+
+def require_same(folder: RunFolder, run: Mapping[str, Any], config: Config, identity: str) -> None:
+    """Refuse to go on with settings, or a base, that made other pictures than those already in the folder."""
+    before, now = (
+        {**what_matters(to_mapping(Config())), **what_matters(run["config"])},
+        what_matters(to_mapping(config)),
+    )
+    changed = [
+        f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
+        for key in sorted({*before, *now})
+        if before.get(key) != now.get(key)
+    ]
+    if run["base"].get("sha256") != identity:
+        changed.append("the base model's weights")
+    if changed:
+        raise UserError(
+            f"{folder.root} was made with other settings ({'; '.join(changed)}); "
+            "nothing was touched: choose another folder with --output, or go back to the settings"
+        )
+
+
+def require_trained_on(folder: RunFolder, settings: Mapping[str, Any], *styles: str) -> None:
+    """Raise UserError when a packed LoRA, by the notes in its file, was trained without one of `styles`."""
+    missing = [style for style in styles if folder.packed and style not in settings.get("styles", ())]
+    if missing:
+        raise UserError(
+            f"{folder.lora(missing[0])}: was packed without style {', '.join(missing)}; "
+            "train all styles together in another folder, with --output"
+        )
+
+
+def write_run(folder: RunFolder, config: Config, contest: Contest, identity: str, revision: str | None) -> None:
+    """Write `run.json` as the folder stands now. The styles of earlier calls stay listed."""
+    earlier = earlier_run(folder)
+    styles = [*contest.styles, *([] if earlier is None else earlier["styles"])]
+    loras = {
+        style: {
+            "file": str(folder.lora(style).relative_to(folder.root)),
+            "sha256": sha256(folder.lora(style)),
+        }
+        for style in sorted(set(styles))
+        if folder.lora(style).exists()
+    }
+    value = {
+        "schema_version": SCHEMA_VERSION,
+        "name": config.name,
+        "tool": f"jdart {_version('jdart')}",
+        "contest": contest.name,
+        "styles": sorted(set(styles)),
+        "images": "images",
+        "seed": config.seed,
+        "config": to_mapping(config),
+        "base": {"source": config.base.model, "revision": revision, "sha256": identity},
+        "commit": find_commit(folder.root) if earlier is None else earlier.get("commit"),
+        "lora": loras,
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
+        "local": {
+            "references": _relative(config.references, folder.root),
+            "weights": None if config.score.weights is None else _relative(config.score.weights, folder.root),
+        },
+    }
+    if earlier != value:
+        write_json(folder.manifest, value)
+
+
+def _relative(path: str, root: Path) -> str:
+    """Relative to the run folder, so that a checkout can be moved as a whole."""
+    return os.path.relpath(Path(path).resolve(), root.resolve())
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def what_matters(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings by which a run is what it is, by their dotted names."""
+    return {
+        key: value
+        for key, value in _flat(settings).items()
+        if not any(key == free or key.startswith(free + ".") for free in FREE)
+    }
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat

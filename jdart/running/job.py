@@ -1,0 +1,99 @@
+"""A run with everything it names looked up, and the events by which it tells how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jdart.config import Config
+from jdart.data.captions import Picture
+from jdart.data.facts import style_pictures
+from jdart.running.folder import RunFolder, contest_of, earlier_run, require_same, write_run
+from submission.contest import Contest
+from submission.errors import UserError
+
+if TYPE_CHECKING:
+    from jdart.models.build import Base
+
+
+@dataclass(frozen=True)
+class Event:
+    """How far a stage is: `done` of `total` units, for one style or all (None), and what was just done."""
+
+    stage: str
+    style: str | None
+    done: int
+    total: int
+    text: str = ""
+    skipped: bool = False  # this unit was there already
+
+
+@dataclass(frozen=True)
+class Job:
+    """A configuration with everything it names looked up: folder, contest, references, base."""
+
+    config: Config
+    folder: RunFolder
+    contest: Contest
+    references: Mapping[str, tuple[Picture, ...]]
+    base: Base
+    revision: str | None
+    notes: bool = True  # False in a worker: the process that started it keeps run.json
+
+    def note(self) -> None:
+        """Bring run.json up to date, where this process keeps it."""
+        if not self.notes:
+            return
+        write_run(self.folder, self.config, self.contest, self.base.identity, self.revision)
+
+
+def open_job(config: Config, notes: bool = True) -> Job:
+    """Look up everything before anything is computed. Raises UserError for what is not there or not the same.
+
+    `notes` says whether this process keeps run.json.
+    """
+    from jdart.models.build import Base
+    from jdart.models.hub import locate
+
+    contest = contest_of(config)
+    references = {
+        style: style_pictures(Path(config.references) / style / "images", style, config.data)
+        for style in contest.styles
+    }
+    if config.score.weights is not None and not Path(config.score.weights).is_dir():
+        raise UserError(
+            f"score.weights: {config.score.weights}: no such folder; leave it out to skip scoring, "
+            f"fetch the contest's with: jdart-eval weights pull {config.score.weights}"
+        )
+    folder = RunFolder.of(config)
+    earlier = earlier_run(folder)
+    revision = config.base.revision
+    if revision is None and earlier is not None:
+        revision = earlier["base"].get("revision")
+    path, revision = locate(config.base.model, revision)
+    base = Base(path, config.memory)
+    base.require_match()
+    _check_size(base, config)
+    _check_steps(base, config)
+    if earlier is not None:
+        require_same(folder, earlier, config, base.identity)
+    return Job(config, folder, contest, references, base, revision, notes)
+
+
+def _check_size(base: Base, config: Config) -> None:
+    factor = base.configs["vae"].factor
+    if config.data.size % factor:
+        raise UserError(f"data.size: {config.data.size} is not a multiple of {factor}, as this base's VAE needs")
+
+
+def _check_steps(base: Base, config: Config) -> None:
+    """What the base's noise schedule has too few steps for is found before hours of training, not after them."""
+    limit = base.schedule.num_train_timesteps
+    for key, steps in (("generate.steps", config.generate.steps), ("prior.steps", config.prior.steps)):
+        if steps >= limit:
+            raise UserError(f"{key}: {steps} is out of range; this base takes 1 to {limit - 1}")
+    top = config.train.max_timestep
+    if config.train.min_timestep >= limit or (top is not None and top > limit):
+        raise UserError(f"train.min_timestep, train.max_timestep: out of range; this base has {limit} timesteps")

@@ -1,0 +1,59 @@
+"""What a LoRA of a run learns: one style, or with packed training all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jdart.data.captions import Picture
+from jdart.data.seeds import rng_for
+from jdart.running.folder import PACKED
+from jdart.running.job import Job
+from jdart.running.prior import prior_pictures
+from submission.errors import UserError
+
+if TYPE_CHECKING:
+    from jdart.training.examples import Examples
+    from jdart.training.learner import Learner
+
+
+def lessons(job: Job) -> dict[str, tuple[str, ...]]:
+    """The LoRAs to train, by name, each with the styles that it learns."""
+    styles = tuple(job.contest.styles)
+    return {PACKED: styles} if job.config.train.packed else {style: (style,) for style in styles}
+
+
+def split(job: Job, style: str) -> tuple[list[Picture], list[Picture]]:
+    """(references to train on, references held out for the validation loss), drawn from the run's seed."""
+    pictures, count = job.references[style], job.config.validation.hold_out
+    if count >= len(pictures):
+        raise UserError(
+            f"validation.hold_out: {count} of style {style}'s {len(pictures)} pictures leaves none to train on"
+        )
+    order = rng_for("hold out", job.config.seed, style).permutation(len(pictures))
+    chosen = set(order[:count].tolist())
+    return (
+        [picture for number, picture in enumerate(pictures) if number not in chosen],
+        [picture for number, picture in enumerate(pictures) if number in chosen],
+    )
+
+
+def open_learner(job: Job, name: str, styles: Sequence[str]) -> tuple[Learner, Examples]:
+    """A learner of `styles` with fresh adapters, to be closed by the caller, and what its validation is measured on."""
+    from jdart.training.examples import encode
+    from jdart.training.learner import Learner
+
+    config, base = job.config, job.base
+    if config.train.packed:
+        lora, text = config.lora.times(len(styles)), config.text_encoder_lora.times(len(styles))
+        config = replace(config, lora=lora, text_encoder_lora=text)
+    parts = [split(job, style) for style in styles]
+    pictures = [picture for chosen, _ in parts for picture in chosen]
+    held_out = [picture for _, left in parts for picture in left]
+    instance = encode(base, pictures, config.data, config.seed, config.frozen_text)
+    measured = encode(base, held_out, config.data, config.seed, config.frozen_text) if held_out else instance
+    prior = None
+    if config.prior.used:
+        prior = encode(base, prior_pictures(job, *styles), config.data.of_prior(), config.seed, config.frozen_text)
+    return Learner(base, config, name, instance, prior), measured

@@ -1,0 +1,102 @@
+"""The whole way: prior, training, generation, check, score, archive, board.
+
+The only module of jdart that calls the other three packages. Each stage is a generator of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from jdart.running.drawing import generate_styles
+from jdart.running.job import Event, Job
+from jdart.running.prior import make_prior
+from jdart.running.training import train_styles
+from submission.errors import UserError, needs
+from submission.files import fingerprint, read_json, sha256
+
+STAGES = ("prior", "train", "generate", "check", "score", "build", "board")
+
+
+def check_entry(job: Job) -> Iterator[Event]:
+    """The rules of the contest. Raises UserError that names the command to see the findings with."""
+    from submission import check
+    from submission.checks import errors
+
+    findings = check(job.folder.root)
+    wrong = errors(findings)
+    if wrong:
+        raise UserError(
+            f"the entry has {len(wrong)} findings, the first: {wrong[0]}; "
+            f"see all with: jdart-submit check {job.folder.root}"
+        )
+    said = f"{len(findings)} warnings: jdart-submit check {job.folder.root}" if findings else "no findings"
+    yield Event("check", None, job.contest.pictures, job.contest.pictures, said, skipped=not findings)
+
+
+def score_entry(job: Job, device: str) -> Iterator[Event]:
+    """Score the pictures with the evaluator, unless the report of these very pictures is there."""
+    from evaluator import score_submission
+
+    if job.config.score.weights is None:
+        yield Event("score", None, 1, 1, "left out: score.weights is not set", skipped=True)
+        return
+    report_file = job.folder.report / "report.json"
+    if report_file.exists():
+        report = read_json(report_file)
+        pictures = {(path.parent.name, path.name): sha256(path) for path in job.folder.images.glob("*/*.png")}
+        if report["submission"]["sha256"] == fingerprint(pictures) and report["profile"] == job.config.score.profile:
+            yield Event("score", None, 1, 1, f"Final {report['scores']['final']:.6f}", skipped=True)
+            return
+    yield Event("score", None, 0, 1, "scoring")
+    scored = score_submission(job.folder.root, profile=job.config.score.profile, device=device)
+    yield Event("score", None, 1, 1, f"Final {scored.scores.final:.6f}")
+
+
+def build_entry(job: Job) -> Iterator[Event]:
+    """Pack `entry.zip`."""
+    from submission import build
+    from submission.entry import REFUSED
+
+    result = build(job.folder.root, None, job.folder.entry, force=True)
+    if result.state == REFUSED:
+        raise UserError(f"the entry has findings; see them with: jdart-submit check {job.folder.root}")
+    yield Event("build", None, 1, 1, f"{job.folder.entry} is {result.state}", skipped=result.state == "up to date")
+
+
+def build_board(job: Job) -> Iterator[Event]:
+    """The page of this run."""
+    from leaderboard import build_site
+
+    if not (job.folder.report / "report.json").exists():
+        yield Event("board", None, 1, 1, "left out: there is no score", skipped=True)
+        return
+    report, page = job.folder.report / "report.json", job.folder.site / "index.html"
+    there = page.exists() and page.stat().st_mtime >= report.stat().st_mtime
+    if not there:
+        build_site([job.folder.report], job.folder.site)
+    yield Event("board", None, 1, 1, str(page), skipped=there)
+
+
+def require_scorable(job: Job) -> None:
+    """Raise UserError now for what would stop the score at the end of the run: profile, weights, packages."""
+    from evaluator.profiles import find_profile
+    from evaluator.weights import open_weights
+
+    if job.config.score.weights is not None:
+        with needs("eval"):
+            find_profile(job.config.score.profile)
+            open_weights(Path(job.config.score.weights))
+
+
+def stages(job: Job, device: str) -> Mapping[str, Callable[[], Iterator[Event]]]:
+    """Every stage by name, in order."""
+    return {
+        "prior": lambda: make_prior(job),
+        "train": lambda: train_styles(job),
+        "generate": lambda: generate_styles(job),
+        "check": lambda: check_entry(job),
+        "score": lambda: score_entry(job, device),
+        "build": lambda: build_entry(job),  # after the score, which the archive's manifest names
+        "board": lambda: build_board(job),
+    }

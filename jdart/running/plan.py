@@ -1,0 +1,131 @@
+"""How much time, memory and disk a run will take: measured costs of its steps, times what is left to do.
+
+The check, the score, the archive's packing and the board are not counted, nor kernels that are compiled once.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Optional
+
+from jdart.config import Config
+from jdart.running.tasks import Task
+from submission.errors import UserError
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a part of the work costs on this machine, in seconds and bytes."""
+
+    start: float  # of a process, until it has the base's weights
+    style: float  # of a style's training beside its steps: one picture encoded, the LoRA written
+    step: float  # one update of the weights
+    encoding: float  # one picture and its caption
+    batch: float  # of a batch of pictures beside its UNet calls
+    call: float  # one step of the sampler for a batch
+    memory: int  # of the process, at its peak
+    device_memory: Optional[int]  # on the GPU
+    lora: int  # its file
+    picture: int  # its file, at a mean
+    sheet: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is left to do for a style, or for what the styles share (style None)."""
+
+    style: Optional[str]
+    steps: int = 0  # of training
+    encodings: int = 0  # pictures
+    batches: int = 0  # of pictures to draw
+    calls: int = 0  # sampler steps a batch
+    pictures: int = 0
+
+    def seconds(self, costs: Costs) -> float:
+        """Without the start of a process."""
+        training = costs.style + (self.encodings - 1) * costs.encoding + self.steps * costs.step if self.steps else 0.0
+        return training + self.batches * (costs.batch + self.calls * costs.call)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The needs of a run, in seconds and bytes."""
+
+    seconds: float
+    training_seconds: float
+    drawing_seconds: float
+    memory: int  # of all workers at once
+    device_memory: Optional[int]  # of each GPU
+    lora_bytes: int
+    checkpoint_bytes: int  # weights and both moments of every LoRA
+    picture_bytes: int  # with the prior's and the contact sheets
+    archive_bytes: int
+    workers: int
+    costs: Costs
+
+    @property
+    def disk(self) -> int:
+        """All files together."""
+        return self.lora_bytes + self.checkpoint_bytes + self.picture_bytes + self.archive_bytes
+
+
+def estimate(costs: Costs, works: Sequence[Work], workers: Optional[int]) -> Plan:
+    """Costs times work, on so many workers, or one style after another in one process (None)."""
+    shared = [work for work in works if work.style is None and work.pictures]
+    styles = [work for work in works if work.style is not None and (work.steps or work.pictures)]
+    before = sum(work.seconds(costs) for work in shared)
+    if workers is None:
+        seconds = before + sum(work.seconds(costs) for work in styles)
+        seconds += costs.start if shared or styles else 0.0
+    else:
+        ends = [0.0] * workers
+        for work in styles:  # each goes to the worker that is free first, as the executor has it
+            ends[ends.index(min(ends))] += costs.start + work.seconds(costs)
+        seconds = before + len(shared) * costs.start + max(ends)
+    training = sum(Work(work.style, work.steps, work.encodings).seconds(costs) for work in styles)
+    trained = sum(work.steps > 0 for work in styles)
+    drawn = sum(work.pictures for work in styles)
+    return Plan(
+        seconds=seconds,
+        training_seconds=training,
+        drawing_seconds=sum(work.seconds(costs) for work in [*shared, *styles]) - training,
+        memory=costs.memory * (1 if workers is None else min(workers, max(1, len(styles)))),
+        device_memory=costs.device_memory,
+        lora_bytes=trained * costs.lora,
+        checkpoint_bytes=3 * trained * costs.lora,
+        picture_bytes=(drawn + sum(work.pictures for work in shared)) * costs.picture
+        + sum(work.pictures > 0 for work in styles) * costs.sheet,
+        archive_bytes=drawn * costs.picture,
+        workers=1 if workers is None else workers,
+        costs=costs,
+    )
+
+
+def measure_apart(config: Config, kind: str, environment: Mapping[str, str]) -> tuple[Costs, list[Work]]:
+    """Measure in a process of its own on "cpu" or "cuda", whose memory is that of this work alone.
+
+    Raises UserError with what that process says when it fails.
+    """
+    process = subprocess.run(
+        [sys.executable, "-m", "jdart", "measure", str(time.time())],
+        input=Task("plan", (), config).to_json(kind) + "\n",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if process.returncode != 0:
+        said = [line.strip() for line in process.stderr.splitlines() if line.strip()]
+        raise UserError(said[-1].removeprefix("error: ") if said else f"measuring ended with {process.returncode}")
+    raw = json.loads(process.stdout)
+    return Costs(**raw["costs"]), [Work(**work) for work in raw["works"]]
+
+
+def to_json(plan: Plan) -> str:
+    """The plan with its costs, as indented JSON."""
+    return json.dumps({**asdict(plan), "disk_bytes": plan.disk}, indent=1)

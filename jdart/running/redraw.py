@@ -1,0 +1,179 @@
+"""A picture made again from what its PNG says, with nothing but what it was made with."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jdart.config import GenerateConfig
+from jdart.data.captions import load_pictures
+from jdart.data.pictures import average_image
+from jdart.generation.notes import pixels_hash, read_notes, settings_from
+from jdart.running.drawing import Scene, save_png, style_picture
+from jdart.running.folder import RunFolder, earlier_run
+from submission.errors import UserError
+from submission.files import sha256
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from jdart.generation.adapters import Adapter
+    from jdart.models.build import Base
+
+FACTS = ("prompt", "plain_prompt", "seed", "style", "size", "base", "loras", "token", "average", "reference", "batch")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where to look for what a picture was made with. None and () leave it to the run folder that it lies in."""
+
+    base: str | None = None
+    loras: tuple[Path, ...] = ()
+    references: Path | None = None
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """The picture made again: its file's bytes, and in how many pixels it differs from the one that was there."""
+
+    png: bytes
+    same_bytes: bool
+    differing_pixels: int
+
+
+def redraw(path: Path, sources: Sources) -> Redrawn:
+    """Draw the picture at `path` again. UserError for what is missing, or is not what it was made with."""
+    from jdart.data.pictures import read_rgb
+
+    notes = read_notes(path)
+    missing = [name for name in FACTS if name not in notes]
+    if missing:
+        raise UserError(f"{path}: its notes lack {', '.join(missing)}: it was drawn by another version of jdart")
+    place, size = notes["batch"]
+    settings = settings_from(notes, batch_size=size)
+    run = _run_of(path)
+    base = _base(notes, run, sources)
+    adapters = tuple(_adapters(notes, run, sources))
+    token = _token(notes, run, sources)
+    average, reference = _from_references(notes, settings, run, sources)
+    scene = Scene(settings, notes["size"], notes["style"], adapters, token, average, reference)
+    picture, said = _draw(base, scene, notes, place, size)
+    if picture.shape != read_rgb(path).shape:
+        raise UserError(f"{path}: is not of the size that it was drawn in; take the file as jdart wrote it")
+    out = io.BytesIO()
+    save_png(out, picture, said)
+    differing = int((picture != read_rgb(path)).any(axis=2).sum())
+    return Redrawn(out.getvalue(), out.getvalue() == path.read_bytes(), differing)
+
+
+def _draw(base: Base, scene: Scene, notes: Mapping[str, Any], place: int, size: int) -> tuple[np.ndarray, Any]:
+    """The picture and its notes. A batch of as many copies stands for the one it was drawn in: see `draw`."""
+    from jdart.generation.adapters import adapted
+    from jdart.generation.draw import Request, draw
+    from jdart.lora.token import token_applied
+
+    request = Request("", notes["prompt"], notes["seed"], notes["plain_prompt"])
+    plain = replace(scene.settings, styleid=None)
+    with token_applied(base, scene.token), adapted(base, scene.adapters):
+        picture = [drawn for _, drawn in draw(base, [request] * size, plain, scene.size, scene.average)][place]
+    styleid = scene.settings.styleid
+    if styleid is not None and scene.reference is not None:
+        from jdart.generation.styleid import inject, read_style
+
+        picture = inject(base, picture, read_style(base, scene.reference, styleid), styleid)
+    return picture, scene.notes(request, base.identity, (place, size))
+
+
+Run = tuple[RunFolder, Mapping[str, Any]]
+
+
+def _run_of(path: Path) -> Run | None:
+    """The run folder that a picture lies in, with what its run.json says."""
+    for folder in path.resolve().parents:
+        run = earlier_run(RunFolder(folder))
+        if run is not None:
+            return RunFolder(folder), run
+    return None
+
+
+def _base(notes: Mapping[str, Any], run: Run | None, sources: Sources) -> Base:
+    from jdart.models.build import Base
+    from jdart.models.hub import locate
+
+    name, revision = sources.base, None
+    if name is None:
+        if run is None:
+            raise UserError("there is no run.json above the picture; name the base model with --base")
+        name, revision = run[1]["base"]["source"], run[1]["base"].get("revision")
+    base = Base(locate(name, revision)[0])
+    if base.identity != notes["base"]:
+        raise UserError(f"{name}: other weights than the picture was drawn with; name the base model with --base")
+    return base
+
+
+def _adapters(notes: Mapping[str, Any], run: Run | None, sources: Sources) -> Iterator[Adapter]:
+    """The LoRA files by their hashes, whatever they are called now."""
+    from jdart.generation.adapters import Adapter
+
+    known = {sha256(path): path for path in _lora_files(run, sources)}
+    for lora in notes["loras"]:
+        if lora["sha256"] not in known:
+            raise UserError(
+                f"the LoRA {lora['file']} (SHA-256 {lora['sha256'][:12]}...) is not there; name it with --lora"
+            )
+        yield Adapter(known[lora["sha256"]], lora["weight"])
+
+
+def _token(notes: Mapping[str, Any], run: Run | None, sources: Sources) -> Path | None:
+    """The style token's file by its hash."""
+    if notes["token"] is None:
+        return None
+    for path in _lora_files(run, sources):
+        if sha256(path) == notes["token"]:
+            return path
+    raise UserError(f"the style token (SHA-256 {notes['token'][:12]}...) is not there; name its file with --lora")
+
+
+def _lora_files(run: Run | None, sources: Sources) -> Iterator[Path]:
+    for path in sources.loras:
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; name a LoRA file with --lora")
+        yield path
+    if run is not None:
+        folder, said = run
+        yield from (path for path in sorted(folder.root.glob("lora/*/*")) if path.suffix in (".safetensors", ".bin"))
+        yield from (path for path in map(Path, _named_paths(said["config"])) if path.is_file())
+
+
+def _named_paths(settings: Any) -> Iterator[str]:
+    """Every `path` of a `loras` list in a configuration."""
+    if isinstance(settings, Mapping):
+        for key, value in settings.items():
+            if key == "loras":
+                yield from (lora["path"] for lora in ([] if value is None else value))
+            else:
+                yield from _named_paths(value)
+
+
+def _from_references(
+    notes: Mapping[str, Any], settings: GenerateConfig, run: Run | None, sources: Sources
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The average picture and StyleID's reference, as far as the picture was made with them."""
+    if notes["average"] is None and notes["reference"] is None:
+        return None, None
+    folder = sources.references
+    if folder is None:
+        if run is None:
+            raise UserError("there is no run.json above the picture; name the references with --references")
+        folder = run[0].root / run[1]["local"]["references"]
+    style, size = notes["style"], notes["size"]
+    pictures = [picture.path for picture in load_pictures(folder / style / "images", "{object}", style)]
+    average = None if notes["average"] is None else average_image(pictures, size)
+    reference = None if settings.styleid is None else style_picture(settings.styleid, pictures, size)
+    for name, made in (("average", average), ("reference", reference)):
+        if pixels_hash(made) != notes[name]:
+            raise UserError(f"{folder / style}: not the pictures that it was drawn with; name them with --references")
+    return average, reference

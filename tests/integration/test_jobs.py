@@ -1,0 +1,165 @@
+"""Styles in processes of their own, on this machine and on Ray: the same files, and a fault stays with its style."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def path(monkeypatch):
+    """Worker processes find this checkout, wherever they start."""
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+
+
+def made(folder):
+    files = [*folder.glob("lora/*/*.safetensors"), *folder.glob("images/*/*.png")]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def inline(jdart, config, tmp_path):
+    """What one process after another makes of the configuration."""
+    assert jdart("run", config(), "--output", tmp_path / "inline", "--device", "cpu").exit_code == 0
+    return made(tmp_path / "inline")
+
+
+def test_a_broken_style_fails_alone_and_is_tried_again_and_all_is_as_in_one_process(
+    inline, jdart, config, contest, tmp_path
+):
+    star = contest / "01" / "images" / "star.png"
+    good = star.read_bytes()
+    star.write_bytes(b"no picture")
+    first = jdart("run", config(), "--devices", "cpu,cpu")
+    assert first.exit_code == 1
+    assert "01 failed: " in first.output and "star.png: not a readable picture" in first.output
+    assert "1 of 2 failed; run the same command again" in first.output
+    out = tmp_path / "out"
+    kept = made(out)
+    assert sorted({Path(name).parts[1] for name in kept}) == ["00"]
+    assert sorted(json.loads((out / "run.json").read_text())["lora"]) == ["00"]
+
+    star.write_bytes(good)
+    times = {path: path.stat().st_mtime_ns for path in out.glob("lora/00/*")}
+    second = jdart("run", config(), "--devices", "cpu")
+    assert second.exit_code == 0, second.output
+    assert "00: there already" in second.output
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert made(out) == inline
+    assert (out / "entry.zip").exists() and (out / "report" / "report.json").exists()
+    assert sorted(json.loads((out / "run.json").read_text())["lora"]) == ["00", "01"]
+
+
+def test_the_prior_is_drawn_once_by_a_process_of_its_own(jdart, config, tmp_path):
+    prior = {"weight": 1.0, "images_per_prompt": 1, "steps": 2}
+    result = jdart("train", config(prior=prior), "--devices", "cpu", "--styles", "00")
+    assert result.exit_code == 0, result.output
+    assert "prior: done on cpu" in result.output
+    assert (tmp_path / "out" / "logs" / "prior.log").exists()
+
+
+def test_ctrl_c_ends_every_process_with_one_line(config, tmp_path):
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from jdart.cli import main; main()"
+    run = subprocess.Popen(
+        [sys.executable, "-c", code, "train", config(train={"steps": 100000}), "--devices", "cpu"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    log = tmp_path / "out" / "logs" / "00.log"
+    for line in run.stdout:
+        if "training" in line:
+            break
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130, err
+    assert "Traceback" not in err and "stopped" in err
+    assert not writers(log)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def writers(log):
+    """Processes whose standard error is `log`."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/fd/2"):
+        try:
+            if os.readlink(link) == str(log):
+                found.append(int(link.parts[2]))
+        except OSError:
+            continue
+    return found
+
+
+def test_a_worker_ends_when_its_parent_is_gone(config, tmp_path):
+    from jdart.config import load_config
+    from jdart.running.processes import start_worker
+    from jdart.running.tasks import Task
+
+    settings = load_config(config(train={"steps": 100000}), styles=["00"])
+    worker = start_worker(Task("00", ("train",), settings), "cpu", {})
+    assert worker.stdout.readline()
+    worker.stdin.close()
+    assert worker.wait(timeout=60) == 143
+    worker.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--devices", "gpu"], ["--devices gpu", "GPU numbers"]),
+        (["--devices", "cpu,0"], ["both kinds"]),
+        (["--executor", "ray"], ["--devices"]),
+        (["--ray-address", "auto"], ["--devices"]),
+    ],
+)
+def test_misuse(arguments, words, jdart, config):
+    result = jdart("train", config(), *arguments)
+    assert result.exit_code == 2
+    assert all(word in result.output for word in words)
+
+
+def test_on_ray_a_killed_worker_is_replaced_and_the_files_are_the_same(inline, jdart, config, tmp_path):
+    pytest.importorskip("ray")
+    killed = []
+
+    def kill():
+        """The Ray worker of style 00, once its process is there."""
+        deadline = time.monotonic() + 60
+        while not killed and time.monotonic() < deadline:
+            for pid in writers(tmp_path / "out" / "logs" / "00.log"):
+                parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+                if "ray::" in Path(f"/proc/{parent}/cmdline").read_text():
+                    os.kill(parent, signal.SIGKILL)
+                    killed.append(parent)
+                    return
+            time.sleep(0.1)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    result = jdart("run", config(), "--executor", "ray", "--devices", "cpu,cpu")
+    killer.join()
+    assert result.exit_code == 0, result.output
+    assert killed
+    assert (tmp_path / "out" / "logs" / "00.log").read_text().count("=== ") >= 2
+    assert made(tmp_path / "out") == inline
+
+
+def test_the_plan_knows_what_is_there_already(jdart, config, tmp_path):
+    path = config(prior={"weight": 1.0, "images_per_prompt": 1, "steps": 2})
+    before = json.loads(jdart("plan", path, "--json", "--device", "cpu").output)
+    assert not (tmp_path / "out").exists()
+    assert before["seconds"] > 0 and before["memory"] > 50e6
+    assert jdart("run", path, "--styles", "00", "--device", "cpu").exit_code == 0
+    lora = (tmp_path / "out" / "lora" / "00" / "pytorch_lora_weights.safetensors").stat().st_size
+    assert before["lora_bytes"] == pytest.approx(2 * lora, rel=0.01)
+    table = jdart("plan", path, "--devices", "cpu,cpu", "--styles", "00,01")
+    assert table.exit_code == 0 and "2 workers" in table.output and "training" in table.output

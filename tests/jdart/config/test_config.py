@@ -1,0 +1,114 @@
+"""Configurations: what comes with jdart loads, what is wrong is said all at once."""
+
+import dataclasses
+
+import pytest
+
+from jdart.config import Config, from_mapping, load_config, recipes, to_mapping
+from submission.errors import UserError
+
+
+def test_every_recipe_loads_and_survives_a_round_trip():
+    assert {"baseline", "safe", "aggressive", "demo"} <= set(recipes())
+    for name in recipes():
+        config = load_config(name)
+        assert from_mapping(to_mapping(config)) == config
+
+
+def test_the_published_settings():
+    baseline, safe, aggressive = (load_config(name) for name in ("baseline", "safe", "aggressive"))
+    assert (baseline.lora.r, baseline.train.steps, baseline.generate.steps) == (4, 800, 25)
+    assert (safe.lora.r, safe.prior.weight, safe.generate.strength, safe.generate.steps) == (
+        32,
+        1.0,
+        0.9,
+        40,
+    )
+    assert (aggressive.lora.r, aggressive.text_encoder_lora.r, aggressive.train.steps) == (64, 8, 1200)
+    assert aggressive.train.text_encoder_learning_rate == pytest.approx(0.1 * aggressive.train.learning_rate)
+    for config in (baseline, safe, aggressive):
+        assert config.data.template == "an image of {object} in style_{id}"
+        assert (config.train.learning_rate, config.train.adam_weight_decay, config.train.max_grad_norm) == (
+            1e-4,
+            1e-2,
+            1.0,
+        )
+        assert config.lora.alpha == config.lora.r
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("train.lr=0.1", ["train.lr: unknown setting", "learning_rate"]),
+        ("train.learning_rate=1e-4", ["train.learning_rate: '1e-4' is text to YAML", "1.0e-04"]),
+        ("train.steps=many", ["train.steps: 'many' is text"]),
+        ("train.steps=0", ["train.steps: 0 is below 1"]),
+        ("train.steps=2.5", ["train.steps: 2.5 is not a whole number"]),
+        ("lora.r=0", ["lora.r: 0 is below 1"]),
+        ("text_encoder_lora.r=-1", ["text_encoder_lora.r: -1 is below 0"]),
+        ("lora=4", ["lora: must be a section"]),
+        ("lora.target_modules=[]", ["lora.target_modules"]),
+        ("data.size=100", ["data.size: 100 is not a multiple of 8"]),
+        ("data.template='a {thing}'", ["data.template: only {object} and {id}"]),
+        ("generate.sampler=magic", ["generate.sampler: 'magic'", "ddim"]),
+        ("generate.strength=1.5", ["generate.strength: 1.5"]),
+        ("generate.strength=0.01", ["leaves no step"]),
+        ("train.lr_scheduler=stairs", ["train.lr_scheduler", "cosine"]),
+        ("styles=00", ["styles: 0 is not a list"]),
+        ("seed=-1", ["seed: -1"]),
+        ("seed=true", ["seed: True is not a whole number"]),
+        ("name=", ["name: must not be empty"]),
+        ("steps", ["write it as section.key=value"]),
+        ("name.x=1", ["name is not a section"]),
+        ("seed=[", ["not a YAML value"]),
+    ],
+)
+def test_bad_settings(override, words):
+    with pytest.raises(UserError) as error:
+        load_config("demo", [override])
+    assert all(word in str(error.value) for word in words)
+
+
+def test_all_problems_in_one_message(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("lora: {r: 0}\ntrain: {steps: x, foo: 1}\nseed: -3\n")
+    with pytest.raises(UserError) as error:
+        load_config(str(path))
+    for word in ("lora.r", "train.steps", "train.foo"):
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "\t"])
+def test_files_that_are_no_configuration(text, tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match="bad.yaml"):
+        load_config(str(path))
+
+
+def test_an_unknown_name_lists_the_recipes():
+    with pytest.raises(UserError, match="recipes: .*demo"):
+        load_config("nothing")
+
+
+def test_zero_is_a_value_not_unset(tmp_path):
+    (tmp_path / "c.yaml").write_text("seed: 0\ngenerate: {guidance_scale: 0}\ntrain: {max_grad_norm: null}\n")
+    config = load_config(str(tmp_path / "c.yaml"))
+    assert (config.seed, config.generate.guidance_scale, config.train.max_grad_norm) == (0, 0.0, None)
+
+
+def test_the_printed_configuration_is_the_same_configuration(tmp_path):
+    from click.testing import CliRunner
+
+    from jdart.cli import main
+
+    printed = CliRunner().invoke(main, ["config", "aggressive", "--set", "train.steps=7"])
+    (tmp_path / "again.yaml").write_text(printed.output)
+    assert load_config(str(tmp_path / "again.yaml")) == load_config("aggressive", ["train.steps=7"])
+    assert CliRunner().invoke(main, ["config"]).output.split() == list(recipes())
+
+
+def test_every_field_of_every_section_has_an_effect_on_equality():
+    """A setting that from_mapping drops would make two different files equal."""
+    flat = to_mapping(Config())
+    assert set(flat) == {field.name for field in dataclasses.fields(Config)}

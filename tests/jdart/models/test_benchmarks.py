@@ -1,0 +1,74 @@
+"""The benchmarks run and say what they measured; how fast a machine is, is no promise of a test."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["training", "generation"])
+def test_a_quick_run_reports_every_program_and_ratio(script, tmp_path):
+    pytest.importorskip("peft")
+    place = tmp_path / "out.json"
+    command = [sys.executable, ROOT / "benchmarks" / f"{script}.py", "--quick", "--json", place]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(place.read_text())["quick"]
+    assert set(result["versions"]) == {"jittor", "torch", "diffusers", "peft", "transformers"}
+    assert len(result["programs"]) == 4
+    for figures in result["programs"].values():
+        assert len(figures["turns"]) == 2
+        assert 0 < figures["best"] <= figures["median"]
+    assert set(result["ratios"]) == set(result["targets"]) == {"time against diffusers", "gain by encoding once"}
+    assert "time against diffusers" in done.stdout
+
+
+@pytest.fixture
+def turns(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import turns
+
+    return turns
+
+
+def test_a_ratio_is_judged_against_its_limit_or_its_goal(turns):
+    programs = {"a": {"best": 2.0}, "b": {"best": 4.0}}
+    ratios = {"limit": ("b", "a", 1.0, False), "goal": ("b", "a", 1.5, True), "kept": ("a", "b", 1.0, False)}
+    result = turns.compared(programs, ratios)
+    assert result["ratios"] == {"limit": 2.0, "goal": 2.0, "kept": 0.5}
+    assert result["missed"] == ["limit"]
+
+
+def count(done):
+    """A program's work: a line in a file for every unit."""
+    while True:
+        with open(done, "a") as out:
+            out.write("unit\n")
+        yield
+
+
+def fail():
+    raise ValueError("no weights")
+    yield
+
+
+def test_every_program_gets_its_turns_and_the_first_is_told_apart(turns, tmp_path):
+    programs = {name: turns.Program(count, (tmp_path / name,)) for name in "ab"}
+    found = turns.take_turns(programs, 3)
+    for name in "ab":
+        assert len(found[name]["turns"]) == 3
+        assert (tmp_path / name).read_text().count("unit") == 1 + turns.WARM_UP + 3
+
+
+def test_a_program_that_fails_is_named(turns):
+    from submission.errors import UserError
+
+    with pytest.raises(UserError, match="broken failed, .*ValueError: no weights"):
+        turns.take_turns({"broken": turns.Program(fail, ())}, 1)

@@ -1,0 +1,183 @@
+"""The compiled kernels against torch: values and every gradient, at shapes that fill no block."""
+
+import ctypes
+
+import jittor as jt
+import numpy as np
+import pytest
+import torch
+
+from jdart.models.kernels import functions as kernels
+from jdart.models.kernels.native import serves
+from jdart.models.layers import GroupNorm, Linear, attention
+
+F = torch.nn.functional
+
+
+def both(ours, theirs, close, *arrays, limit=1e-5):
+    """Run the same function of the same arrays in jittor and torch; compare the result and all gradients."""
+    mine = [jt.array(x) for x in arrays]
+    leaves = [torch.tensor(x, requires_grad=True) for x in arrays]
+    y, expected = ours(*mine), theirs(*leaves)
+    slope = np.random.default_rng(9).standard_normal(tuple(expected.shape)).astype(np.float32)
+    assert close(y.numpy(), expected.detach().numpy()) < limit
+    gradients = jt.grad((y * jt.array(slope)).sum(), mine)
+    expected.backward(torch.tensor(slope))
+    for gradient, leaf in zip(gradients, leaves):
+        assert close(gradient.numpy(), leaf.grad.numpy()) < limit
+
+
+def normal(rng, *shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def frozen(x):
+    return jt.array(x).stop_grad()
+
+
+@pytest.mark.parametrize(
+    ("batch", "queries", "keys", "heads", "depth"), [(2, 5, 7, 3, 4), (1, 130, 77, 2, 16), (2, 70, 1030, 1, 5)]
+)
+def test_attention_is_torchs(rng, close, batch, queries, keys, heads, depth):
+    def theirs(q, k, v):
+        q, k, v = (x.unflatten(-1, (heads, depth)).transpose(1, 2) for x in (q, k, v))
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+    width = heads * depth
+    q, k, v = (3 * normal(rng, batch, size, width) for size in (queries, keys, keys))
+    both(lambda q, k, v: kernels.Attention()(q, k, v, heads, None), theirs, close, q, k, v)
+
+
+def test_masked_attention_is_torchs(rng, close):
+    mask = np.triu(np.full((75, 75), -1e9, np.float32), 1)
+
+    def theirs(q, k, v):
+        q, k, v = (x.unflatten(-1, (2, 8)).transpose(1, 2) for x in (q, k, v))
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=torch.tensor(mask)).transpose(1, 2).flatten(2)
+
+    arrays = [normal(rng, 2, 75, 16) for _ in range(3)]
+    both(lambda q, k, v: kernels.Attention()(q, k, v, 2, frozen(mask)), theirs, close, *arrays)
+
+
+def test_attention_survives_large_logits(rng, close):
+    q, k, v = 40 * normal(rng, 1, 9, 8), 40 * normal(rng, 1, 11, 8), normal(rng, 1, 11, 8)
+    expected = F.scaled_dot_product_attention(*(torch.tensor(x) for x in (q, k, v)))
+    assert close(kernels.Attention()(jt.array(q), jt.array(k), jt.array(v), 1, None).numpy(), expected.numpy()) < 1e-4
+
+
+@pytest.mark.parametrize("silu", [False, True])
+@pytest.mark.parametrize(("shape", "groups"), [((2, 6, 5, 7), 3), ((1, 4, 70, 70), 2), ((3, 8, 1), 8)])
+def test_group_norm_is_torchs(rng, close, shape, groups, silu):
+    gain, offset = normal(rng, shape[1]), normal(rng, shape[1])
+    eps = 0.1 if np.prod(shape[1:]) == groups else 1e-5  # alone in its group a value is its own mean
+
+    def theirs(x):
+        y = F.group_norm(x, groups, torch.tensor(gain), torch.tensor(offset), eps)
+        return F.silu(y) if silu else y
+
+    def ours(x):
+        return kernels.GroupNorm()(x, frozen(gain), frozen(offset), groups, eps, silu)
+
+    if np.prod(shape[1:]) > groups:
+        both(ours, theirs, close, normal(rng, *shape), limit=2e-5)
+    else:
+        x = normal(rng, *shape)
+        assert close(ours(jt.array(x)).numpy(), theirs(torch.tensor(x)).numpy()) < 1e-6
+
+
+@pytest.mark.parametrize("width", [1, 5, 48])
+def test_layer_norm_is_torchs(rng, close, width):
+    gain, offset = normal(rng, width), normal(rng, width)
+    x = normal(rng, 2, 9, width)
+    if width == 1:
+        y = kernels.LayerNorm()(jt.array(x), frozen(gain), frozen(offset), 1e-5)
+        assert close(y.numpy(), np.broadcast_to(offset, x.shape)) < 1e-6
+        return
+    both(
+        lambda x: kernels.LayerNorm()(x, frozen(gain), frozen(offset), 1e-5),
+        lambda x: F.layer_norm(x, (width,), torch.tensor(gain), torch.tensor(offset)),
+        close,
+        x,
+        limit=2e-5,
+    )
+
+
+def test_norms_keep_their_precision_when_the_mean_is_large(rng, close):
+    x = 1000 + normal(rng, 2, 6, 9, 9)
+    one, zero = np.ones(6, np.float32), np.zeros(6, np.float32)
+    exact = torch.tensor(x, dtype=torch.float64)
+    y = kernels.GroupNorm()(jt.array(x), frozen(one), frozen(zero), 2, 1e-5, False)
+    assert close(y.numpy(), F.group_norm(exact, 2).numpy()) < 2e-4
+    rows = x.reshape(-1, 9)
+    y = kernels.LayerNorm()(jt.array(rows), frozen(np.ones(9, np.float32)), frozen(np.zeros(9, np.float32)), 1e-5)
+    assert close(y.numpy(), F.layer_norm(exact.reshape(-1, 9), (9,)).numpy()) < 2e-4
+
+
+@pytest.mark.parametrize(("shape", "out"), [((3,), 5), ((2, 70, 9), 130), ((65, 1), 1)])
+def test_linear_is_torchs(rng, close, shape, out):
+    x, weight, bias = normal(rng, *shape), normal(rng, out, shape[-1]), normal(rng, out)
+    ours = kernels.Linear()
+    both(lambda x, w: ours(x, w, frozen(bias)), lambda x, w: F.linear(x, w, torch.tensor(bias)), close, x, weight)
+    both(lambda x, w: ours(x, w, None), F.linear, close, x, weight)
+    both(lambda x: ours(x, frozen(weight), None), lambda x: F.linear(x, torch.tensor(weight)), close, x)
+
+
+def test_a_trained_bias_gets_its_gradient(rng, close):
+    layer, x = Linear(3, 4), normal(rng, 5, 3)
+    (gradient,) = jt.grad((layer(jt.array(x)) ** 2).sum(), [layer.bias])
+    assert close(gradient.numpy(), 2 * layer(jt.array(x)).numpy().sum(axis=0)) < 1e-5
+
+
+def test_no_kernel_depends_on_the_number_of_threads(rng):
+    threads = ctypes.CDLL("libgomp.so.1")
+    q, k, v, x, w = (
+        normal(rng, *shape) for shape in [(1, 300, 64), (1, 500, 64), (1, 500, 64), (77, 1280), (90, 1280)]
+    )
+
+    def numbers(count):
+        threads.omp_set_num_threads(count)
+        query, keys, values, rows, weight = (jt.array(array) for array in (q, k, v, x, w))
+        shifted = kernels.LayerNorm()(rows, frozen(np.ones(1280, np.float32)), frozen(np.zeros(1280, np.float32)), 1e-5)
+        parts = [kernels.Attention()(query, keys, values, 2, None), kernels.Linear()(shifted, weight, None)]
+        loss = sum((part * part).sum() for part in parts)
+        found = [*parts, *jt.grad(loss, [query, keys, values, rows, weight])]
+        return [part.numpy() for part in found]
+
+    before = threads.omp_get_max_threads()
+    try:
+        one, three = numbers(1), numbers(3)
+    finally:
+        threads.omp_set_num_threads(before)
+    assert all((a == b).all() for a, b in zip(one, three))
+
+
+@pytest.mark.parametrize("width", [1, 7, 33])
+def test_geglu_is_torchs(rng, close, width):
+    def theirs(x):
+        value, gate = x.chunk(2, dim=-1)
+        return value * F.gelu(gate)
+
+    both(kernels.GEGLU(), theirs, close, 3 * normal(rng, 2, 5, 2 * width))
+
+
+def test_a_trained_norm_gets_gradients_of_its_own(rng, close):
+    layer, x = GroupNorm(2, 4, 1e-5), normal(rng, 2, 4, 3, 3)
+    reference = torch.nn.GroupNorm(2, 4)
+    gradients = jt.grad((layer(jt.array(x), silu=True) ** 2).sum(), [layer.weight, layer.bias])
+    (F.silu(reference(torch.tensor(x))) ** 2).sum().backward()
+    for gradient, parameter in zip(gradients, (reference.weight, reference.bias)):
+        assert close(gradient.numpy(), parameter.grad.numpy()) < 1e-5
+
+
+def test_the_graph_gives_the_kernels_numbers(rng, close, monkeypatch):
+    q, k, v = (jt.array(normal(rng, 2, 6, 8)) for _ in range(3))
+    fast = attention(q, k, v, 2).numpy()
+    monkeypatch.setattr("jdart.models.layers.serves", lambda *inputs: False)
+    assert close(attention(q, k, v, 2).numpy(), fast) < 1e-6
+
+
+def test_kernels_serve_float32_on_the_cpu_alone(monkeypatch):
+    x = jt.ones((2,))
+    assert serves(x) and not serves(x.float16())
+    monkeypatch.setattr(jt.compile_extern, "use_mkl", False)
+    assert not serves(x)
