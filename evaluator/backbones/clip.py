@@ -194,7 +194,11 @@ def _encoder(config: TowerConfig) -> nn.ModuleDict:
 
 def read_clip_config(path: Path) -> ClipConfig:
     """The sizes in a CLIP config.json. Raises UserError."""
-    data = read_config(path)
+    return parse_clip_config(read_config(path), path)
+
+
+def parse_clip_config(data: Mapping[str, Any], path: Path) -> ClipConfig:
+    """The sizes in the settings that `path` holds. Raises UserError."""
     towers: dict[str, Mapping[str, Any]] = {}
     for key in ("text_config", "vision_config"):
         towers[key] = data[key] if isinstance(data.get(key), dict) else {}

@@ -6,6 +6,7 @@ Parameter names are those of facebook/dinov2-base on the hub.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,11 @@ class _Layer(nn.Module):
 
 def read_dino_config(path: Path) -> DinoConfig:
     """The sizes in a DINOv2 config.json. Raises UserError."""
-    data = read_config(path)
+    return parse_dino_config(read_config(path), path)
+
+
+def parse_dino_config(data: Mapping[str, Any], path: Path) -> DinoConfig:
+    """The sizes in the settings that `path` holds. Raises UserError."""
     if data.get("use_swiglu_ffn", False) or data.get("hidden_act", "gelu") != "gelu":
         raise UserError(f"{path}: only DINOv2 with a GELU MLP is known")
     width, patch = require(data, "hidden_size", path), require(data, "patch_size", path)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from evaluator import miniature
+from evaluator import pack as pack_files
 from evaluator import weights as files
 from evaluator.miniature import write_miniature
 from evaluator.weights import open_weights
@@ -76,16 +76,15 @@ def test_full_preset_has_the_shapes_of_the_contests_networks(monkeypatch, tmp_pa
 
     seen: dict[str, dict[str, tuple[int, ...]]] = {}
 
-    def note(path, make, seed, prefix, common=""):
-        seen[path.parent.name] = {name: tuple(tensor.shape) for name, tensor in miniature._shapes(make).items()}
-        assert common == ""
+    def note(path, make, network, sizes, numbers):
+        seen[path.parent.name] = {name: tuple(tensor.shape) for name, tensor in pack_files.shapes_of(make).items()}
 
-    def nothing(make, seed, prefix, common=""):
-        seen[prefix] = {name: tuple(tensor.shape) for name, tensor in miniature._shapes(make).items()}
+    def nothing(make, network, numbers):
+        seen[network] = {name: tuple(tensor.shape) for name, tensor in pack_files.shapes_of(make).items()}
         return {}
 
-    monkeypatch.setattr(miniature, "_write_safetensors", note)
-    monkeypatch.setattr(miniature, "_fill", nothing)
+    monkeypatch.setattr(pack_files, "_write_safetensors", note)
+    monkeypatch.setattr(pack_files, "_fill", nothing)
     write_miniature(tmp_path / "full", seed=11, preset="full")
     with torch.device("meta"):
         theirs = {
@@ -98,7 +97,7 @@ def test_full_preset_has_the_shapes_of_the_contests_networks(monkeypatch, tmp_pa
     parameters = {name: sum(math.prod(shape) for shape in shapes.values()) for name, shapes in seen.items()}
     assert parameters[files.DINO] == 86_580_480  # published: 86 M
     assert parameters[files.CLIP] == 427_616_513  # 428 M
-    assert 102_000_000 < parameters["rn50."] < 102_100_000  # 102 M
+    assert 102_000_000 < parameters["rn50"] < 102_100_000  # 102 M
     assert torch.load(tmp_path / "full" / files.AESTHETIC)["weight"].shape == (1, 768)
     assert not files.is_miniature(tmp_path / "full")
 
