@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options by which a run is chosen."""
+    """The options by which a run is chosen, CONFIG among them."""
+    return click.argument("config")(settings_options(command))
+
+
+def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that change a configuration, and say where it runs."""
     options = (
-        click.argument("config"),
         click.option(
             "--set",
             "overrides",
@@ -56,6 +61,15 @@ def _spread_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with(options, command)
 
 
+def _loras_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--loras",
+        type=click.Path(path_type=Path),
+        metavar="RUN",
+        help="Take the LoRAs of this run folder, where this one has none.",
+    )(command)
+
+
 def _with(options: tuple[Callable[..., Any], ...], command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
@@ -64,6 +78,7 @@ def _with(options: tuple[Callable[..., Any], ...], command: Callable[..., Any]) 
 
 @click.command("run")
 @run_options
+@_loras_option
 @_spread_options
 def run_command(**arguments: Any) -> None:
     """Go the whole way: prior, train, generate, check, build, score, board. What is done is not done again."""
@@ -88,11 +103,32 @@ def train_command(**arguments: Any) -> None:
 
 
 @click.command("generate")
-@run_options
+@click.argument("config", required=False)
+@click.option(
+    "--from",
+    "picture",
+    type=click.Path(path_type=Path),
+    metavar="PNG",
+    help="Instead of CONFIG: draw this picture again, as jdart redraw does; --output names a file.",
+)
+@settings_options
+@_loras_option
 @_spread_options
-def generate_command(**arguments: Any) -> None:
+@click.pass_context
+def generate_command(context: click.Context, config: str | None, picture: Path | None, **arguments: Any) -> None:
     """Draw the pictures of trained styles, and a contact sheet for each."""
-    _go(("generate",), **arguments)
+    if picture is None:
+        if config is None:
+            raise click.UsageError("Missing argument 'CONFIG', or --from PNG.")
+        _go(("generate",), config, **arguments)
+        return
+    from jdart.commands.redraw import redraw_command
+
+    device, output = arguments.pop("device"), arguments.pop("output")
+    executor = arguments.pop("executor")
+    if config is not None or any(arguments.values()) or executor != EXECUTORS[0]:
+        raise UserError("--from takes all settings from the picture; leave out all but --device and --output")
+    context.invoke(redraw_command, picture=picture, output=None if output is None else Path(output), device=device)
 
 
 def _go(
@@ -102,6 +138,7 @@ def _go(
     styles: str | None,
     output: str | None,
     device: str,
+    loras: Path | None = None,
     devices: str | None = None,
     executor: str = "processes",
     ray_address: str | None = None,
@@ -119,12 +156,15 @@ def _go(
     from jdart.runtime import start
 
     used = "cuda" if start(device).flags.use_cuda else "cpu"
+    from jdart.running.borrowing import take_loras
     from jdart.running.job import open_job
     from jdart.running.pipeline import require_scorable, stages
 
     job = open_job(settings)
     if "score" in names:
         require_scorable(job)
+    if loras is not None:
+        take_loras(job, loras)
     job.note()
     if workers is not None:
         from jdart.running.processes import run_processes

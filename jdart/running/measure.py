@@ -14,9 +14,11 @@ from statistics import median
 
 import numpy as np
 
+from jdart.config import Config, ValidationConfig
 from jdart.running.drawing import generate_styles
 from jdart.running.folder import RunFolder
 from jdart.running.job import Job
+from jdart.running.learning import lessons
 from jdart.running.plan import Costs, Work
 from jdart.running.prior import prior_prompts
 from jdart.running.training import train_styles
@@ -37,9 +39,13 @@ def measure(job: Job, begun: float) -> Costs:
         for path in (folder / "warm", folder / "train"):
             run = _miniature(job, path, CALLS[0])
             _fake_prior(run)
-            moments = [time.perf_counter(), *(time.perf_counter() for _ in train_styles(run))]
+            moments = [time.perf_counter(), *(time.perf_counter() for _ in train_styles(run)), time.perf_counter()]
             _drawing(run)
-        step = median(np.diff(moments)[1:])
+        steps = np.diff(moments)[1:-1]  # without the first, which has the encoding in it
+        step = float(median(steps[:-1]))
+        look = 0.0 if job.config.validation.steps is None else max(0.0, float(steps[-1]) - step)
+        encoding = _encoding(job)
+        beside = moments[-1] - moments[0] - STEPS * step - look - _encodings(run, 1) * encoding
         runs = [_miniature(job, folder / f"draw {calls}", calls) for calls in CALLS]
         few, more = (_fastest(each, folder / "train" / "lora") for each in runs)
         first, last = (_calls(each) for each in runs)
@@ -48,9 +54,10 @@ def measure(job: Job, begun: float) -> Costs:
         drawn = list(run.folder.images.rglob("*.png"))
         return Costs(
             start=start,
-            style=max(0.0, moments[-1] - moments[0] - STEPS * step),
+            style=max(0.0, beside),
             step=step,
-            encoding=_encoding(job),
+            look=look,
+            encoding=encoding,
             batch=max(0.0, few - first * call),
             call=call,
             memory=_peak_memory(),
@@ -80,15 +87,29 @@ def _fastest(job: Job, loras: Path) -> float:
 
 
 def _miniature(job: Job, folder: Path, calls: int) -> Job:
-    """The job with one style, one reference and one batch of pictures."""
+    """The job with one style, one reference and one batch of pictures; adapters as large as those of the job.
+
+    A job with validations has the loss of one after the last step.
+    """
     style, prompts = next(iter(job.contest.styles.items()))
-    strength = job.config.generate.strength
+    settings, count = job.config, len(job.contest.styles) if job.config.train.packed else 1
+    strength, looks = settings.generate.strength, settings.validation.steps is not None
+    validation = replace(ValidationConfig(), images=0, loss_batches=settings.validation.loss_batches)
     config = replace(
-        job.config,
+        settings,
         output=str(folder),
-        train=replace(job.config.train, steps=STEPS),
-        prior=replace(job.config.prior, images_per_prompt=1),
-        generate=replace(job.config.generate, steps=ceil(calls / (1.0 if strength is None else strength))),
+        lora=settings.lora.times(count),
+        text_encoder_lora=settings.text_encoder_lora.times(count),
+        train=replace(settings.train, steps=STEPS, packed=False),
+        validation=replace(validation, steps=STEPS if looks else None),
+        prior=replace(settings.prior, images_per_prompt=1, pool="style"),
+        generate=replace(
+            settings.generate,
+            steps=ceil(calls / (1.0 if strength is None else strength)),
+            lora_weight=1.0,
+            num_images_per_prompt=1,
+        ),
+        overrides={},
     )
     contest = replace(job.contest, styles={style: tuple(prompts[: config.generate.batch_size])})
     references = {style: job.references[style][:1]}
@@ -106,6 +127,14 @@ def _calls(job: Job) -> int:
     """Sampler steps of a batch."""
     settings = job.config.generate
     return settings.steps if settings.strength is None else int(settings.steps * settings.strength)
+
+
+def _encodings(job: Job, images_per_prompt: int) -> int:
+    """Pictures that go through the VAE before a LoRA of all of the job's styles is trained."""
+    config, styles = job.config, job.contest.styles
+    plain = len(prior_prompts(job, *styles)) if config.prior.used else 0
+    pictures = sum(len(job.references[style]) for style in styles) + plain * images_per_prompt
+    return pictures * config.data.crops * (2 if config.data.flip else 1)
 
 
 def _fake_prior(job: Job) -> None:
@@ -160,23 +189,46 @@ def _device_memory() -> int | None:
 
 
 def work_of(job: Job) -> list[Work]:
-    """What is left to do: the prior's pictures, then each style's training and pictures."""
+    """What is left to do: what the styles share, then each style's training and pictures."""
     config, folder = job.config, job.folder
-    views = config.data.crops * (2 if config.data.flip else 1)
-    size, calls = config.generate.batch_size, _calls(job)
-    works: list[Work] = []
+    generate, calls, many = config.generate, _calls(job), config.prior.images_per_prompt
     wanted: dict[Path, None] = {}  # two styles may want the same one
+    trainings: dict[str, Work] = {}
+    for name, styles in lessons(job).items():
+        own = replace(job, contest=replace(job.contest, styles={style: job.contest.styles[style] for style in styles}))
+        if config.prior.used:
+            wanted.update({folder.prior(p, n): None for p in prior_prompts(own, *styles) for n in range(many)})
+        if not folder.lora(name).exists():
+            looks, strips = _looks(config, len(styles))
+            work = Work(None, config.train.steps, _encodings(own, many), 0, calls, looks=looks, look_batches=strips)
+            trainings[name] = work
+    batches, missing = _missing(list(wanted), generate.batch_size)
+    works = [Work(None, batches=batches, calls=config.prior.steps, pictures=missing)]
+    if config.train.packed:
+        works += trainings.values()
     for style, prompts in job.contest.styles.items():
-        encodings = steps = 0
-        plain = prior_prompts(job, style) if config.prior.used else ()
-        wanted.update({folder.prior(p, n): None for p in plain for n in range(config.prior.images_per_prompt)})
-        if not folder.lora(style).exists():
-            steps = config.train.steps
-            encodings = views * (len(job.references[style]) + len(plain) * config.prior.images_per_prompt)
-        batches, missing = _missing([folder.image(style, prompt) for prompt in prompts], size)
-        works.append(Work(style, steps, encodings, batches, calls, missing))
-    batches, missing = _missing(list(wanted), size)
-    return [Work(None, 0, 0, batches, config.prior.steps, missing), *works]
+        work = replace(trainings.get(style, Work(None, calls=calls)), style=style)
+        for number in range(generate.num_images_per_prompt):
+            paths = [folder.candidate(style, prompt, number) for prompt in prompts]
+            batches, missing = _missing(paths, generate.batch_size)
+            more = missing if number > 0 else 0
+            work = replace(
+                work,
+                batches=work.batches + batches,
+                pictures=work.pictures + missing,
+                candidates=work.candidates + more,
+            )
+        works.append(work)
+    return works
+
+
+def _looks(config: Config, styles: int) -> tuple[int, int]:
+    """Validations of a training that is not stopped early, and the batches that each draws."""
+    settings, size = config.validation, config.generate.batch_size
+    if settings.steps is None:
+        return 0, 0
+    drawn = [len(range(place, settings.images, styles)) for place in range(styles)]
+    return config.train.steps // settings.steps, sum(ceil(count / size) for count in drawn)
 
 
 def _missing(paths: list[Path], size: int) -> tuple[int, int]:

@@ -23,8 +23,9 @@ class Costs:
     """What a part of the work costs on this machine, in seconds and bytes."""
 
     start: float  # of a process, until it has the base's weights
-    style: float  # of a style's training beside its steps: one picture encoded, the LoRA written
+    style: float  # of a LoRA's training beside all below: its adapters made, its files written
     step: float  # one update of the weights
+    look: float  # the loss of one validation
     encoding: float  # one picture and its caption
     batch: float  # of a batch of pictures beside its UNet calls
     call: float  # one step of the sampler for a batch
@@ -37,7 +38,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Work:
-    """What is left to do for a style, or for what the styles share (style None)."""
+    """What is left to do for a style, or a stage that the styles share (style None)."""
 
     style: Optional[str]
     steps: int = 0  # of training
@@ -45,11 +46,26 @@ class Work:
     batches: int = 0  # of pictures to draw
     calls: int = 0  # sampler steps a batch
     pictures: int = 0
+    candidates: int = 0  # of the pictures: those beside the entry's
+    looks: int = 0  # validations
+    look_batches: int = 0  # of pictures to draw in each
+
+    def training_seconds(self, costs: Costs) -> float:
+        """With what is drawn to look at it."""
+        if self.steps == 0:
+            return 0.0
+        look = costs.look + self.look_batches * self._batch(costs)
+        return costs.style + self.encodings * costs.encoding + self.steps * costs.step + self.looks * look
+
+    def drawing_seconds(self, costs: Costs) -> float:
+        return self.batches * self._batch(costs)
 
     def seconds(self, costs: Costs) -> float:
         """Without the start of a process."""
-        training = costs.style + (self.encodings - 1) * costs.encoding + self.steps * costs.step if self.steps else 0.0
-        return training + self.batches * (costs.batch + self.calls * costs.call)
+        return self.training_seconds(costs) + self.drawing_seconds(costs)
+
+    def _batch(self, costs: Costs) -> float:
+        return costs.batch + self.calls * costs.call
 
 
 @dataclass(frozen=True)
@@ -76,8 +92,9 @@ class Plan:
 
 def estimate(costs: Costs, works: Sequence[Work], workers: Optional[int]) -> Plan:
     """Costs times work, on so many workers, or one style after another in one process (None)."""
-    shared = [work for work in works if work.style is None and work.pictures]
-    styles = [work for work in works if work.style is not None and (work.steps or work.pictures)]
+    left = [work for work in works if work.steps or work.pictures]
+    shared = [work for work in left if work.style is None]
+    styles = [work for work in left if work.style is not None]
     before = sum(work.seconds(costs) for work in shared)
     if workers is None:
         seconds = before + sum(work.seconds(costs) for work in styles)
@@ -87,20 +104,18 @@ def estimate(costs: Costs, works: Sequence[Work], workers: Optional[int]) -> Pla
         for work in styles:  # each goes to the worker that is free first, as the executor has it
             ends[ends.index(min(ends))] += costs.start + work.seconds(costs)
         seconds = before + len(shared) * costs.start + max(ends)
-    training = sum(Work(work.style, work.steps, work.encodings).seconds(costs) for work in styles)
-    trained = sum(work.steps > 0 for work in styles)
-    drawn = sum(work.pictures for work in styles)
+    trained = sum(work.steps > 0 for work in left)
     return Plan(
         seconds=seconds,
-        training_seconds=training,
-        drawing_seconds=sum(work.seconds(costs) for work in [*shared, *styles]) - training,
+        training_seconds=sum(work.training_seconds(costs) for work in left),
+        drawing_seconds=sum(work.drawing_seconds(costs) for work in left),
         memory=costs.memory * (1 if workers is None else min(workers, max(1, len(styles)))),
         device_memory=costs.device_memory,
         lora_bytes=trained * costs.lora,
         checkpoint_bytes=3 * trained * costs.lora,
-        picture_bytes=(drawn + sum(work.pictures for work in shared)) * costs.picture
+        picture_bytes=sum(work.pictures + work.looks * work.look_batches for work in left) * costs.picture
         + sum(work.pictures > 0 for work in styles) * costs.sheet,
-        archive_bytes=drawn * costs.picture,
+        archive_bytes=sum(work.pictures - work.candidates for work in styles) * costs.picture,
         workers=1 if workers is None else workers,
         costs=costs,
     )

@@ -138,6 +138,17 @@ def test_every_picture_can_be_drawn_again(jdart, drawn, tmp_path):
         assert (tmp_path / f"{prompt}.png").read_bytes() == picture.read_bytes()
 
 
+def test_generate_from_a_picture_is_redraw(jdart, config, drawn, tmp_path):
+    picture, again = drawn / "images" / "00" / "Moon.png", tmp_path / "again.png"
+    result = jdart("generate", "--from", picture, "--output", again, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert again.read_bytes() == picture.read_bytes()
+    one_line(jdart("generate", "--from", picture, "--output", again), "again.png is there already")
+    for more in ((config(score=PLAIN),), STYLE, ("--set", "seed=1"), ("--devices", "cpu"), ("--executor", "ray")):
+        one_line(jdart("generate", "--from", picture, *more), "--from", "leave out")
+    assert jdart("generate").exit_code == 2
+
+
 def test_a_picture_with_other_pixels_is_found_out(jdart, drawn, tmp_path):
     picture = drawn / "images" / "00" / "Moon.png"
     with Image.open(picture) as image:

@@ -163,3 +163,60 @@ def test_the_plan_knows_what_is_there_already(jdart, config, tmp_path):
     assert before["lora_bytes"] == pytest.approx(2 * lora, rel=0.01)
     table = jdart("plan", path, "--devices", "cpu,cpu", "--styles", "00,01")
     assert table.exit_code == 0 and "2 workers" in table.output and "training" in table.output
+
+
+def test_the_plan_counts_what_a_run_will_do(jdart, config, tmp_path):
+    """Held out pictures, validations, candidates and one LoRA for all styles, against the run itself."""
+    settings = {
+        "train": {"packed": True, "steps": 4},
+        "validation": {"steps": 2, "images": 2, "hold_out": 1, "loss_batches": 1},
+        "generate": {"num_images_per_prompt": 2},
+        "score": {"weights": None},
+    }
+    path = config(**settings)
+    result = jdart("plan", path, "--json", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    plan = json.loads(result.output)
+    assert plan["costs"]["look"] > 0
+    assert jdart("run", path, "--device", "cpu").exit_code == 0
+    out = tmp_path / "out"
+    (lora,) = out.glob("lora/*/*pytorch_lora_weights.safetensors")
+    assert plan["lora_bytes"] == pytest.approx(lora.stat().st_size, rel=0.01)
+    assert plan["archive_bytes"] == pytest.approx((out / "entry.zip").stat().st_size, rel=0.3)
+    after = json.loads(jdart("plan", path, "--json", "--device", "cpu").output)
+    assert after["seconds"] == after["disk_bytes"] == 0
+
+
+# Both say when Jittor is there, and go on together: to a kernel that no cache has, since its source is new.
+MEETING = """
+import sys
+from jdart.runtime import start
+jt = start("cpu")
+print("ready", flush=True)
+sys.stdin.readline()
+source = "for (int i = 0; i < in0_shape0; i++) @out(i) = @in0(i) * %s;"
+print(jt.code([3], "float32", [jt.array([1.0, 2.0, 3.0])], cpu_src=source % sys.argv[1]).numpy().tolist())
+"""
+
+
+@pytest.mark.parametrize("cold", ["kernel", pytest.param("everything", marks=pytest.mark.slow)])
+def test_two_processes_on_one_cold_cache(cold, tmp_path):
+    """Trap 15: both come to the same cache at the same time, and both get what they need of it."""
+    home = {"HOME": str(tmp_path)} if cold == "everything" else {}
+    factor = time.time_ns() % 100_003
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", MEETING, str(factor)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **home},
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in both:
+        assert process.stdout.readline() == "ready\n", process.communicate()[1][-2000:]
+    said = [process.communicate("go\n", timeout=600) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert [out for out, _ in said] == [f"{[float(factor * n) for n in (1, 2, 3)]}\n"] * 2

@@ -7,10 +7,10 @@ import pytest
 from jdart.running.plan import Costs, Work, estimate
 
 COSTS = Costs(
-    start=10.0, style=5.0, step=2.0, encoding=1.0, batch=3.0, call=0.5, memory=1000, device_memory=None,
+    start=10.0, style=5.0, step=2.0, look=4.0, encoding=1.0, batch=3.0, call=0.5, memory=1000, device_memory=None,
     lora=100, picture=7, sheet=30,
 )  # fmt: skip
-STYLE = Work("00", steps=50, encodings=4, batches=2, calls=8, pictures=6)  # 5 + 3 + 100 + 2 * (3 + 4) = 122 s
+STYLE = Work("00", steps=50, encodings=4, batches=2, calls=8, pictures=6)  # 5 + 4 + 100 + 2 * (3 + 4) = 123 s
 PRIOR = Work(None, batches=3, calls=20, pictures=9)  # 3 * (3 + 10) = 39 s
 NOTHING = Work("09")
 
@@ -22,16 +22,16 @@ def of(count):
 @pytest.mark.parametrize(
     ("workers", "styles", "seconds"),
     [
-        (None, 3, 10 + 39 + 3 * 122),
-        (1, 3, 10 + 39 + 3 * (10 + 122)),
-        (2, 3, 10 + 39 + 2 * (10 + 122)),
-        (4, 3, 10 + 39 + 132),
+        (None, 3, 10 + 39 + 3 * 123),
+        (1, 3, 10 + 39 + 3 * (10 + 123)),
+        (2, 3, 10 + 39 + 2 * (10 + 123)),
+        (4, 3, 10 + 39 + 133),
     ],
 )
 def test_time(workers, styles, seconds):
     plan = estimate(COSTS, of(styles), workers)
     assert plan.seconds == pytest.approx(seconds)
-    assert plan.training_seconds == pytest.approx(styles * 108)
+    assert plan.training_seconds == pytest.approx(styles * 109)
     assert plan.drawing_seconds == pytest.approx(styles * 14 + 39)
 
 
@@ -50,3 +50,23 @@ def test_nothing_left_needs_no_time_and_no_disk(workers):
     plan = estimate(COSTS, [Work(None), NOTHING], workers)
     assert plan.seconds == 0
     assert plan.disk == 0
+
+
+def test_validations_and_candidates_count():
+    """Each look costs its loss and the batches that it draws; candidates are no part of the archive."""
+    looking = dataclasses.replace(STYLE, looks=5, look_batches=2, candidates=4)
+    plain, plan = (estimate(COSTS, [work], None) for work in (STYLE, looking))
+    assert plan.training_seconds - plain.training_seconds == pytest.approx(5 * (4 + 2 * (3 + 8 * 0.5)))
+    assert plan.drawing_seconds == plain.drawing_seconds
+    assert plan.picture_bytes - plain.picture_bytes == 5 * 2 * 7
+    assert plain.archive_bytes - plan.archive_bytes == 4 * 7
+
+
+def test_one_lora_for_all_styles_is_trained_once():
+    """Packed training comes before the styles, in a process of its own where there are workers."""
+    packed = Work(None, steps=50, encodings=12)  # 5 + 12 + 100 = 117 s
+    drawing = [Work(f"{n:02}", batches=2, calls=8, pictures=6) for n in range(3)]  # 14 s each
+    assert estimate(COSTS, [packed, *drawing], None).seconds == pytest.approx(10 + 117 + 3 * 14)
+    plan = estimate(COSTS, [packed, *drawing], 3)
+    assert plan.seconds == pytest.approx(10 + 117 + 10 + 14)
+    assert (plan.training_seconds, plan.lora_bytes) == (pytest.approx(117), 100)
