@@ -1,6 +1,6 @@
 """The toy world's vocabulary: nouns of CLIP-R with the code point of their glyph in Noto Color Emoji.
 
-`TAUGHT` are the nouns that the base model learns: clear at 64 pixels and unlike each other. The evaluator's networks also
+`TAUGHT` are what the base model learns: clear at 64 pixels and unlike each other. The evaluator's networks also
 see the `SEEN`, so that a wrong picture can be taken for something that no prompt names.
 """
 

@@ -6,7 +6,7 @@ The font is Debian's `fonts-noto-color-emoji` (SIL Open Font License 1.1); its g
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from toylab.nouns import SEEN, TAUGHT
 SIZE = 64
 FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 CODES = {**TAUGHT, **SEEN}
+LEADS = ("an image of", "a picture of", "a photo of", "a drawing of")
 GROUNDS = {
     "white": (255, 255, 255),
     "pink": (250, 216, 224),
@@ -29,7 +30,7 @@ GROUNDS = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def glyph(noun: str) -> Image.Image:
     """The noun's glyph, RGBA, 128 x 128 pixels, in the middle. Raises UserError without the font."""
     if not FONT.is_file():
@@ -86,9 +87,9 @@ def render(noun: str, place: Place, ground: tuple[int, int, int]) -> Image.Image
 def caption(noun: str, ground: str, rng: np.random.Generator) -> str:
     """One of the ways to name a picture. Half end in a style that means nothing, so that a later style keeps the noun;
     one in ten is empty, for guidance."""
-    kind = rng.random()
+    kind, lead = rng.random(), str(rng.choice(LEADS))
     if kind < 0.1:
         return ""
     if kind < 0.6:
-        return f"an image of {noun} in style_{rng.integers(100):02d}"
-    return f"an image of {noun} on {ground}" if kind < 0.8 else f"an image of {noun}"
+        return f"{LEADS[0]} {noun} in style_{rng.integers(100):02d}"
+    return f"{lead} {noun} on {ground}" if kind < 0.8 else f"{lead} {noun}"

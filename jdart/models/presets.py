@@ -160,6 +160,16 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "scheduler": V_PREDICTION,
     },
 }
+INDEX: dict[str, Any] = {
+    "_class_name": "StableDiffusionPipeline",
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "scheduler": ["diffusers", "PNDMScheduler"],
+    "feature_extractor": [None, None],
+    "safety_checker": [None, None],
+}
 PARTS = ("unet", "vae", "text_encoder")
 WEIGHTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
 
@@ -198,16 +208,7 @@ def write_base(folder: Path, preset: str, seed: int) -> None:
         write_bytes(folder / part / f"{WEIGHTS[part]}.safetensors", save(tensors, metadata={"format": "pt"}))
     write_json(folder / "scheduler" / "scheduler_config.json", parts["scheduler"])
     write_tokenizer(folder / "tokenizer")
-    classes = {
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "scheduler": ["diffusers", "PNDMScheduler"],
-        "feature_extractor": [None, None],
-        "safety_checker": [None, None],
-    }
-    write_json(folder / "model_index.json", {"_class_name": "StableDiffusionPipeline", **classes})
+    write_json(folder / "model_index.json", INDEX)
 
 
 def _numbers(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:

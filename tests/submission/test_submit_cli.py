@@ -88,14 +88,14 @@ def test_styles_option(entry, references):
     ("arguments", "part"),
     [
         (["check", "{entry}"], "which contest is it for"),
-        (["check", "nowhere", "--contest", "sample"], "no such file or folder"),
+        (["check", "nowhere", "--contest", "toy"], "no such file or folder"),
         (["check", "{entry}", "--contest", "nope"], "shipped: jittor-style-a, jittor-style-b"),
         (["check", "{entry}", "--contest", "jittor-style-b"], "give --references DIR, too"),
         (["check", "{entry}", "--references", "nowhere"], "no such folder"),
-        (["check", "{entry}", "--contest", "sample", "--styles", "77"], "no style '77'"),
-        (["check", "{entry}", "--contest", "sample", "--styles", ","], "no style chosen"),
-        (["check", "{entry}/00/Dolphin.png", "--contest", "sample"], "neither a folder nor a zip"),
-        (["build", "{entry}", "--contest", "sample"], "-o entry.zip"),
+        (["check", "{entry}", "--contest", "toy", "--styles", "77"], "no style '77'"),
+        (["check", "{entry}", "--contest", "toy", "--styles", ","], "no style chosen"),
+        (["check", "{entry}/00/Dolphin.png", "--contest", "toy"], "neither a folder nor a zip"),
+        (["build", "{entry}", "--contest", "toy"], "-o entry.zip"),
         (["verify", "{entry}"], "a folder"),
         (["check"], "Missing argument"),
         (["check", "x", "--format", "xml"], "Invalid value"),
@@ -113,7 +113,7 @@ def test_shipped_contest_by_manifest(tmp_path):
     contest = load_contest("sample").subset(["01"])
     files = {f"01/{prompt}.png": png(seed=i) for i, prompt in enumerate(contest.styles["01"])}
     entry, out = write_files(tmp_path / "entry", files), tmp_path / "entry.zip"
-    assert call("build", entry, "--contest", "sample", "--styles", "01", "-o", out).exit_code == 0
+    assert call("build", entry, "--contest", "toy", "--styles", "01", "-o", out).exit_code == 0
     verified = call("verify", out)
     assert (verified.exit_code, "contest sample, 1 styles, 8 pictures" in verified.stdout) == (0, True)
 
