@@ -1,18 +1,23 @@
 # Everything a fresh machine needs: Python 3.9 to 3.12 and g++. Each target makes its own .venv.
-#   make demo                                              the whole way on the sample contest
+#   make demo                                              train, draw, score and publish three entries to the toy contest
 #   make test                                              the test suite
+#   make toy                                               train the toy base model and the toy weights anew (under 2 hours)
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu    with PyTorch's smaller CPU wheels
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
-BASE := .cache/base-tiny
-WEIGHTS := .cache/weights-tiny
+FONT := /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 
-.PHONY: demo test slow lint format
-demo: .venv/all $(BASE)/model_index.json $(WEIGHTS)
-	$(BIN)/jdart run demo
-	@echo "Open outputs/site/index.html"
+.PHONY: demo toy test slow lint format
+demo: .venv/all
+	$(BIN)/jdart demo
+
+toy: $(FONT) .venv/test
+	$(BIN)/python -m toylab
+
+$(FONT):
+	@echo "the glyphs are needed: apt-get install fonts-noto-color-emoji"; exit 2
 
 test: .venv/test
 	$(BIN)/pytest
@@ -28,12 +33,6 @@ lint: .venv/dev
 format: .venv/dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-
-$(BASE)/model_index.json: | .venv/all
-	$(BIN)/jdart base new $(BASE) --preset tiny --seed 0
-
-$(WEIGHTS): | .venv/all
-	$(BIN)/jdart-eval weights new $(WEIGHTS) --seed 11
 
 # Stamps of what is installed: all = train and eval, test and dev add their extras.
 .venv/all: setup.cfg | .venv/bin/python

@@ -21,6 +21,7 @@ import numpy as np
 
 from evaluator.extractors.base import Arrays
 from submission.errors import UserError
+from submission.shipped import default_folder
 
 FILE = "features.sqlite3"
 
@@ -31,15 +32,6 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries
     (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value BLOB NOT NULL, checksum BLOB NOT NULL, made REAL NOT NULL)
 """
-
-
-def default_folder() -> Path:
-    """$JDART_CACHE, else jdart in the user's cache folder."""
-    named = os.environ.get("JDART_CACHE")
-    if named:
-        return Path(named)
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "jdart"
 
 
 def open_cache(place: str | os.PathLike[str] | bool) -> Cache:

@@ -18,6 +18,7 @@ from submission.contents import MANIFEST, BadItem, Item, Listing, open_contents
 from submission.contest import Limits
 from submission.errors import UserError
 from submission.files import read_json
+from submission.shipped import TOY
 
 LIMITS = Limits(files=100_000, file_bytes=MAX_BYTES)  # of a zip
 
@@ -104,8 +105,14 @@ def _from_run(run: Path) -> Entry:
         report=run / "report",
         contest=text_field(data, "contest", source),
         styles=_styles(data.get("styles"), source),
-        **{key: None if place is None else Path(normpath(run / place)) for key, place in places.items()},
+        **{key: None if place is None else _within(run, place) for key, place in places.items()},
     )
+
+
+def _within(run: Path, place: str) -> Path:
+    """A place that run.json names, which is relative to the run folder, or the name of what is shipped."""
+    path = Path(normpath(run / place))
+    return Path(place) if place == TOY and not path.is_dir() else path
 
 
 def _from_zip(path: Path, listing: Listing) -> Entry:

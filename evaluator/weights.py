@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from submission.errors import UserError
+from submission.errors import UserError, needs
 from submission.files import read_json, sha256
+from submission.shipped import means_toy, toy_archive, unpack
 
 DINO = "dinov2-base"
 CLIP = "clip-vit-large-patch14"
@@ -17,6 +18,7 @@ SQUEEZENET = "squeezenet1_1-b8a52dc0.pth"
 INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 HEADS = "lpips/v0.1/squeeze.pth"  # from the lpips wheel, not from the folder
 AESTHETIC = "aesthetic/sa_0_4_vit_l_14_linear.pth"  # optional; no part of Final
+TOY_NAME = "jdart/toy"  # what CLIP's settings call themselves in the shipped pack
 
 # {"schema_version": 1, "files": {<file>: {"sha256": ..., "revision": ...}}}; "url" instead where there is no revision
 LOCK = "weights.lock.json"
@@ -53,12 +55,23 @@ class Weights:
         return hash_files(self.files)
 
 
+def find_weights(root: Path) -> Path:
+    """The folder that is meant: `toy` is the shipped pack, unpacked into the user's cache. Raises UserError."""
+    if not means_toy(root):
+        return root
+    with needs("eval"):
+        from evaluator.pack import write_tokenizer
+
+        return unpack(toy_archive("evaluator"), lambda folder: write_tokenizer(folder / CLIP))
+
+
 def open_weights(root: Path) -> Weights:
-    """Find every file the metrics need. Raises UserError that lists all missing ones."""
+    """Find every file the metrics need; `toy` names the shipped pack. Raises UserError that lists all missing ones."""
+    root = find_weights(root)
     if not root.is_dir():
         raise UserError(
             f"{root}: no such weights folder; `jdart-eval weights pull {root}` fetches the contest's, "
-            f"`jdart-eval weights new {root}` writes miniature ones"
+            f"`jdart-eval weights new {root}` writes miniature ones, `toy` names those that come with jdart"
         )
     names = [f"{folder}/{name}" for folder, members in SETTINGS.items() for name in members]
     names += [tensors_of(root, folder) for folder in SETTINGS]
@@ -108,6 +121,8 @@ def doubts(weights: Weights, hashes: Mapping[str, str]) -> list[str]:
     The two Hugging Face folders carry no known hash; they count as the pinned revision when the folder's
     lock file, written at download, says so and its hashes still hold.
     """
+    if is_toy(weights.root):
+        return ["toy weights: not comparable with the contest"]
     if is_miniature(weights.root):
         return ["miniature weights: the figures check the arithmetic, not the pictures"]
     reasons = [
@@ -123,6 +138,15 @@ def doubts(weights: Weights, hashes: Mapping[str, str]) -> list[str]:
         if vouched != [(hashes[name], revision) for name in names]:
             reasons.append(f"{folder} is unverified: no {LOCK} vouches for revision {revision[:12]}")
     return reasons
+
+
+def is_toy(root: Path) -> bool:
+    """Whether this is the shipped pack, or a copy of it."""
+    try:
+        config = read_json(root / CLIP / "config.json")
+    except UserError:
+        return False
+    return isinstance(config, dict) and config.get("_name_or_path") == TOY_NAME
 
 
 def is_miniature(root: Path) -> bool:

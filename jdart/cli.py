@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from jdart.commands import base, config, data, doctor, lora, plan, redraw, run
+from jdart.commands import base, config, data, demo, doctor, lora, plan, redraw, run
 from submission.console import Group, version_option
 
 
@@ -22,6 +22,7 @@ for command in (
     run.prior_command,
     run.train_command,
     run.generate_command,
+    demo.demo_command,
     redraw.redraw_command,
     run.worker_command,
     plan.plan_command,

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jdart import runtime
+from submission.shipped import default_folder, means_toy, toy_archive
 
 GIB = 1024**3
 TESTED_PYTHON = ((3, 9), (3, 12))
 ONEDNN_WHEELS = ("onednn-cpu-gomp", "onednn-devel-cpu-gomp")
 MODEL_MEMORY = 8 * GIB  # Stable Diffusion 2.1 has 5 GiB of float32 weights
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+SHIPPED = {"base model": "jdart", "evaluator weights": "evaluator"}  # the package that brings the toy
 SCARCE_DISK, NO_DISK = 10 * GIB, 1 * GIB
 
 
@@ -40,7 +42,7 @@ def diagnose(home: Path | None = None, folders: Mapping[str, Path] | None = None
     """Look at everything a run needs.
 
     `home` is where Jittor keeps its cache (default: the user's). `folders` maps a name, as "base model", to
-    a folder that must exist and hold files.
+    a folder that must exist and hold files, or to "toy", for what comes with jdart.
     """
     home = Path.home() if home is None else home
     return [
@@ -174,10 +176,18 @@ def _numpy() -> Finding:
 
 
 def _folder(name: str, path: Path) -> Finding:
+    if means_toy(path):
+        return _shipped(name, toy_archive(SHIPPED[name]))
     if not path.is_dir() or next(path.iterdir(), None) is None:
         found = f"{path} is {'empty' if path.is_dir() else 'missing'}"
         return Finding(name, "fail", found, f"put its files into {path}, or name another folder")
     return Finding(name, "ok", str(path))
+
+
+def _shipped(name: str, archive: Path) -> Finding:
+    if not archive.is_file():
+        return Finding(name, "fail", f"{archive} is missing", "install jdart again, or in a checkout run: make toy")
+    return Finding(name, "ok", f"{archive}, unpacked into {default_folder()} when it is used")
 
 
 def _version(distribution: str) -> str | None:

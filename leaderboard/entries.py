@@ -1,4 +1,4 @@
-"""Reports -> rows, ranked where they may be compared, in sections where they may not."""
+"""Reports -> rows in sections, ranked where those of a section may be compared with each other."""
 
 from __future__ import annotations
 
@@ -37,27 +37,33 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """Entries of one contest, profile, set of references and set of weights, best first."""
+    """Entries of one contest, profile, set of references and set of weights, best first.
+
+    `reasons` say why none of them may stand beside the contest's own scores; they may still beside each other.
+    """
 
     status: str
     contest: str
     profile: str
     references_id: str
     weights_id: str
+    reasons: tuple[str, ...]
     rows: tuple[Row, ...]
 
 
 def rank_reports(reports: Iterable[Report]) -> list[Section]:
     """Sort reports into sections; the order they come in does not matter, the same one twice counts once.
 
-    Equal Finals share a rank, and the next rank is left out.
+    Equal Finals share a rank, and the next rank is left out. What is not comparable with the contest is ranked among
+    those that were scored alike and have the same reasons, such as the same toy weights; what is incomplete is not.
     """
     unique = list({report.digest: report for report in reports}.values())
     names = Counter(report.name for report in unique)
-    groups: dict[tuple[int, str, str, str, str], list[Report]] = {}
+    groups: dict[tuple[int, str, str, str, str, tuple[str, ...]], list[Report]] = {}
     for report in unique:
         same = (report.contest, report.profile, report.references_id, report.weights_id)
-        key = (_ORDER.index(_status(report)), *same)
+        status = _status(report)
+        key = (_ORDER.index(status), *same, _reasons(report) if status == NOT_COMPARABLE else ())
         groups.setdefault(key, []).append(report)
     sections = []
     for key in sorted(groups):
@@ -65,7 +71,7 @@ def rank_reports(reports: Iterable[Report]) -> list[Section]:
         finals = [_final(report) for report in group]
         rows = [
             Row(
-                rank=finals.index(_final(report)) + 1 if _ORDER[key[0]] == RANKED else None,
+                rank=finals.index(_final(report)) + 1 if _ORDER[key[0]] != INCOMPLETE else None,
                 title=report.name if names[report.name] == 1 else f"{report.name} · {report.digest[:6]}",
                 slug=_slug(report),
                 reasons=_reasons(report),

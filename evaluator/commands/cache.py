@@ -63,7 +63,8 @@ def verify(cache: Path | None) -> None:
 
 
 def _cache(folder: Path | None) -> Cache | None:
-    from evaluator.cache import FILE, Cache, default_folder
+    from evaluator.cache import FILE, Cache
+    from submission.shipped import default_folder
 
     place = default_folder() if folder is None else folder
     if (place / FILE).exists():

@@ -31,7 +31,11 @@ def references_option(required: bool) -> Callable[[Any], Any]:
 def weights_option(required: bool) -> Callable[[Any], Any]:
     """--weights"""
     return click.option(
-        "--weights", type=_PLACE, required=required, metavar="DIR", help="The five networks; see `weights --help`."
+        "--weights",
+        type=_PLACE,
+        required=required,
+        metavar="DIR",
+        help="The five networks, see `weights --help`; toy names those that come with jdart.",
     )
 
 

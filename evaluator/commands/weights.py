@@ -78,7 +78,8 @@ def list_(folder: Path | None, as_json: bool) -> None:
 
     files = [*NETWORKS, *(file for group in EXTRAS.values() for file in group), *BUNDLED]
     optional = {file.name for group in EXTRAS.values() for file in group}
-    standings = None if folder is None else {item.file.name: item for item in stand(_existing(folder), files)}
+    folder = None if folder is None else _existing(folder)
+    standings = None if folder is None else {item.file.name: item for item in stand(folder, files)}
     if standings is not None:
         files = [item.file for item in standings.values()]
     rows = [_row(file, None if standings is None else standings[file.name], file.name in optional) for file in files]
@@ -95,13 +96,18 @@ def list_(folder: Path | None, as_json: bool) -> None:
 def verify(folder: Path) -> None:
     """Hash every file in DIR and compare it with its pin and the folder's lock.
 
-    Exit code 0: all are as pinned; 1: some are not, or cannot be vouched for (a miniature folder never can);
+    Exit code 0: all are as pinned; 1: some are not, or cannot be vouched for (miniature and toy weights never
+    can);
     2: misuse.
     """
     from evaluator.catalogue import RIGHT, stand_all
-    from evaluator.weights import is_miniature
+    from evaluator.weights import is_miniature, is_toy
 
-    if is_miniature(_existing(folder)):
+    folder = _existing(folder)
+    if is_toy(folder):
+        click.echo(f"{folder}: toy weights, as they come with jdart; they are not the contest's", err=True)
+        raise SystemExit(FINDINGS)
+    if is_miniature(folder):
         click.echo(f"{folder}: miniature weights, for tests and trials only; they are not the contest's", err=True)
         raise SystemExit(FINDINGS)
     standings = stand_all(folder)
@@ -115,8 +121,11 @@ def verify(folder: Path) -> None:
 
 
 def _existing(folder: Path) -> Path:
+    """The folder that is meant, if it is there."""
+    from evaluator.weights import find_weights
     from submission.errors import UserError
 
+    folder = find_weights(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such weights folder; `jdart-eval weights pull {folder}` makes it")
     return folder

@@ -9,9 +9,22 @@ import click
 
 from submission.console import FINDINGS
 from submission.errors import UserError
+from submission.shipped import means_toy
+
+
+def _found(context: click.Context, option: click.Parameter, base: Path | None) -> Path | None:
+    """The folder that is meant: `toy` is the base that comes with jdart."""
+    if base is None or not means_toy(base):
+        return base
+    from jdart.models.hub import locate
+
+    return locate(str(base), None)[0]
+
 
 _DTYPE = click.option("--dtype", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True)
-_BASE = click.option("--base", type=click.Path(path_type=Path), metavar="DIR", help="Compare with this base model.")
+_BASE = click.option(
+    "--base", type=click.Path(path_type=Path), metavar="DIR", callback=_found, help="Compare with this base model."
+)
 _ARCH = click.option("--arch", metavar="NAME", help="Compare with a published shape: sd15, sd21, sd21-base.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -71,7 +84,14 @@ def lora_convert_command(
 @lora_group.command("merge")
 @click.argument("files", metavar="FILE[:WEIGHT]... OUT", nargs=-1, required=True)
 @click.option("--rank", type=click.IntRange(min=1), help="Truncate to this rank; without it the ranks add up.")
-@click.option("--into", "base", type=click.Path(path_type=Path), metavar="BASE", help="Merge into this base model.")
+@click.option(
+    "--into",
+    "base",
+    type=click.Path(path_type=Path),
+    metavar="BASE",
+    callback=_found,
+    help="Merge into this base model.",
+)
 @_DTYPE
 def lora_merge_command(files: tuple[str, ...], rank: int | None, base: Path | None, dtype: str) -> None:
     """Write the weighted sum of LoRA files as one file OUT; with --into, a copy of BASE with it in its weights.

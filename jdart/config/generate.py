@@ -48,7 +48,7 @@ class GenerateConfig:
     negative_prompt: str = ""
     origin_scale: float = 0.0  # share of the prompt without the style in what the picture is drawn from
     strength: Optional[float] = None  # average-image initialisation; None starts from noise alone
-    lora_weight: float = 1.0  # of the style's own LoRA
+    lora_weight: float = 1.0  # of the style's own LoRA; at 0 none is trained
     loras: tuple[WeightedLora, ...] = ()
     num_images_per_prompt: int = 1  # the first is the entry's, the others are candidates
     styleid: Optional[StyleIDConfig] = None

@@ -19,7 +19,7 @@ from jdart.config.validation import ValidationConfig
 
 @dataclass(frozen=True)
 class BaseConfig:
-    """The base model: a folder in diffusers' layout, or a hub id."""
+    """The base model: a folder in diffusers' layout, a hub id, or `toy` for the one that comes with jdart."""
 
     model: str = "base"
     revision: Optional[str] = None  # a hub commit; None takes the newest once and notes it in the run folder
@@ -30,7 +30,7 @@ class BaseConfig:
 
 @dataclass(frozen=True)
 class ScoreConfig:
-    """The evaluator's networks. Without them the pictures are made, checked and packed, but not scored."""
+    """The evaluator's networks, `toy` for those that come with jdart. Without any, nothing is scored."""
 
     weights: Optional[str] = None
     profile: str = "official-2024"
@@ -82,3 +82,10 @@ class Config:
     def frozen_text(self) -> bool:
         """Whether the text encoder stays as it is, so that each caption needs to be encoded once only."""
         return self.text_encoder_lora.r == 0 and self.token is None
+
+    def learns(self, style: str) -> bool:
+        """Whether a style is trained. It need not be where its own LoRA weighs 0 in whatever is drawn."""
+        own = self.overrides.get(style)
+        overrides = () if own is None else (own, *own.prompts.values())
+        weights = [self.generate.lora_weight, *(override.lora_weight for override in overrides)]
+        return self.token is not None or any(weight is not None and weight != 0 for weight in weights)

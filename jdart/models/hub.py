@@ -1,4 +1,4 @@
-"""A base model by name: a folder as it is, a hub id as a pinned snapshot in the hub's own cache."""
+"""A base model by name: a folder, `toy` for the one that comes along, a hub id as a pinned snapshot in its cache."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jdart.models.build import TEXT_STEMS, UNET_STEMS, VAE_STEMS
 from submission.errors import UserError, needs
+from submission.shipped import means_toy, toy_archive, unpack
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 SETTINGS = ["model_index.json", "scheduler/*", "tokenizer/*", "*/config.json"]
@@ -15,11 +16,13 @@ SETTINGS = ["model_index.json", "scheduler/*", "tokenizer/*", "*/config.json"]
 def locate(model: str, revision: str | None) -> tuple[Path, str | None]:
     """Folder and commit of a base model; a local folder has no commit.
 
-    A hub id is downloaded (HF_ENDPOINT, HF_HUB_OFFLINE and HF_HOME are respected); without a revision the newest
-    commit is taken, and returned so that it can be noted and used from then on. Raises UserError when neither folder
-    nor snapshot can be had.
+    `toy` is the model that comes with jdart, unpacked into the user's cache. A hub id is downloaded (HF_ENDPOINT,
+    HF_HUB_OFFLINE and HF_HOME are respected); without a revision the newest commit is taken, and returned so that it
+    can be noted and used from then on. Raises UserError when neither folder nor snapshot can be had.
     """
     folder = Path(model)
+    if means_toy(folder):
+        return _unpack_toy(), None
     if folder.is_dir() or HUB_ID.fullmatch(model) is None or model.startswith("."):
         return folder, None
     with needs("train"):
@@ -39,6 +42,12 @@ def locate(model: str, revision: str | None) -> tuple[Path, str | None]:
             "check the connection or HF_ENDPOINT, or name a folder"
         ) from error
     raise UserError(f"{model}: the repository holds no weights in diffusers' layout")
+
+
+def _unpack_toy() -> Path:
+    from jdart.models.presets import write_tokenizer
+
+    return unpack(toy_archive("jdart"), lambda folder: write_tokenizer(folder / "tokenizer"))
 
 
 def _weights(suffix: str) -> list[str]:

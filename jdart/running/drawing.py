@@ -33,7 +33,7 @@ def generate_styles(job: Job) -> Iterator[Event]:
         if all(path.exists() for path in made):
             yield Event("generate", style, len(paths), len(paths), "there already", skipped=True)
             continue
-        if not job.folder.lora(style).exists():
+        if job.config.learns(style) and not job.folder.lora(style).exists():
             raise UserError(f"style {style} is not trained yet; run: jdart train, or jdart run for the whole way")
         yield from _tally("generate", style, paths, _draw_style(job, style, groups))
         for path, write in _sheets(job, style).items():
@@ -116,18 +116,20 @@ def _draw_style(job: Job, style: str, groups: Sequence[Group]) -> Iterator[Path]
     from jdart.lora.file import load_lora
     from jdart.lora.token import token_applied
 
-    require_trained_on(job.folder, load_lora(job.folder.lora(style)).settings, style)
+    learnt = job.folder.lora(style) if job.config.learns(style) else None
+    if learnt is not None:
+        require_trained_on(job.folder, load_lora(learnt).settings, style)
     token = None if job.config.token is None else job.folder.token(style)
     pictures = [picture.path for picture in job.references[style]]
     size = job.config.data.size
     for settings, requests in groups:
         if all(Path(request.name).exists() for request in requests):
             continue
-        own = Adapter(job.folder.lora(style), settings.lora_weight)
+        own = () if learnt is None else (Adapter(learnt, settings.lora_weight),)
         others = [Adapter(Path(lora.path), lora.weight) for lora in settings.loras]
         average = None if settings.strength is None else average_image(pictures, size)
         plain = replace(settings, styleid=None)
-        scene = Scene(plain, size, style, (own, *others), token, average)
+        scene = Scene(plain, size, style, (*own, *others), token, average)
         if settings.styleid is None:
             with token_applied(job.base, scene.token), adapted(job.base, scene.adapters):
                 yield from _write_missing(job, scene, requests)

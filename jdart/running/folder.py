@@ -18,6 +18,7 @@ from submission.contest_file import contest_from_references, load_contest
 from submission.errors import UserError
 from submission.files import read_json, sha256, write_json
 from submission.provenance import find_commit
+from submission.shipped import means_toy
 
 SCHEMA_VERSION = 1
 PACKED = "packed"  # the name of the LoRA of all styles
@@ -190,7 +191,7 @@ def require_trained_on(folder: RunFolder, settings: Mapping[str, Any], *styles: 
 
 def write_run(folder: RunFolder, config: Config, contest: Contest, identity: str, revision: str | None) -> None:
     """Write `run.json` as the folder stands now. The styles of earlier calls stay listed."""
-    earlier = earlier_run(folder)
+    earlier, weights = earlier_run(folder), config.score.weights
     styles = [*contest.styles, *([] if earlier is None else earlier["styles"])]
     loras = {
         style: {
@@ -215,7 +216,7 @@ def write_run(folder: RunFolder, config: Config, contest: Contest, identity: str
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
         "local": {
             "references": _relative(config.references, folder.root),
-            "weights": None if config.score.weights is None else _relative(config.score.weights, folder.root),
+            "weights": weights if weights is None or means_toy(weights) else _relative(weights, folder.root),
         },
     }
     if earlier != value:

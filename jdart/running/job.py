@@ -13,6 +13,7 @@ from jdart.data.facts import style_pictures
 from jdart.running.folder import RunFolder, contest_of, earlier_run, require_same, write_run
 from submission.contest import Contest
 from submission.errors import UserError
+from submission.shipped import means_toy
 
 if TYPE_CHECKING:
     from jdart.models.build import Base
@@ -62,10 +63,11 @@ def open_job(config: Config, notes: bool = True) -> Job:
         style: style_pictures(Path(config.references) / style / "images", style, config.data)
         for style in contest.styles
     }
-    if config.score.weights is not None and not Path(config.score.weights).is_dir():
+    weights = config.score.weights
+    if weights is not None and not Path(weights).is_dir() and not means_toy(weights):
         raise UserError(
-            f"score.weights: {config.score.weights}: no such folder; leave it out to skip scoring, "
-            f"fetch the contest's with: jdart-eval weights pull {config.score.weights}"
+            f"score.weights: {weights}: no such folder; leave it out to skip scoring, "
+            f"fetch the contest's with: jdart-eval weights pull {weights}"
         )
     folder = RunFolder.of(config)
     earlier = earlier_run(folder)

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 def lessons(job: Job) -> dict[str, tuple[str, ...]]:
     """The LoRAs to train, by name, each with the styles that it learns."""
-    styles = tuple(job.contest.styles)
-    return {PACKED: styles} if job.config.train.packed else {style: (style,) for style in styles}
+    styles = tuple(style for style in job.contest.styles if job.config.learns(style))
+    if job.config.train.packed:
+        return {PACKED: tuple(job.contest.styles)} if styles else {}
+    return {style: (style,) for style in styles}
 
 
 def split(job: Job, style: str) -> tuple[list[Picture], list[Picture]]:

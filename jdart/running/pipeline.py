@@ -5,7 +5,7 @@ The only module of jdart that calls the other three packages. Each stage is a ge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jdart.running.drawing import generate_styles
@@ -66,15 +66,20 @@ def build_entry(job: Job) -> Iterator[Event]:
 
 def build_board(job: Job) -> Iterator[Event]:
     """The page of this run."""
+    yield from publish_board([job.folder.report], job.folder.site)
+
+
+def publish_board(reports: Sequence[Path], site: Path, title: str = "Leaderboard") -> Iterator[Event]:
+    """A page of report folders, unless it is there and newer than they are."""
     from leaderboard import build_site
 
-    if not (job.folder.report / "report.json").exists():
+    files, page = [folder / "report.json" for folder in reports], site / "index.html"
+    if not all(file.exists() for file in files):
         yield Event("board", None, 1, 1, "left out: there is no score", skipped=True)
         return
-    report, page = job.folder.report / "report.json", job.folder.site / "index.html"
-    there = page.exists() and page.stat().st_mtime >= report.stat().st_mtime
+    there = page.exists() and all(page.stat().st_mtime >= file.stat().st_mtime for file in files)
     if not there:
-        build_site([job.folder.report], job.folder.site)
+        build_site(files, site, title)
     yield Event("board", None, 1, 1, str(page), skipped=there)
 
 

@@ -61,10 +61,10 @@ def compiler_log(path: Path) -> Iterator[Console]:
         os.close(terminal)
 
 
-def show_stages(stages: Mapping[str, Callable[[], Iterator[Event]]], folder: Path) -> None:
+def show_stages(stages: Mapping[str, Callable[[], Iterator[Event]]], folder: Path, title: str | None = None) -> None:
     """Run the stages in order with a bar for each style, then print a table of what was done and how long it took."""
     console = Console()
-    summary = Table(title=escape(f"{folder}"))
+    summary = Table(title=escape(str(folder) if title is None else f"{title}: {folder}"))
     for column, justify in (
         ("stage", "left"),
         ("done", "right"),

@@ -97,7 +97,7 @@ def _pinned(job: Job, styles: tuple[str, ...]) -> Config:
 def is_there(task: Task, folder: RunFolder, prompts: Mapping[str, Sequence[str]]) -> bool:
     """Whether everything that a style's task makes is there already, so that no process need be started to see it."""
     made = []
-    if "train" in task.stages:
+    if "train" in task.stages and task.config.learns(task.name):
         made.append(folder.lora(task.name))
     if "generate" in task.stages:
         made += folder.drawn(task.name, prompts[task.name], task.config.generate.num_images_per_prompt)

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 def train_styles(job: Job) -> Iterator[Event]:
     """One LoRA a style, or a packed one. What has its file is done."""
-    for style in job.contest.styles:  # a broken picture of the last style is found before hours are spent on the first
+    every = lessons(job)
+    if not every:
+        yield Event("train", None, 1, 1, "left out: generate.lora_weight is 0", skipped=True)
+    for style in (
+        style for styles in every.values() for style in styles
+    ):  # a broken picture of the last style is found before hours are spent on the first
         if not job.folder.lora(style).exists():
             split(job, style)
             for picture in job.references[style]:
@@ -34,7 +39,7 @@ def train_styles(job: Job) -> Iterator[Event]:
         from jdart.training.logs import require_tensorboard
 
         require_tensorboard()
-    for name, styles in lessons(job).items():
+    for name, styles in every.items():
         steps = job.config.train.steps
         if job.folder.lora(name).exists():
             require_trained_on(job.folder, load_lora(job.folder.lora(name)).settings, *styles)

@@ -58,7 +58,7 @@ def test_what_was_scored_differently_is_never_ranked_together(tmp_path, change):
 
 def test_incomplete_and_not_comparable_are_apart_with_reasons(tmp_path):
     def toy(report):
-        why = ["miniature weights: not comparable with the contest"]
+        why = ["toy weights: not comparable with the contest"]
         report["provenance"].update(comparable=False, not_comparable_because=why)
 
     def partial(report):
@@ -76,9 +76,27 @@ def test_incomplete_and_not_comparable_are_apart_with_reasons(tmp_path):
         ("incomplete", ["partial"]),
         ("not comparable", ["toy high", "toy low"]),
     ]
-    assert [row.rank for one in sections[1:] for row in one.rows] == [None] * 3
+    assert [[row.rank for row in one.rows] for one in sections] == [[1], [None], [1, 2]]
     assert sections[1].rows[0].reasons == ("not every picture of the contest was scored",)
-    assert sections[2].rows[0].reasons == ("miniature weights: not comparable with the contest",)
+    assert sections[2].rows[0].reasons == sections[2].reasons == ("toy weights: not comparable with the contest",)
+
+
+def test_only_what_is_not_comparable_for_the_same_reasons_is_ranked_together(tmp_path):
+    def because(*reasons):
+        return lambda report: report["provenance"].update(comparable=False, not_comparable_because=list(reasons))
+
+    sections = sections_of(
+        make(tmp_path / "1", "a", 0.1, because("toy weights")),
+        make(tmp_path / "2", "b", 0.8, because("toy weights", "calculated in float16")),
+        make(tmp_path / "3", "c", 0.9, because("toy weights")),
+        make(tmp_path / "4", "d", 0.2, because()),
+    )
+    assert [[(row.rank, row.title) for row in one.rows] for one in sections] == [
+        [(1, "d")],
+        [(1, "c"), (2, "a")],
+        [(1, "b")],
+    ]
+    assert sections[0].reasons == ("the evaluator says so",)
 
 
 def test_table_and_records_agree(tmp_path):

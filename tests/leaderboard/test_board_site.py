@@ -109,7 +109,7 @@ def test_hostile_names_stay_text(site):
 def test_ranking_is_apart_from_what_cannot_be_compared(site):
     text = Page(site / "index.html").text
     assert text.index("Ranking") < text.index("first") < text.index("second") < text.index("Not comparable")
-    assert text.index("Not comparable") < text.index("toy") < text.index("miniature weights")
+    assert text.index("Not comparable") < text.index("miniature weights") < text.index("toy")
 
 
 def test_entry_page_shows_the_formula_pictures_and_hits(site):
@@ -136,7 +136,8 @@ def test_board_json(site):
     board = json.loads((site / "board.json").read_text("utf-8"))
     assert board["title"] == "My <board>"
     ranked = [(one["name"], one["rank"]) for one in board["entries"] if one["contest"] == "sample"]
-    assert ranked == [("first", 1), ("second", 2), ("toy", None)]
+    assert ranked == [("first", 1), ("second", 2), ("toy", 1)]
+    assert [one["status"] for one in board["entries"] if one["name"] == "toy"] == ["not comparable"]
     assert all((site / one["page"]).is_file() for one in board["entries"])
 
 

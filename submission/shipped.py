@@ -1,0 +1,92 @@
+"""What the packages bring along as an archive: unpacked once, into the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from submission.errors import UserError, first_line
+from submission.files import write_bytes
+
+TOY = "toy"  # names the shipped base model, and the shipped weights of the evaluator
+_CURE = "install jdart again, or in a checkout run: make toy"
+
+
+def default_folder() -> Path:
+    """$JDART_CACHE, else jdart in the user's cache folder."""
+    named = os.environ.get("JDART_CACHE")
+    if named:
+        return Path(named)
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "jdart"
+
+
+def means_toy(name: str | os.PathLike[str]) -> bool:
+    """Whether a name of a folder means what is shipped; a folder of that name, where there is one, goes first."""
+    return os.fspath(name) == TOY and not os.path.isdir(name)
+
+
+def toy_archive(package: str) -> Path:
+    """Where a package's toy is: "jdart" has the base model, "evaluator" the weights. Nothing is imported."""
+    spec = find_spec(package)
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).with_name(f"{TOY}.zip")
+
+
+def unpack(archive: Path, finish: Callable[[Path], None]) -> Path:
+    """The folder in the user's cache with the contents of a zip, made when it is first asked for.
+
+    It is named after the archive's SHA-256, so that another archive gets another folder. `finish(folder)` adds what
+    the archive leaves out. The folder appears when all is in it: any number of processes may ask at once, and one that
+    is killed does no harm. Raises UserError for an archive that is missing or damaged, a cache that cannot be written,
+    and a folder that lacks something.
+    """
+    try:
+        data = archive.read_bytes()
+    except OSError as error:
+        raise UserError(f"{archive}: cannot be read ({error.strerror}); {_CURE}") from error
+    folder = default_folder() / f"{archive.stem}-{hashlib.sha256(data).hexdigest()[:16]}"
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            sizes = {item.filename: item.file_size for item in packed.infolist() if not item.is_dir()}
+            files = {} if folder.is_dir() else {name: packed.read(name) for name in sizes}
+    except Exception as error:  # zipfile raises whatever a damaged file provokes
+        raise UserError(f"{archive}: damaged ({first_line(error)}); {_CURE}") from error
+    if files:
+        _make(folder, files, finish)
+    _require_whole(folder, sizes)
+    return folder
+
+
+def _make(folder: Path, files: dict[str, bytes], finish: Callable[[Path], None]) -> None:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent) as work:
+            draft = Path(work) / folder.name  # not `work` itself, which only its owner may read
+            for name, data in files.items():
+                write_bytes(draft / name, data)
+            finish(draft)
+            try:
+                os.rename(draft, folder)
+            except OSError:
+                if not folder.is_dir():  # else another process was faster; its folder is as good
+                    raise
+    except OSError as error:
+        raise UserError(
+            f"{folder.parent}: the cache cannot be written ({error.strerror}); "
+            "set JDART_CACHE to a folder that can, with some room"
+        ) from error
+
+
+def _require_whole(folder: Path, sizes: dict[str, int]) -> None:
+    """UserError when a file was removed or cut off since the folder was made."""
+    for name, size in sizes.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != size:
+            raise UserError(f"{path}: missing or damaged; remove the folder {folder}, it will be made again")
