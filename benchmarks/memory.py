@@ -55,6 +55,8 @@ def work(
     else:
         shape = {"block_out_channels": CHANNELS, "attention_head_dim": [1, 2, 4, 4], "cross_attention_dim": 64}
         unet = build_network("unet", {**preset["unet"], **shape})
+        for weight in unet.parameters():
+            weight.stop_grad()  # as those of a base model that was read
         adapters = inject(unet, LoraConfig(), rng)
         trained = [part for adapter in adapters.values() for part in (adapter.lora_A, adapter.lora_B)]
         x = rng.standard_normal((batch, 4, 64, 64)).astype(np.float32)

@@ -116,7 +116,9 @@ def test_rn50_equals_open_clip(pack: Path):
     ids = torch.tensor(Tokenizer(pack / files.CLIP).ids(TEXTS, padding=0))
     with torch.inference_mode():
         expected = reference.encode_image((pixels - mean) / std).numpy()
-        np.testing.assert_allclose(ours.features(pixels.numpy()), expected, rtol=1e-4, atol=1e-4)
+        # features reach a thousand here: what is near 0 among them has the rounding of the large ones
+        tolerance = 2e-6 * np.abs(expected).max()
+        np.testing.assert_allclose(ours.features(pixels.numpy()), expected, rtol=1e-4, atol=tolerance)
         expected = reference.encode_text(ids).numpy()
         np.testing.assert_allclose(texts.features(TEXTS), expected, rtol=1e-4, atol=1e-4)
 

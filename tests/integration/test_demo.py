@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from safetensors.numpy import load_file, save
 
+from jdart.config import load_config
 from jdart.data.pictures import read_rgb
 from jdart.lora.file import load_lora
 
@@ -112,7 +113,7 @@ def test_three_entries_and_a_board(jdart, small, tmp_path):
     plain, lora, average = notes.values()
     assert (plain["loras"], plain["strength"]) == ([], None)
     assert (len(lora["loras"]), lora["strength"]) == (1, None)
-    assert (average["loras"], average["strength"]) == (lora["loras"], 0.8)
+    assert (average["loras"], average["strength"]) == (lora["loras"], load_config("demo").generate.strength)
     assert plain["base"] == lora["base"] == average["base"]
 
     assert not (out / "1-plain-base" / "lora").exists(), "nothing is trained for the plain base"

@@ -110,12 +110,12 @@ def test_misuse_is_one_line_and_exit_2(arguments, part, entry):
 def test_shipped_contest_by_manifest(tmp_path):
     from submission import load_contest
 
-    contest = load_contest("sample").subset(["01"])
+    contest = load_contest("toy").subset(["01"])
     files = {f"01/{prompt}.png": png(seed=i) for i, prompt in enumerate(contest.styles["01"])}
     entry, out = write_files(tmp_path / "entry", files), tmp_path / "entry.zip"
     assert call("build", entry, "--contest", "toy", "--styles", "01", "-o", out).exit_code == 0
     verified = call("verify", out)
-    assert (verified.exit_code, "contest sample, 1 styles, 8 pictures" in verified.stdout) == (0, True)
+    assert (verified.exit_code, "contest toy, 1 styles, 25 pictures" in verified.stdout) == (0, True)
 
 
 def test_help_is_instant_and_without_heavy_imports():
