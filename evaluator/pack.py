@@ -65,9 +65,8 @@ def write_pack(folder: Path, sizes: Sizes, numbers: Numbers, name: str | None = 
     colours = _processor("BitImageProcessor", sizes.dino_edges, *DINO_COLOURS)
     _write_json(folder / files.DINO / "preprocessor_config.json", colours)
     _write_safetensors(folder / files.DINO / "model.safetensors", make["dino"], "dino", sizes, numbers)
-    _write_json(
-        folder / files.CLIP / "config.json", {**_clip_settings(sizes), **({"_name_or_path": name} if name else {})}
-    )
+    named = {} if name is None else {"_name_or_path": name}
+    _write_json(folder / files.CLIP / "config.json", {**_clip_settings(sizes), **named})
     colours = _processor("CLIPImageProcessor", sizes.clip_edges, *CLIP_COLOURS)
     _write_json(folder / files.CLIP / "preprocessor_config.json", colours)
     _write_safetensors(folder / files.CLIP / "model.safetensors", make["clip"], "clip", sizes, numbers)
@@ -81,11 +80,8 @@ def _write_rest(folder: Path, sizes: Sizes, make: Mapping[str, Callable[[], nn.M
 
     for network, name in (("squeeze", files.SQUEEZENET), ("inception", files.INCEPTION)):
         state = _fill(make[network], network, numbers)
-        torch.save(
-            {key: x.half() if sizes.half and x.is_floating_point() else x for key, x in state.items()}, folder / name
-        )
-    state = _fill(make["rn50"], "rn50", numbers)
-    _save_archive({key: x.half() if x.is_floating_point() else x for key, x in state.items()}, folder / files.RN50)
+        torch.save(_halved(state) if sizes.half else state, folder / name)
+    _save_archive(_halved(_fill(make["rn50"], "rn50", numbers)), folder / files.RN50)
 
 
 def networks(sizes: Sizes) -> dict[str, Callable[[], nn.Module]]:

@@ -97,8 +97,7 @@ def verify(folder: Path) -> None:
     """Hash every file in DIR and compare it with its pin and the folder's lock.
 
     Exit code 0: all are as pinned; 1: some are not, or cannot be vouched for (miniature and toy weights never
-    can);
-    2: misuse.
+    can); 2: misuse.
     """
     from evaluator.catalogue import RIGHT, stand_all
     from evaluator.weights import is_miniature, is_toy
