@@ -19,11 +19,12 @@ import click
 CHANNELS = [32, 64, 128, 128]
 CASES = {
     "training, 512 px, batch 1": {"what": "train", "batch": 1},
-    "the same, gradient checkpointing": {"what": "train", "batch": 1, "recompute": True},
+    "training, 512 px, batch 1, gradient checkpointing": {"what": "train", "batch": 1, "recompute": True},
     "training, 512 px, batch 4": {"what": "train", "batch": 4},
-    "the same, 4 x batch 1 accumulated": {"what": "train", "batch": 1, "passes": 4},
+    "training, 512 px, batch 4, gradient checkpointing": {"what": "train", "batch": 4, "recompute": True},
+    "training, 512 px, 4 x batch 1 accumulated": {"what": "train", "batch": 1, "passes": 4},
     "decoding 768 px": {"what": "decode"},
-    "the same, tiles of 384 px": {"what": "decode", "tile": 384},
+    "decoding 768 px, tiles of 384 px": {"what": "decode", "tile": 384},
 }
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Optional, TypeVar  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
+from typing import Optional, TypeVar, Union  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
 from jdart.config.problem import Problem, check
 
 UNET_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
+Targets = Union[tuple[str, ...], str]
 Settings = TypeVar("Settings", bound="LoraConfig")
 
 
@@ -19,16 +20,17 @@ class LoraConfig:
     """Adapters of one network, on its linear and convolution layers.
 
     `target_modules` and `exclude_modules` name layers by the end of their names: "to_q", or in full
-    "up_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q". The keys of the patterns are regular expressions for
+    "up_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"; one text in place of a list is a regular expression for
+    whole names, as in PEFT: "up_blocks.*attn2.to_[kv]". The keys of the patterns are regular expressions for
     the end of a name, as PEFT matches them: the first that fits decides.
     """
 
     r: int = 4
     lora_alpha: Optional[float] = None  # None: equal to the layer's rank
-    target_modules: tuple[str, ...] = UNET_TARGETS
+    target_modules: Targets = UNET_TARGETS
     lora_dropout: float = 0.0
     use_rslora: bool = False  # scale by alpha / sqrt(r) (2312.03732) instead of alpha / r
-    exclude_modules: tuple[str, ...] = ()
+    exclude_modules: Targets = ()
     rank_pattern: Mapping[str, int] = field(default_factory=dict)
     alpha_pattern: Mapping[str, float] = field(default_factory=dict)
 
@@ -42,10 +44,10 @@ class LoraConfig:
         for key, alpha in self.alpha_pattern.items():
             check(alpha > 0, f"alpha_pattern.{key}: {alpha} is not above 0")
         for key in (*self.rank_pattern, *self.alpha_pattern):
-            try:
-                re.compile(key)
-            except re.error as error:
-                raise Problem(f"rank_pattern, alpha_pattern: {key!r} is no regular expression ({error})") from None
+            _require_pattern("rank_pattern, alpha_pattern", key)
+        for name in ("target_modules", "exclude_modules"):
+            if isinstance(getattr(self, name), str):
+                _require_pattern(name, getattr(self, name))
 
     @property
     def alpha(self) -> float:
@@ -65,9 +67,7 @@ class LoraConfig:
 
     def chosen(self, layer: str) -> bool:
         """Whether `layer` gets an adapter."""
-        return any(ends(layer, target) for target in self.target_modules) and not any(
-            ends(layer, name) for name in self.exclude_modules
-        )
+        return fits(layer, self.target_modules) and not fits(layer, self.exclude_modules)
 
     def idle_patterns(self, layers: list[str]) -> list[str]:
         """Keys of the patterns that decide for none of `layers`."""
@@ -90,7 +90,7 @@ class TextLoraConfig(LoraConfig):
     """Adapters of the text encoder. r = 0 leaves it frozen."""
 
     r: int = 0
-    target_modules: tuple[str, ...] = TEXT_TARGETS
+    target_modules: Targets = TEXT_TARGETS
 
     def __post_init__(self) -> None:
         check(self.r >= 0, f"r: {self.r} is below 0")
@@ -98,9 +98,23 @@ class TextLoraConfig(LoraConfig):
             super().__post_init__()
 
 
-def ends(layer: str, target: str) -> bool:
-    """Whether `target` is the whole name of a layer or its last words."""
-    return layer == target or layer.endswith("." + target)
+def fits(layer: str, targets: Targets) -> bool:
+    """Whether a layer's whole name is as the regular expression, or it or its last words are in the list."""
+    if isinstance(targets, str):
+        return re.fullmatch(targets, layer) is not None
+    return any(layer == target or layer.endswith("." + target) for target in targets)
+
+
+def one_by_one(targets: Targets) -> dict[str, Targets]:
+    """Each target as the user wrote it, and as one that stands alone."""
+    return {targets: targets} if isinstance(targets, str) else {target: (target,) for target in targets}
+
+
+def _require_pattern(where: str, key: str) -> None:
+    try:
+        re.compile(key)
+    except re.error as error:
+        raise Problem(f"{where}: {key!r} is no regular expression ({error})") from None
 
 
 def _first_match(pattern: Mapping[str, object], layer: str) -> str | None:

@@ -106,6 +106,8 @@ def _value(value: Any, hint: Any, where: str, problems: list[str]) -> Any:
     options = (
         typing.get_args(hint) if typing.get_origin(hint) in (Union, getattr(types, "UnionType", Union)) else (hint,)
     )
+    if isinstance(value, str) and str in options:
+        return value
     wanted = next(option for option in options if option is not type(None))
     if value is None and type(None) in options:
         return None

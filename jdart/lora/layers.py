@@ -14,7 +14,7 @@ import jittor as jt
 import numpy as np
 from jittor import nn
 
-from jdart.config.lora import LoraConfig, ends
+from jdart.config.lora import LoraConfig, fits, one_by_one
 from jdart.lora.pairs import LoraPair, scale_of
 from jdart.models.layers import linear
 from jdart.models.paths import at, put
@@ -87,9 +87,13 @@ def inject(network: Any, settings: LoraConfig, rng: np.random.Generator) -> dict
         raise UserError(f"LoRA rank is {settings.r}; it must be at least 1")
     kinds = {name: kind for name, module in network.named_modules() if (kind := _kind(module)) is not None}
     for key, words in (("target_modules", settings.target_modules), ("exclude_modules", settings.exclude_modules)):
-        idle = [word for word in words if not any(ends(name, word) for name in kinds)]
+        idle = [word for word, alone in one_by_one(words).items() if not any(fits(name, alone) for name in kinds)]
         if idle:
-            raise UserError(f"LoRA {key} that fit no linear or convolution layer: {', '.join(idle)}")
+            hint = " (a text is a regular expression for whole names; a list has the ends of names)"
+            raise UserError(
+                f"LoRA {key} that fit no linear or convolution layer: {', '.join(idle)}"
+                + (hint if isinstance(words, str) else "")
+            )
     chosen = [name for name in kinds if settings.chosen(name)]
     if not chosen:
         raise UserError("LoRA exclude_modules leaves no layer of target_modules; name fewer")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def generate_styles(job: Job) -> Iterator[Event]:
     """Draw every missing picture of every style, then its contact sheets."""
     for style, prompts in job.contest.styles.items():
-        groups = _wanted(job, style)
+        groups = wanted_pictures(job, style)
         paths = [Path(request.name) for _, requests in groups for request in requests]
         made = job.folder.drawn(style, prompts, job.config.generate.num_images_per_prompt)
         if all(path.exists() for path in made):
@@ -88,7 +88,7 @@ class Scene:
 Group = tuple[GenerateConfig, "list[Request]"]
 
 
-def _wanted(job: Job, style: str) -> list[Group]:
+def wanted_pictures(job: Job, style: str) -> list[Group]:
     """The pictures of a style in groups that are drawn alike, each request named by its path.
 
     Candidates are groups of their own: the first pictures have the same batches, and bytes, with and without them.

@@ -14,8 +14,8 @@ from statistics import median
 
 import numpy as np
 
-from jdart.config import Config, ValidationConfig
-from jdart.running.drawing import generate_styles
+from jdart.config import Config, GenerateConfig, ValidationConfig
+from jdart.running.drawing import generate_styles, wanted_pictures
 from jdart.running.folder import RunFolder
 from jdart.running.job import Job
 from jdart.running.learning import lessons
@@ -36,26 +36,27 @@ def measure(job: Job, begun: float) -> Costs:
     start = time.time() - begun
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        moments = [0.0]
         for path in (folder / "warm", folder / "train"):
             run = _miniature(job, path, CALLS[0])
-            _fake_prior(run)
-            moments = [time.perf_counter(), *(time.perf_counter() for _ in train_styles(run)), time.perf_counter()]
+            moments = _training(run)
             _drawing(run)
         steps = np.diff(moments)[1:-1]  # without the first, which has the encoding in it
         step = float(median(steps[:-1]))
+        dear = _style_loss_seconds(job, folder, step)
         look = 0.0 if job.config.validation.steps is None else max(0.0, float(steps[-1]) - step)
         encoding = _encoding(job)
         beside = moments[-1] - moments[0] - STEPS * step - look - _encodings(run, 1) * encoding
         runs = [_miniature(job, folder / f"draw {calls}", calls) for calls in CALLS]
         few, more = (_fastest(each, folder / "train" / "lora") for each in runs)
-        first, last = (_calls(each) for each in runs)
+        first, last = (_calls(each.config.generate) for each in runs)
         call = max(0.0, more - few) / (last - first)
         style = next(iter(run.contest.styles))
         drawn = list(run.folder.images.rglob("*.png"))
         return Costs(
             start=start,
             style=max(0.0, beside),
-            step=step,
+            step=step + dear,
             look=look,
             encoding=encoding,
             batch=max(0.0, few - first * call),
@@ -66,6 +67,27 @@ def measure(job: Job, begun: float) -> Costs:
             picture=sum(path.stat().st_size for path in drawn) // len(drawn),
             sheet=run.folder.sheet(style).stat().st_size,
         )
+
+
+def _training(job: Job) -> list[float]:
+    """Moments: the start, each step, the end."""
+    _fake_prior(job)
+    return [time.perf_counter(), *(time.perf_counter() for _ in train_styles(job)), time.perf_counter()]
+
+
+def _style_loss_seconds(job: Job, folder: Path, without: float) -> float:
+    """What the style loss adds to a step at a mean: it counts for the noise levels below its own limit only."""
+    settings = job.config.train
+    if settings.style_loss_weight == 0:
+        return 0.0
+    end = len(job.base.schedule.alphas_cumprod) if settings.max_timestep is None else settings.max_timestep
+    limit = min(settings.style_loss_max_timestep, end)
+    every = replace(job, config=replace(job.config, train=replace(settings, max_timestep=limit)))
+    steps = []
+    for path in (folder / "warm style loss", folder / "style loss"):
+        steps = list(np.diff(_training(_miniature(every, path, CALLS[0], style_loss=True)))[1:-1])
+    share = (limit - settings.min_timestep) / (end - settings.min_timestep)
+    return share * max(0.0, float(median(steps)) - without)
 
 
 def _drawing(job: Job) -> float:
@@ -86,7 +108,7 @@ def _fastest(job: Job, loras: Path) -> float:
     return min(seconds)
 
 
-def _miniature(job: Job, folder: Path, calls: int) -> Job:
+def _miniature(job: Job, folder: Path, calls: int, style_loss: bool = False) -> Job:
     """The job with one style, one reference and one batch of pictures; adapters as large as those of the job.
 
     A job with validations has the loss of one after the last step.
@@ -100,7 +122,12 @@ def _miniature(job: Job, folder: Path, calls: int) -> Job:
         output=str(folder),
         lora=settings.lora.times(count),
         text_encoder_lora=settings.text_encoder_lora.times(count),
-        train=replace(settings.train, steps=STEPS, packed=False),
+        train=replace(
+            settings.train,
+            steps=STEPS,
+            packed=False,
+            style_loss_weight=settings.train.style_loss_weight if style_loss else 0.0,
+        ),
         validation=replace(validation, steps=STEPS if looks else None),
         prior=replace(settings.prior, images_per_prompt=1, pool="style"),
         generate=replace(
@@ -123,9 +150,8 @@ def _miniature(job: Job, folder: Path, calls: int) -> Job:
     )
 
 
-def _calls(job: Job) -> int:
+def _calls(settings: GenerateConfig) -> int:
     """Sampler steps of a batch."""
-    settings = job.config.generate
     return settings.steps if settings.strength is None else int(settings.steps * settings.strength)
 
 
@@ -190,8 +216,7 @@ def _device_memory() -> int | None:
 
 def work_of(job: Job) -> list[Work]:
     """What is left to do: what the styles share, then each style's training and pictures."""
-    config, folder = job.config, job.folder
-    generate, calls, many = config.generate, _calls(job), config.prior.images_per_prompt
+    config, folder, many = job.config, job.folder, job.config.prior.images_per_prompt
     wanted: dict[Path, None] = {}  # two styles may want the same one
     trainings: dict[str, Work] = {}
     for name, styles in lessons(job).items():
@@ -200,23 +225,30 @@ def work_of(job: Job) -> list[Work]:
             wanted.update({folder.prior(p, n): None for p in prior_prompts(own, *styles) for n in range(many)})
         if not folder.lora(name).exists():
             looks, strips = _looks(config, len(styles))
-            work = Work(None, config.train.steps, _encodings(own, many), 0, calls, looks=looks, look_batches=strips)
-            trainings[name] = work
-    batches, missing = _missing(list(wanted), generate.batch_size)
-    works = [Work(None, batches=batches, calls=config.prior.steps, pictures=missing)]
+            trainings[name] = Work(
+                None,
+                steps=config.train.steps,
+                encodings=_encodings(own, many),
+                looks=looks,
+                look_batches=strips,
+                look_calls=strips * _calls(config.generate),
+            )
+    batches, missing = _missing(list(wanted), config.generate.batch_size)
+    works = [Work(None, batches=batches, calls=batches * config.prior.steps, pictures=missing)]
     if config.train.packed:
         works += trainings.values()
     for style, prompts in job.contest.styles.items():
-        work = replace(trainings.get(style, Work(None, calls=calls)), style=style)
-        for number in range(generate.num_images_per_prompt):
-            paths = [folder.candidate(style, prompt, number) for prompt in prompts]
-            batches, missing = _missing(paths, generate.batch_size)
-            more = missing if number > 0 else 0
+        work = replace(trainings.get(style, Work(None)), style=style)
+        entry = {folder.candidate(style, prompt, 0) for prompt in prompts}
+        for settings, requests in wanted_pictures(job, style):
+            paths = [Path(request.name) for request in requests]
+            batches, missing = _missing(paths, settings.batch_size)
             work = replace(
                 work,
                 batches=work.batches + batches,
+                calls=work.calls + batches * _calls(settings),
                 pictures=work.pictures + missing,
-                candidates=work.candidates + more,
+                candidates=work.candidates + sum(not path.exists() for path in paths if path not in entry),
             )
         works.append(work)
     return works

@@ -44,28 +44,26 @@ class Work:
     steps: int = 0  # of training
     encodings: int = 0  # pictures
     batches: int = 0  # of pictures to draw
-    calls: int = 0  # sampler steps a batch
+    calls: int = 0  # sampler steps of all these batches
     pictures: int = 0
     candidates: int = 0  # of the pictures: those beside the entry's
     looks: int = 0  # validations
     look_batches: int = 0  # of pictures to draw in each
+    look_calls: int = 0  # sampler steps of all batches of one
 
     def training_seconds(self, costs: Costs) -> float:
         """With what is drawn to look at it."""
         if self.steps == 0:
             return 0.0
-        look = costs.look + self.look_batches * self._batch(costs)
+        look = costs.look + self.look_batches * costs.batch + self.look_calls * costs.call
         return costs.style + self.encodings * costs.encoding + self.steps * costs.step + self.looks * look
 
     def drawing_seconds(self, costs: Costs) -> float:
-        return self.batches * self._batch(costs)
+        return self.batches * costs.batch + self.calls * costs.call
 
     def seconds(self, costs: Costs) -> float:
         """Without the start of a process."""
         return self.training_seconds(costs) + self.drawing_seconds(costs)
-
-    def _batch(self, costs: Costs) -> float:
-        return costs.batch + self.calls * costs.call
 
 
 @dataclass(frozen=True)

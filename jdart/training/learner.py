@@ -13,7 +13,7 @@ import jittor as jt
 import numpy as np
 
 from jdart.config import Config
-from jdart.config.lora import ends
+from jdart.config.lora import fits, one_by_one
 from jdart.data.seeds import rng_for
 from jdart.lora.layers import Adapter, inject, remove
 from jdart.lora.pairs import LoraPair
@@ -111,8 +111,8 @@ class Learner:
         """
         for name, settings in (("unet", self.config.lora), ("text_encoder", self.config.text_encoder_lora)):
             layers = self.adapters.get(name, {})
-            for target in settings.target_modules:
-                found = [adapter for layer, adapter in layers.items() if ends(layer, target)]
+            for target, alone in one_by_one(settings.target_modules).items():
+                found = [adapter for layer, adapter in layers.items() if fits(layer, alone)]
                 if found and not any(adapter.lora_B.numpy().any() for adapter in found):
                     raise UserError(
                         f"style {self.style}: training moved no adapter of {name} {target}; "

@@ -187,6 +187,22 @@ def test_the_plan_counts_what_a_run_will_do(jdart, config, tmp_path):
     assert after["seconds"] == after["disk_bytes"] == 0
 
 
+def test_the_plan_counts_overrides_and_the_style_loss_at_its_share(jdart, config):
+    """What differs for one prompt is a batch of its own; the style loss counts for some noise levels only."""
+
+    def plan(**settings):
+        result = jdart("plan", config(**settings), "--styles", "00", "--json", "--device", "cpu")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.output)
+
+    own = {"00": {"prompts": {"Moon": {"strength": 1.0}}}}
+    found = plan(generate={"steps": 10, "strength": 0.5, "batch_size": 100}, overrides=own)
+    costs = found["costs"]
+    assert found["drawing_seconds"] == pytest.approx(2 * costs["batch"] + (10 + 5) * costs["call"])
+    plain, dear = (plan(train={"style_loss_weight": weight})["costs"]["step"] for weight in (0.0, 1.0))
+    assert dear > plain
+
+
 # Both say when Jittor is there, and go on together: to a kernel that no cache has, since its source is new.
 MEETING = """
 import sys

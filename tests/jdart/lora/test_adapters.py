@@ -27,6 +27,10 @@ CASES = {
         "target_modules": ("up_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q", "to_v"),
         "exclude_modules": ("attn2.to_v",),
     },
+    "one_block_by_regular_expressions": {
+        "target_modules": r"up_blocks\.0.*attn[12]\.to_[qkv]",
+        "exclude_modules": r".*attn1\.to_k",
+    },
     "convolutions": {
         "lora_alpha": 2.0,
         "target_modules": ("conv1", "conv_shortcut", "downsamplers.0.conv", "proj_in", "time_emb_proj"),
@@ -72,7 +76,7 @@ def _pefts(settings):
     if values["lora_alpha"] is None:
         values["lora_alpha"] = settings.r
     for name in ("target_modules", "exclude_modules"):
-        values[name] = list(values[name])
+        values[name] = values[name] if isinstance(values[name], str) else list(values[name])
     return values
 
 
@@ -97,6 +101,7 @@ def test_the_delta_of_a_pair_is_pefts(kind, rslora, rng):
 def test_an_exclusion_or_a_pattern_that_fits_nothing_is_refused(base, rng):
     for wrong, word in (
         ({"exclude_modules": ("to_nowhere",)}, "exclude_modules .*to_nowhere"),
+        ({"target_modules": "to_q"}, "target_modules .*to_q .*regular expression for whole names"),
         ({"rank_pattern": {"to_x": 2}}, "decides for no adapted layer: .*to_x"),
         ({"exclude_modules": UNET_TARGETS}, "leaves no layer"),
     ):

@@ -10,8 +10,8 @@ COSTS = Costs(
     start=10.0, style=5.0, step=2.0, look=4.0, encoding=1.0, batch=3.0, call=0.5, memory=1000, device_memory=None,
     lora=100, picture=7, sheet=30,
 )  # fmt: skip
-STYLE = Work("00", steps=50, encodings=4, batches=2, calls=8, pictures=6)  # 5 + 4 + 100 + 2 * (3 + 4) = 123 s
-PRIOR = Work(None, batches=3, calls=20, pictures=9)  # 3 * (3 + 10) = 39 s
+STYLE = Work("00", steps=50, encodings=4, batches=2, calls=16, pictures=6)  # 5 + 4 + 100 + 2 * (3 + 4) = 123 s
+PRIOR = Work(None, batches=3, calls=60, pictures=9)  # 3 * (3 + 10) = 39 s
 NOTHING = Work("09")
 
 
@@ -54,7 +54,7 @@ def test_nothing_left_needs_no_time_and_no_disk(workers):
 
 def test_validations_and_candidates_count():
     """Each look costs its loss and the batches that it draws; candidates are no part of the archive."""
-    looking = dataclasses.replace(STYLE, looks=5, look_batches=2, candidates=4)
+    looking = dataclasses.replace(STYLE, looks=5, look_batches=2, look_calls=16, candidates=4)
     plain, plan = (estimate(COSTS, [work], None) for work in (STYLE, looking))
     assert plan.training_seconds - plain.training_seconds == pytest.approx(5 * (4 + 2 * (3 + 8 * 0.5)))
     assert plan.drawing_seconds == plain.drawing_seconds
@@ -65,7 +65,7 @@ def test_validations_and_candidates_count():
 def test_one_lora_for_all_styles_is_trained_once():
     """Packed training comes before the styles, in a process of its own where there are workers."""
     packed = Work(None, steps=50, encodings=12)  # 5 + 12 + 100 = 117 s
-    drawing = [Work(f"{n:02}", batches=2, calls=8, pictures=6) for n in range(3)]  # 14 s each
+    drawing = [Work(f"{n:02}", batches=2, calls=16, pictures=6) for n in range(3)]  # 14 s each
     assert estimate(COSTS, [packed, *drawing], None).seconds == pytest.approx(10 + 117 + 3 * 14)
     plan = estimate(COSTS, [packed, *drawing], 3)
     assert plan.seconds == pytest.approx(10 + 117 + 10 + 14)
