@@ -13,6 +13,9 @@ FONT := /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 demo: .venv/all
 	$(BIN)/jdart demo
 
+# glibc keeps its memory between steps: in a virtual machine page faults can take half the time
+toy: export MALLOC_MMAP_THRESHOLD_ = 4294967296
+toy: export MALLOC_TRIM_THRESHOLD_ = 8589934592
 toy: $(FONT) .venv/test
 	$(BIN)/python -m toylab
 

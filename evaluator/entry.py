@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from submission.contents import MANIFEST, BadItem, Item, Listing, open_contents
 from submission.contest import Limits
 from submission.errors import UserError
 from submission.files import read_json
-from submission.shipped import TOY
+from submission.shipped import place_in_run
 
 LIMITS = Limits(files=100_000, file_bytes=MAX_BYTES)  # of a zip
 
@@ -105,14 +104,8 @@ def _from_run(run: Path) -> Entry:
         report=run / "report",
         contest=text_field(data, "contest", source),
         styles=_styles(data.get("styles"), source),
-        **{key: None if place is None else _within(run, place) for key, place in places.items()},
+        **{key: None if place is None else place_in_run(run, place) for key, place in places.items()},
     )
-
-
-def _within(run: Path, place: str) -> Path:
-    """A place that run.json names, which is relative to the run folder, or the name of what is shipped."""
-    path = Path(normpath(run / place))
-    return Path(place) if place == TOY and not path.is_dir() else path
 
 
 def _from_zip(path: Path, listing: Listing) -> Entry:

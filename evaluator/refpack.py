@@ -23,6 +23,7 @@ from evaluator.extractors.base import Arrays, Extractor
 from evaluator.references import Digests, FolderReferences, References
 from submission.errors import UserError
 from submission.files import atomic_write
+from submission.shipped import references_folder
 from submission.typed import from_json
 
 if TYPE_CHECKING:
@@ -159,5 +160,6 @@ def _sha256(array: np.ndarray) -> str:
 
 
 def open_references(path: Path) -> References:
-    """A folder of references, or a pack. Raises UserError."""
+    """A folder of references, or a pack; `toy` are those that come along. Raises UserError."""
+    path = references_folder(path)
     return PackedReferences(path) if path.suffix == ".npz" else FolderReferences(path)

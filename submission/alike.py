@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from submission.shipped import references_folder
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -42,7 +44,7 @@ def reference_hashes(folder: Path, styles: Iterable[str]) -> dict[str, dict[str,
     found: dict[str, dict[str, int]] = {}
     for style in styles:
         found[style] = {}
-        for path in sorted((folder / style / "images").glob("*")):
+        for path in sorted((references_folder(folder) / style / "images").glob("*")):
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")

@@ -13,6 +13,7 @@ import yaml
 from submission.contest import Contest, Limits, Story
 from submission.errors import UserError
 from submission.files import read_json
+from submission.shipped import references_folder
 
 MAX_NAME = 200  # bytes; a file system takes 255 with the suffix
 _FORBIDDEN = frozenset('/\\:*?"<>|')
@@ -53,7 +54,7 @@ def contest_from_references(folder: str | os.PathLike[str], name: str | None = N
 
     `name` is the folder's name unless given. UserError lists every style that is not as it should be.
     """
-    folder = Path(folder)
+    folder = references_folder(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give the one that holds <style>/prompt.json")
     styles: dict[str, Any] = {}

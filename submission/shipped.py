@@ -14,7 +14,7 @@ from pathlib import Path
 from submission.errors import UserError, first_line
 from submission.files import write_bytes
 
-TOY = "toy"  # names the shipped base model, and the shipped weights of the evaluator
+TOY = "toy"  # names the shipped base model, weights of the evaluator, and references
 _CURE = "install jdart again, or in a checkout run: make toy"
 
 
@@ -32,11 +32,25 @@ def means_toy(name: str | os.PathLike[str]) -> bool:
     return os.fspath(name) == TOY and not os.path.isdir(name)
 
 
+def place_in_run(run: Path, place: str) -> Path:
+    """A place that run.json names: relative to the run folder, or the name of what is shipped."""
+    path = Path(os.path.normpath(run / place))
+    return Path(place) if place == TOY and not path.is_dir() else path
+
+
 def toy_archive(package: str) -> Path:
     """Where a package's toy is: "jdart" has the base model, "evaluator" the weights. Nothing is imported."""
     spec = find_spec(package)
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).with_name(f"{TOY}.zip")
+
+
+def references_folder(name: str | os.PathLike[str]) -> Path:
+    """The folder of references that a name means: `toy` are those of the toy contest, which come along."""
+    if not means_toy(name):
+        return Path(name)
+    installed = Path(__file__).with_name("sample")  # where setup.cfg puts them in a wheel
+    return installed if installed.is_dir() else Path(__file__).parents[1] / "data" / "sample"
 
 
 def unpack(archive: Path, finish: Callable[[Path], None]) -> Path:

@@ -14,6 +14,7 @@ from submission.contest_file import contest_from_references, load_contest, shipp
 from submission.errors import UserError
 from submission.files import read_json
 from submission.manifest import Manifest, Run, usable_manifest
+from submission.shipped import place_in_run
 from submission.typed import from_json
 
 RUN = "run.json"
@@ -107,5 +108,5 @@ def _from_run(folder: Path) -> Source:
         run.contest,
         None if run.styles is None else tuple(run.styles),
         folder,
-        None if local.references is None else folder / local.references,
+        None if local.references is None else place_in_run(folder, local.references),
     )

@@ -77,7 +77,7 @@ class Lab:
             write_tokenizer(self.work / "words")
         words, make = Tokenizer(self.work / "words"), networks(EYES)
         torch.manual_seed(SEED)
-        seen, new = sights(SEED + 3, 16_000), {name: awake(one()) for name, one in make.items()}
+        seen, new = sights(SEED + 3, 24_000), {name: awake(one()) for name, one in make.items()}
         plain = to_array([one.picture for one in scenes(SEED + 4, 500, 0.0)])
         return {
             "clip": clip.train(new["clip"], words, seen, self.work, SEED),

@@ -48,7 +48,7 @@ PIPELINE: dict[str, Any] = {
     "scheduler": V_PREDICTION,
     "index": INDEX,
 }
-POOL, TREATED = 20_000, 0.15
+POOL, TREATED = 24_000, 0.5
 STEPS, BATCH, RATE = 3000, 48, 1.5e-3
 GATE_STEP, GATE = 1000, 0.40  # of the nouns among the five likeliest
 

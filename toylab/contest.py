@@ -12,8 +12,8 @@ from PIL import Image
 from submission import load_contest
 from submission.files import atomic_write
 from toylab.nouns import TAUGHT
-from toylab.styles import SIDE, STYLES
-from toylab.world import SIZE, cut_out, somewhere
+from toylab.styles import STYLES
+from toylab.world import cut_out, reduced, somewhere
 
 
 def write(references: Path, held_out: Path, seed: int) -> None:
@@ -37,7 +37,7 @@ def write(references: Path, held_out: Path, seed: int) -> None:
 def picture(style: str, noun: str, seed: list[int]) -> Image.Image:
     """`noun` in `style`: RGB, 64 x 64 pixels."""
     rng = np.random.default_rng([*seed, int(style), zlib.crc32(noun.encode())])
-    return STYLES[style](cut_out(noun, somewhere(rng), SIDE), rng).resize((SIZE, SIZE), Image.Resampling.BOX)
+    return reduced(STYLES[style](cut_out(noun, somewhere(rng)), rng))
 
 
 def _save(path: Path, shown: Image.Image) -> None:

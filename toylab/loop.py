@@ -41,7 +41,7 @@ def learn(
     there, and a finished one is only loaded. `watch` is shown the average from time to time, and may raise.
     """
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01)
-    average = copy.deepcopy(network).requires_grad_(False)
+    average = copy.deepcopy(network).requires_grad_(False) if decay else network
     done = _resume(place, network, average, optimizer)
     seen, saved, begun, first = 0.0, time.monotonic(), time.monotonic(), done
     network.train()
@@ -54,10 +54,8 @@ def learn(
         value.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        weight = min(decay, (step + 1) / (step + 10)) if decay else 0.0
-        with torch.no_grad():
-            for kept, now in zip(average.state_dict().values(), network.state_dict().values()):
-                kept.lerp_(now, 1 - weight) if kept.is_floating_point() else kept.copy_(now)
+        if decay:
+            _follow(average, network, min(decay, (step + 1) / (step + 10)))
         seen += float(value.detach())
         if (step + 1) % REPORT_EVERY == 0:
             pace = (time.monotonic() - begun) / (step + 1 - first)
@@ -72,6 +70,12 @@ def learn(
             watch(step + 1, average.eval())
     network.load_state_dict(average.state_dict())
     network.eval()
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, network: nn.Module, weight: float) -> None:
+    for kept, now in zip(average.state_dict().values(), network.state_dict().values()):
+        kept.lerp_(now, 1 - weight) if kept.is_floating_point() else kept.copy_(now)
 
 
 def _save(place: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +32,15 @@ def train(work: Path, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     network = classifier()
     shown = scenes(seed + 2, POOL, TREATED)
-    pictures = to_array([one.picture for one in shown])
     nouns = torch.tensor([NOUNS.index(one.noun) for one in shown])
+
+    @cache
+    def pictures() -> np.ndarray:
+        return to_array([one.picture for one in shown])
 
     def loss(rng: np.random.Generator, _: torch.Generator) -> Tensor:
         chosen = rng.integers(len(shown), size=BATCH)
-        batch = as_input(pictures[chosen])
+        batch = as_input(pictures()[chosen])
         batch = torch.roll(batch, tuple(int(move) for move in rng.integers(-4, 5, 2)), (2, 3))
         batch = batch + float(rng.uniform(0, 0.3)) * torch.from_numpy(rng.standard_normal(batch.shape, np.float32))
         return F.cross_entropy(network(batch).float(), nouns[chosen], label_smoothing=0.05)

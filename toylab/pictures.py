@@ -8,21 +8,31 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from toylab.drawing import on
 from toylab.nouns import TAUGHT
 from toylab.treatments import TREATMENTS
-from toylab.world import GROUNDS, SIZE, caption, render, somewhere
+from toylab.world import GROUNDS, SIZE, Place, caption, cut_out, reduced, somewhere
 
 NOUNS = tuple(TAUGHT)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and what it shows."""
+    """What a picture shows, and how; the picture itself is drawn when it is asked for."""
 
     noun: str
     ground: str
     treatment: str | None
-    picture: Image.Image
+    place: Place
+    seed: int
+
+    @property
+    def picture(self) -> Image.Image:
+        """RGB, 64 x 64 pixels."""
+        thing, ground = cut_out(self.noun, self.place), GROUNDS[self.ground]
+        if self.treatment is None:
+            return reduced(on(thing, ground))
+        return reduced(TREATMENTS[self.treatment](thing, ground, np.random.default_rng(self.seed)))
 
     def caption(self, rng: np.random.Generator) -> str:
         """One of the names of the picture; a treatment is named as `in lines`."""
@@ -33,12 +43,9 @@ class Scene:
 
 def scene(rng: np.random.Generator, noun: str, treated: float) -> Scene:
     """`noun` in a place of its own; a share of `treated` goes through one of the treatments."""
-    ground = str(rng.choice(list(GROUNDS)))
-    picture = render(noun, somewhere(rng), GROUNDS[ground])
-    if rng.random() >= treated:
-        return Scene(noun, ground, None, picture)
-    treatment = str(rng.choice(list(TREATMENTS)))
-    return Scene(noun, ground, treatment, TREATMENTS[treatment](picture, rng))
+    ground, place = str(rng.choice(list(GROUNDS))), somewhere(rng)
+    treatment = str(rng.choice(list(TREATMENTS))) if rng.random() < treated else None
+    return Scene(noun, ground, treatment, place, int(rng.integers(2**32)))
 
 
 def scenes(seed: int, count: int, treated: float, nouns: Sequence[str] = NOUNS) -> list[Scene]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,21 @@ CONFIG: dict[str, Any] = {
     "sample_size": 64,
     "scaling_factor": 1.0,
 }
-POOL, TREATED = 20_000, 0.3
-STEPS, BATCH, RATE = 3000, 8, 1.5e-3
+POOL, TREATED = 20_000, 0.5
+STEPS, BATCH, RATE = 3600, 8, 1.5e-3
 
 
 def train(work: Path, seed: int) -> AutoencoderKL:
     """The autoencoder, trained and with latents of mean 0 and variance 1 a channel."""
     torch.manual_seed(seed)
     vae = AutoencoderKL.from_config(CONFIG)
-    pool = to_array([one.picture for one in scenes(seed, POOL, TREATED)])
+
+    @cache
+    def pool() -> np.ndarray:
+        return to_array([one.picture for one in scenes(seed, POOL, TREATED)])
 
     def loss(rng: np.random.Generator, numbers: torch.Generator) -> Tensor:
-        batch = as_input(pool[rng.integers(len(pool), size=BATCH)])
+        batch = as_input(pool()[rng.integers(POOL, size=BATCH)])
         posterior = vae.encode(batch).latent_dist
         latents = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=numbers)
         return (
@@ -45,7 +49,7 @@ def train(work: Path, seed: int) -> AutoencoderKL:
         )
 
     learn(vae, loss, work / "vae.pt", STEPS, RATE, seed, decay=0.998)
-    _standardise(vae, pool[:2000])
+    _standardise(vae, to_array([one.picture for one in scenes(seed, 2000, TREATED)]))
     return vae
 
 

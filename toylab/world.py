@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from submission.errors import UserError
+from toylab.drawing import SIDE
 from toylab.nouns import SEEN, TAUGHT
 
 SIZE = 64
@@ -39,7 +40,7 @@ def glyph(noun: str) -> Image.Image:
     picture = Image.new("RGBA", (136, 128))
     text = "".join(chr(int(code, 16)) for code in CODES[noun].split("-"))
     ImageDraw.Draw(picture).text((0, 0), text, font=font, embedded_color=True)
-    return picture.resize((128, 128), Image.Resampling.LANCZOS, box=picture.getbbox() and _square(picture))
+    return picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=picture.getbbox() and _square(picture))
 
 
 def _square(picture: Image.Image) -> tuple[float, float, float, float]:
@@ -66,22 +67,20 @@ def somewhere(rng: np.random.Generator, jitter: float = 1.0) -> Place:
     return Place(side, float(x), float(y), bool(rng.random() < 0.5))
 
 
-def cut_out(noun: str, place: Place, size: int = SIZE) -> Image.Image:
-    """The glyph in its place on nothing: RGBA, `size` x `size` pixels."""
-    side = round(place.side * size)
+def cut_out(noun: str, place: Place) -> Image.Image:
+    """The glyph in its place on nothing: RGBA, SIDE x SIDE pixels."""
+    side = round(place.side * SIDE)
     thing = glyph(noun).resize((side, side), Image.Resampling.LANCZOS)
     if place.mirrored:
         thing = thing.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    picture = Image.new("RGBA", (size, size))
-    picture.paste(thing, (round(place.x * size - side / 2), round(place.y * size - side / 2)))
+    picture = Image.new("RGBA", (SIDE, SIDE))
+    picture.paste(thing, (round(place.x * SIDE - side / 2), round(place.y * SIDE - side / 2)))
     return picture
 
 
-def render(noun: str, place: Place, ground: tuple[int, int, int]) -> Image.Image:
-    """The thing on a plain ground: RGB, 64 x 64 pixels."""
-    picture = Image.new("RGBA", (SIZE, SIZE), (*ground, 255))
-    picture.alpha_composite(cut_out(noun, place))
-    return picture.convert("RGB")
+def reduced(picture: Image.Image) -> Image.Image:
+    """SIDE x SIDE pixels to the world's 64 x 64."""
+    return picture.resize((SIZE, SIZE), Image.Resampling.BOX)
 
 
 def caption(noun: str, ground: str, rng: np.random.Generator) -> str:

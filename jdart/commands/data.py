@@ -32,8 +32,9 @@ def data_command(
     settings = load_config(config, overrides, **chosen)
     from jdart.data.report import report_on_data
     from jdart.running.folder import contest_of
+    from submission.shipped import references_folder
 
-    root = Path(settings.references)
+    root = references_folder(settings.references)
     folders = [(style, root / style / "images") for style in contest_of(settings).styles]
     found = report_on_data(folders, settings.data)
     _show(found, as_json)

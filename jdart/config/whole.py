@@ -44,7 +44,7 @@ class Config:
     """A whole run: contest, base model, training, generation, scoring."""
 
     name: str = "run"
-    references: str = "data/sample"
+    references: str = "toy"  # their folder, or those of the toy contest, which come along
     contest: Optional[str] = None  # a shipped name or a YAML file; None: as the references folder says
     styles: Optional[tuple[str, ...]] = None  # None: all
     output: str = "outputs"

@@ -215,17 +215,17 @@ def write_run(folder: RunFolder, config: Config, contest: Contest, identity: str
         "lora": loras,
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
         "local": {
-            "references": _relative(config.references, folder.root),
-            "weights": weights if weights is None or means_toy(weights) else _relative(weights, folder.root),
+            "references": _local(config.references, folder.root),
+            "weights": None if weights is None else _local(weights, folder.root),
         },
     }
     if earlier != value:
         write_json(folder.manifest, value)
 
 
-def _relative(path: str, root: Path) -> str:
-    """Relative to the run folder, so that a checkout can be moved as a whole."""
-    return os.path.relpath(Path(path).resolve(), root.resolve())
+def _local(path: str, root: Path) -> str:
+    """Relative to the run folder, so that a checkout can be moved as a whole; or the name of what comes along."""
+    return path if means_toy(path) else os.path.relpath(Path(path).resolve(), root.resolve())
 
 
 def _version(distribution: str) -> str | None:

@@ -13,7 +13,7 @@ from jdart.data.facts import style_pictures
 from jdart.running.folder import RunFolder, contest_of, earlier_run, require_same, write_run
 from submission.contest import Contest
 from submission.errors import UserError
-from submission.shipped import means_toy
+from submission.shipped import means_toy, references_folder
 
 if TYPE_CHECKING:
     from jdart.models.build import Base
@@ -60,7 +60,7 @@ def open_job(config: Config, notes: bool = True) -> Job:
 
     contest = contest_of(config)
     references = {
-        style: style_pictures(Path(config.references) / style / "images", style, config.data)
+        style: style_pictures(references_folder(config.references) / style / "images", style, config.data)
         for style in contest.styles
     }
     weights = config.score.weights

@@ -13,6 +13,7 @@ from jdart.running.drawing import draw_missing
 from jdart.running.folder import contest_of
 from jdart.running.job import Event, Job
 from submission.errors import UserError
+from submission.shipped import references_folder
 
 
 def make_prior(job: Job) -> Iterator[Event]:
@@ -69,6 +70,6 @@ def _whole_contest(job: Job) -> dict[str, list[str]]:
     config = job.config
     found = {}
     for style, prompts in contest_of(replace(config, styles=None)).styles.items():
-        folder = Path(config.references) / style / "images"
+        folder = references_folder(config.references) / style / "images"
         found[style] = [p.object for p in load_pictures(folder, config.data.template, style)] + list(prompts)
     return found

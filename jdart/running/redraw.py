@@ -16,6 +16,7 @@ from jdart.running.drawing import Scene, save_png, style_picture
 from jdart.running.folder import RunFolder, earlier_run
 from submission.errors import UserError
 from submission.files import sha256
+from submission.shipped import place_in_run, references_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -168,9 +169,10 @@ def _from_references(
     if folder is None:
         if run is None:
             raise UserError("there is no run.json above the picture; name the references with --references")
-        folder = run[0].root / run[1]["local"]["references"]
+        folder = place_in_run(run[0].root, run[1]["local"]["references"])
     style, size = notes["style"], notes["size"]
-    pictures = [picture.path for picture in load_pictures(folder / style / "images", "{object}", style)]
+    images = references_folder(folder) / style / "images"
+    pictures = [picture.path for picture in load_pictures(images, "{object}", style)]
     average = None if notes["average"] is None else average_image(pictures, size)
     reference = None if settings.styleid is None else style_picture(settings.styleid, pictures, size)
     for name, made in (("average", average), ("reference", reference)):

@@ -12,7 +12,7 @@ from torch import nn
 from submission.errors import UserError
 from toylab import base, ship, vae
 from toylab.eyes import EYES
-from toylab.eyes.sights import awake, forget_words
+from toylab.eyes.sights import awake, few_words
 from toylab.loop import learn
 
 
@@ -132,6 +132,22 @@ def test_diffusers_loads_the_shipped_base_and_hears_the_same(shipped, tokenizer,
         assert not info["unexpected_keys"]
 
 
+def test_a_training_with_few_words_sees_and_keeps_the_same_numbers():
+    holder = nn.Module()
+    holder.token_embedding = nn.Embedding(50, 3)
+    before = holder.token_embedding.weight.detach().clone()
+    ids = torch.tensor([[7, 40, 49], [9, 49, 49]])
+    with few_words(holder, ids, 49) as (places, end):
+        assert len(holder.token_embedding.weight) == 4
+        assert torch.equal(places == end, ids == 49)
+        assert torch.equal(holder.token_embedding(places), before[ids])
+        with torch.no_grad():
+            holder.token_embedding.weight += 1
+    after = holder.token_embedding.weight
+    assert torch.equal(after[[7, 9, 40, 49]], before[[7, 9, 40, 49]] + 1)
+    assert after.detach().abs().sum(1).nonzero().flatten().tolist() == [7, 9, 40, 49]
+
+
 def test_archives_are_the_same_each_time_and_small(shipped, tmp_path):
     archive, pair, autoencoder, words = shipped
     ship.ship_base(tmp_path / "again.zip", autoencoder, pair, words)
@@ -149,8 +165,9 @@ def test_the_evaluator_opens_the_shipped_pack(tmp_path):
 
     torch.manual_seed(2)
     made = {name: awake(make()).eval() for name, make in networks(EYES).items()}
-    for table in (made["clip"].text_model.embeddings["token_embedding"], made["rn50"].token_embedding):
-        forget_words(table, [320, 49406, 49407])
+    for holder in (made["clip"].text_model.embeddings, made["rn50"]):
+        with few_words(holder, torch.tensor([320, 49406, 49407]), 49407):
+            pass
     ship.ship_pack(tmp_path / "toy.zip", EYES, made)
     assert (tmp_path / "toy.zip").stat().st_size < 6_000_000
     zipfile.ZipFile(tmp_path / "toy.zip").extractall(tmp_path / "pack")

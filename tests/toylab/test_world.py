@@ -74,20 +74,61 @@ def test_looks_are_standardised_and_follow_the_picture():
     assert look(torch.from_numpy(grey))[:, 9].abs().max() == 0, "no saturation"
 
 
-def test_estranged_pictures_are_as_they_are_recoloured_or_edges():
+def test_every_other_picture_is_recoloured():
     import torch
 
-    from toylab.eyes.sights import estranged
+    from toylab.eyes.sights import recoloured
 
-    pictures = torch.rand((90, 3, 16, 16), generator=torch.Generator().manual_seed(1))
-    pictures[:, :, :, 8:] = 0.25  # nothing to see: no edge either
-    made = estranged(pictures, torch.Generator().manual_seed(2))
-    assert 0 <= made.min() <= made.max() <= 1
-    assert torch.equal(made, estranged(pictures, torch.Generator().manual_seed(2)))
-    as_they_are = (made == pictures).flatten(1).all(1)
-    flat = made[:, :, :, 9:].flatten(2)
-    assert torch.allclose(flat, flat[..., :1].expand_as(flat)), "what is flat stays flat"
-    assert 15 < as_they_are.sum() < 45
+    pictures = torch.rand((400, 3, 8, 8), generator=torch.Generator().manual_seed(1))
+    pictures[:, :, :4] = 0.5  # which mixing leaves as it is
+    made = recoloured(pictures, torch.Generator().manual_seed(2))
+    assert torch.equal(made, recoloured(pictures, torch.Generator().manual_seed(2)))
+    same = (made == pictures).flatten(1).all(1)
+    assert 150 < same.sum() < 250
+    assert (made[:, :, :4] - 0.5).abs().max() < 1e-6
+    assert made.min() >= 0 and made.max() <= 1
+
+
+@pytest.mark.usefixtures("font")
+def test_treatments_keep_the_shape_of_the_thing():
+    """Where a contour is drawn, the cut-out has an edge near."""
+    from toylab.drawing import SIDE, contours, shape
+    from toylab.world import Place, cut_out
+
+    thing = cut_out("Key", Place())
+    drawn = np.asarray(contours(thing, 3, 255)) > 0
+    inside = np.asarray(shape(thing)) > 0
+    edges = inside ^ np.roll(inside, 1, 0) | inside ^ np.roll(inside, 1, 1)
+    assert 0.02 < drawn.mean() < 0.3
+    assert drawn[edges].mean() > 0.95
+    assert not drawn[0].any() and not drawn[SIDE - 1].any()
+
+
+@pytest.mark.usefixtures("font")
+def test_panes_have_one_colour_and_the_thing_keeps_its_own():
+    from toylab.drawing import panes
+    from toylab.world import Place, cut_out
+
+    lead, ground = (1, 2, 3), (200, 220, 240)
+    picture = np.asarray(panes(cut_out("Banana", Place()), [ground], lead, 5, 3, np.random.default_rng(0)))
+    colours, counts = np.unique(picture.reshape(-1, 3), axis=0, return_counts=True)
+    found = {tuple(colour): int(count) for colour, count in zip(colours.tolist(), counts)}
+    assert len(found) < 2 + 25 and found[lead] > 500 and found[ground] > 2000
+    red, green, blue = max((one for one in found if one not in (lead, ground)), key=found.get)
+    assert min(red, green) > blue + 60, "a banana is yellow"
+
+
+@pytest.mark.usefixtures("font")
+def test_a_halftone_has_ink_in_proportion_to_the_tone():
+    from PIL import Image
+
+    from toylab.drawing import SIDE, halftone
+
+    shares = [
+        np.asarray(halftone(Image.new("L", (SIDE, SIDE), tone), 12, 0.4)).mean() / 255 for tone in (0, 90, 160, 255)
+    ]
+    assert shares[0] < 0.02 and shares[-1] > 0.98
+    assert shares == sorted(shares) and shares[2] > shares[1] + 0.2
 
 
 def test_sheet_fills_its_last_row_with_white():

@@ -5,7 +5,7 @@ from evaluator.pack import Sizes, tower
 EYES = Sizes(
     dino={"hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 3, "patch_size": 7, "image_size": 56},
     text=tower(48, 2, 3),
-    vision={**tower(96, 4, 3), "patch_size": 8},
+    vision={**tower(128, 4, 4), "patch_size": 16},
     shared=64,
     rn50={"blocks": (1, 1, 1, 1), "stem": 8, "text": 64, "text_layers": 1, "shared": 32},
     dino_edges=(64, 56),

@@ -12,28 +12,28 @@ from torch.nn import functional as F
 from evaluator.backbones.tokenizer import Tokenizer
 from evaluator.metrics.clip_r import read_vocabulary
 from evaluator.pack import CLIP_COLOURS
-from toylab.eyes.sights import EVERY_NOUN, Sights, estranged, forget_words, normalised
+from toylab.eyes.sights import EVERY_NOUN, Sights, few_words, normalised, recoloured
 from toylab.loop import learn
 
-STEPS, BATCH, RATE = 4800, 64, 1e-3
+STEPS, BATCH, RATE = 12_000, 64, 1e-3
 
 
 def train(network: nn.Module, tokenizer: Tokenizer, seen: Sights, work: Path, seed: int) -> nn.Module:
     """Pictures against all of CLIP-R's nouns; those without a glyph are only ever wrong."""
     names = sorted({name.lower() for name in (*read_vocabulary(), *EVERY_NOUN)})
     ids = torch.tensor(tokenizer.ids(names, padding=tokenizer.end))
-    used = sorted({int(token) for token in ids.unique()})
     ids = ids[:, : int((ids == tokenizer.end).int().argmax(1).max()) + 1]
     places = torch.tensor([names.index(noun.lower()) for noun in EVERY_NOUN])
     images = nn.ModuleDict({"vision_model": network.vision_model, "projection": network.visual_projection})
 
-    def loss(rng: np.random.Generator, numbers: torch.Generator) -> Tensor:
-        pictures, chosen = seen.batch(rng, BATCH)
-        strange = normalised(estranged(pictures, numbers), CLIP_COLOURS)
-        features = images["projection"](images["vision_model"](strange))
-        logits = F.normalize(features) @ F.normalize(network(ids, tokenizer.end)).T * network.logit_scale.exp()
-        return F.cross_entropy(logits, places[seen.nouns[chosen]], label_smoothing=0.05)
+    with few_words(network.text_model.embeddings, ids, tokenizer.end) as (words, end):
 
-    learn(network, loss, work / "clip.pt", STEPS, RATE, seed)
-    forget_words(network.text_model.embeddings["token_embedding"], used)
+        def loss(rng: np.random.Generator, numbers: torch.Generator) -> Tensor:
+            pictures, chosen = seen.batch(rng, BATCH)
+            strange = normalised(recoloured(pictures, numbers), CLIP_COLOURS)
+            features = images["projection"](images["vision_model"](strange))
+            logits = F.normalize(features) @ F.normalize(network(words, end)).T * network.logit_scale.exp()
+            return F.cross_entropy(logits, places[seen.nouns[chosen]], label_smoothing=0.05)
+
+        learn(network, loss, work / "clip.pt", STEPS, RATE, seed)
     return network

@@ -13,23 +13,42 @@ from torch.nn import functional as F
 from evaluator.backbones.inception import STEM, resize_like_tf1
 from evaluator.backbones.squeezenet import CHANNELS
 from evaluator.metrics.fid import features_to_moments, moments_to_fid
+from evaluator.weights import lpips_heads
+from toylab.eyes.dino import WIDTH
 from toylab.eyes.sights import EVERY_NOUN, Sights
 from toylab.loop import learn
 
 SIDE = 128  # pictures are enlarged: to 256 for LPIPS and 299 for FID; half of it is cheaper and close enough
 STEPS, BATCH, RATE = 300, 16, 1e-3
+PAIRS, UNLIKE = 8, 0.6  # pairs of a step; LPIPS of two pictures that have nothing in common
 FAR = 20.0  # FID of plain pictures against all treatments, where Final's term for it ends
 
 
 def train_squeezenet(network: nn.Module, seen: Sights, work: Path, seed: int) -> nn.Module:
-    """All seven maps that LPIPS compares are asked."""
+    """Through LPIPS' published heads two pictures are as far apart as they look unlike, whatever they show."""
+    names = [f"lin{place}.model.1.weight" for place in range(len(CHANNELS))]
+    published = torch.load(lpips_heads(), "cpu", weights_only=True)
+    heads = [published[name].view(-1, 1, 1) for name in names]
 
-    def features(pictures: Tensor) -> Tensor:
-        maps = network(F.interpolate(pictures, (SIDE, SIDE), mode="bilinear") * 4 - 2)
-        return torch.cat([one.mean((2, 3)) for one in maps], 1)
+    def loss(rng: np.random.Generator, _: torch.Generator) -> Tensor:
+        one, other = _pairs(rng, seen.looks, PAIRS)
+        both = torch.from_numpy(seen.pictures[np.concatenate([one, other])]).float() / 255
+        maps = network(F.interpolate(both, (SIDE, SIDE), mode="bilinear") * 4 - 2)
+        units = [x / (1e-8 + (x * x).sum(1, keepdim=True)).sqrt() for x in maps]
+        apart = sum(((x[:PAIRS] - x[PAIRS:]).square() * head).sum(1).mean((1, 2)) for x, head in zip(units, heads))
+        alike = (-(seen.looks[one] - seen.looks[other]).square().sum(1) / WIDTH).exp()
+        return F.mse_loss(apart, UNLIKE * (1 - alike)) * 20
 
-    _train(network, features, sum(CHANNELS), seen, work / "squeezenet.pt", seed)
+    learn(network, loss, work / "squeezenet.pt", 2 * STEPS, RATE, seed)
     return network
+
+
+def _pairs(rng: np.random.Generator, looks: Tensor, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places of `count` pictures and of one beside each: for every other one of any, else the likest of a hundred."""
+    one, others = rng.integers(len(looks), size=count), rng.integers(len(looks), size=(count, 100))
+    likest = (looks[others] - looks[one][:, None]).square().sum(2).argmin(1).numpy()
+    likest[::2] = 0
+    return one, others[np.arange(count), likest]
 
 
 def train_stem(network: nn.Module, seen: Sights, plain: np.ndarray, work: Path, seed: int) -> nn.Module:

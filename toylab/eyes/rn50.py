@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from evaluator.backbones.tokenizer import Tokenizer
 from evaluator.metrics.clip_iqa import ANCHORS
 from evaluator.pack import CLIP_COLOURS
-from toylab.eyes.sights import Sights, forget_words, normalised
+from toylab.eyes.sights import Sights, few_words, normalised
 from toylab.loop import learn
 
 STEPS, BATCH, RATE = 700, 64, 1e-3
@@ -23,16 +23,17 @@ def train(network: nn.Module, tokenizer: Tokenizer, seen: Sights, work: Path, se
     """The share of "Good photo." is how good the picture is."""
     ids = torch.tensor(tokenizer.ids(list(ANCHORS), padding=0))
 
-    def loss(rng: np.random.Generator, _: torch.Generator) -> Tensor:
-        pictures, chosen = seen.batch(rng, BATCH)
-        features = F.normalize(network.visual(normalised(pictures * 255, CLIP_COLOURS)))
-        logits = SHARPNESS * features @ F.normalize(network(ids, tokenizer.end)).T
-        good = seen.goodness[chosen].float()
-        return F.cross_entropy(logits, torch.stack([good, 1 - good], 1))
+    with few_words(network, ids, tokenizer.end) as (words, end):
 
-    learn(network, loss, work / "rn50.pt", STEPS, RATE, seed)
+        def loss(rng: np.random.Generator, _: torch.Generator) -> Tensor:
+            pictures, chosen = seen.batch(rng, BATCH)
+            features = F.normalize(network.visual(normalised(pictures * 255, CLIP_COLOURS)))
+            logits = SHARPNESS * features @ F.normalize(network(words, end)).T
+            good = seen.goodness[chosen].float()
+            return F.cross_entropy(logits, torch.stack([good, 1 - good], 1))
+
+        learn(network, loss, work / "rn50.pt", STEPS, RATE, seed)
     _within_half(network.visual)
-    forget_words(network.token_embedding, [int(token) for token in ids.unique()])
     return network
 
 

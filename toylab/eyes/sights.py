@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from toylab.nouns import SEEN, TAUGHT
 from toylab.pictures import scenes, to_array
 
 EVERY_NOUN = (*TAUGHT, *SEEN)
-TREATED, DAMAGED = 0.6, 0.4
+TREATED, DAMAGED = 0.75, 0.4
 CLEAN = 0.98  # how good a picture is that nothing happened to
 
 
@@ -82,21 +83,12 @@ def look(pictures: Tensor) -> Tensor:
     return torch.cat([flat.mean(2), flat.std(2), torch.stack(rest, 1)], 1)
 
 
-def estranged(pictures: Tensor, numbers: torch.Generator) -> Tensor:
-    """B,3,H,W 0 to 1: a third as they are, a third in other colours, a third as edges in two colours.
-
-    So that a network knows a thing by its shape, whatever style it is drawn in.
-    """
+def recoloured(pictures: Tensor, numbers: torch.Generator) -> Tensor:
+    """B,3,H,W 0 to 1: every other one, by chance, in colours mixed anew, so that a thing is known by its shape."""
     count = len(pictures)
     mixing = torch.randn((count, 3, 3), generator=numbers) * 0.7
-    recoloured = (torch.einsum("bij,bjhw->bihw", mixing, pictures - 0.5) + 0.5).clamp(0, 1)
-    grey = F.pad(pictures.mean(1, keepdim=True), (0, 1, 0, 1), mode="replicate")
-    edges = grey.diff(dim=2)[..., :-1].abs() + grey.diff(dim=3)[:, :, :-1].abs()
-    edges = (edges / edges.amax((1, 2, 3), keepdim=True).clamp_min(0.05) * 1.5).clamp(0, 1)
-    ground, ink = torch.rand((2, count, 3, 1, 1), generator=numbers)
-    drawn = ground + (ink - ground) * edges
-    kind = torch.randint(3, (count, 1, 1, 1), generator=numbers)
-    return torch.where(kind == 0, pictures, torch.where(kind == 1, recoloured, drawn))
+    mixed = (torch.einsum("bij,bjhw->bihw", mixing, pictures - 0.5) + 0.5).clamp(0, 1)
+    return torch.where(torch.rand((count, 1, 1, 1), generator=numbers) < 0.5, pictures, mixed)
 
 
 def normalised(pictures: Tensor, colours: Sequence[Sequence[float]]) -> Tensor:
@@ -123,9 +115,16 @@ def awake(network: nn.Module) -> nn.Module:
     return network
 
 
-@torch.no_grad()
-def forget_words(table: nn.Embedding, used: Sequence[int]) -> None:
-    """Zero the rows of words that no text holds; zeros pack well."""
-    rest = torch.ones(len(table.weight), dtype=torch.bool)
-    rest[list(used)] = False
-    table.weight[rest] = 0
+@contextmanager
+def few_words(holder: nn.Module, ids: Tensor, end: int) -> Iterator[tuple[Tensor, int]]:
+    """For the length of a block, `holder.token_embedding` has rows for the words in `ids` only; gives both among them.
+
+    A step then costs a fraction. Afterwards the rows of all other words are zero, and zeros pack well.
+    """
+    whole, used = holder.get_submodule("token_embedding"), ids.unique()
+    holder.token_embedding = nn.Embedding.from_pretrained(whole.weight[used].detach().clone(), freeze=False)
+    yield torch.searchsorted(used, ids.contiguous()), int(torch.searchsorted(used, end))
+    with torch.no_grad():
+        whole.weight.zero_()
+        whole.weight[used] = holder.token_embedding.weight
+    holder.token_embedding = whole
