@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterable
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from leaderboard.entries import Section, rank_reports
-from leaderboard.reports import read_report
-from leaderboard.site import publish
+from leaderboard.digests import Digests
+from leaderboard.entries import Board, Section, rank_reports
+from leaderboard.marker import MARKER, About, read_marker
+from leaderboard.reports import read_reports
+from leaderboard.search import find_reports
+from leaderboard.site import Page, publish
+from leaderboard.taker import NAME
+from leaderboard.text import clean
+from leaderboard.thumbnails import Thumbnails
 from submission.errors import UserError
 
 
@@ -17,17 +26,103 @@ def build_site(
     out: str | os.PathLike[str],
     title: str = "Leaderboard",
     force: bool = False,
+    language: str = "en",
 ) -> list[Section]:
     """Rank the reports and write the site to `out`; equal reports give equal bytes. Returns the sections.
 
-    A report is a report.json, its folder, or a run folder. UserError: one that is not, none at all, or `out`
-    holding something that is not a site of ours (`force` keeps that and writes beside it).
+    A report is a report.json, its folder, a run folder, or a folder that holds many of them. What has not changed since
+    the last build is not made again. UserError: one that is not a report, none at all, or `out` holding something that
+    is not a site of ours (`force` keeps that and writes beside it).
     """
-    read = [read_report(path) for path in reports]
-    if not read:
+    sources = [Path(path) for path in reports]
+    if not sources:
         raise UserError("no reports; give report.json files, report folders or run folders")
-    sections = rank_reports(read)
-    from leaderboard.render import render
+    return _build(sources, Path(out), title, language, force)
 
-    publish(Path(out), render(sections, title), force)
+
+def add_to_site(
+    site: str | os.PathLike[str], reports: Iterable[str | os.PathLike[str]] = (), forget: bool = False
+) -> list[Section]:
+    """Build a site again from the sources it was built from, and further reports. Returns the sections.
+
+    UserError: not a site of ours, or a source is gone; with `forget` such sources are left out from now on.
+    """
+    folder = Path(site)
+    about = _about(folder)
+    sources = [folder.resolve() / source for source in about.sources]
+    gone = [source for source in sources if not source.exists()]
+    if gone and not forget:
+        names = ", ".join(os.path.normpath(source) for source in gone[:5]) + (" and others" if len(gone) > 5 else "")
+        raise UserError(f"{folder}: its sources are gone: {names}; bring them back, or leave them out with --forget")
+    kept = [Path(os.path.normpath(source)) for source in sources if source not in gone]
+    return _build([*kept, *map(Path, reports)], folder, about.title, about.language)
+
+
+def serve_site(site: Path, say: Callable[[str], object], port: int = 0, stop: threading.Event | None = None) -> None:
+    """Bring a site up to date, then serve it until Ctrl-C and build it again whenever a source changes."""
+    from leaderboard.serve import serve
+
+    add_to_site(site)
+    sources = [site.resolve() / source for source in _about(site).sources]
+    serve(site, sources, lambda: add_to_site(site), say, port, stop)
+
+
+def serve_reports(
+    reports: Sequence[Path],
+    say: Callable[[str], object],
+    port: int = 0,
+    title: str = "Leaderboard",
+    language: str = "en",
+    stop: threading.Event | None = None,
+) -> None:
+    """Serve the site of reports from a temporary folder, as `serve_site` does."""
+    from leaderboard.serve import serve
+
+    with tempfile.TemporaryDirectory(prefix="jdart-board-") as folder:
+        site = Path(folder) / "site"
+        build_site(reports, site, title, language=language)
+        serve(site, reports, lambda: build_site(reports, site, title, language=language), say, port, stop)
+
+
+def _about(folder: Path) -> About:
+    """How a site was built. UserError: it is none of ours, or was built before that was noted."""
+    if not (folder / MARKER).is_file():
+        raise UserError(f"{folder}: not a site of jdart-board; make one with: jdart-board build REPORT... -o {folder}")
+    about = read_marker(folder).about
+    if not about.sources:
+        raise UserError(f"{folder}: does not say what it was built from; build it again with: jdart-board build")
+    return about
+
+
+def _build(sources: Sequence[Path], out: Path, title: str, language: str, force: bool = False) -> list[Section]:
+    from leaderboard.i18n import catalogue
+    from leaderboard.pages import site_pages
+
+    catalogue(language)
+    folder = out.resolve()
+    read_marker(folder, force)  # what is wrong with the place is said before the work
+    digests = Digests.of_site(folder)
+    read = read_reports(find_reports(sources), digests)
+    sections = rank_reports(read)
+    title = clean(title, NAME)
+    board = Board(title, tuple(sections), language)
+    thumbnails = Thumbnails()
+    for report in read:
+        thumbnails.take_all(report)
+    about = About(title, language, tuple(os.path.relpath(source.resolve(), folder) for source in sources))
+    pages = (page for part in (site_pages(board, thumbnails), _data(board)) for page in part)
+    publish(folder, pages, lambda: thumbnails.sources, about, force)
+    digests.save()
     return sections
+
+
+def _data(board: Board) -> Iterator[Page]:
+    """board.json, board.csv, and the schema of the first."""
+    from leaderboard.records import as_csv, as_json, schema_bytes
+
+    for path, data in (
+        ("board.json", as_json(board)),
+        ("board.csv", as_csv(board)),
+        ("board.schema.json", schema_bytes()),
+    ):
+        yield Page(path, hashlib.sha256(data).hexdigest(), lambda data=data: data)  # type: ignore[misc]

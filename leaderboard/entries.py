@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from hashlib import sha256
 
-from leaderboard.metrics import SCORES
 from leaderboard.reports import Report
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 RANKED, INCOMPLETE, NOT_COMPARABLE = "ranked", "incomplete", "not comparable"
 _ORDER = (RANKED, INCOMPLETE, NOT_COMPARABLE)
-_FORMULA = re.compile(r"^[=+\-@\t\r]")
+_TOY = "toy weights"  # what the evaluator's reason for them begins with
 
 
 @dataclass(frozen=True)
 class Row:
-    """One entry on the board. `title` is its name, made distinct; `slug` is safe as a file name."""
+    """One entry on the board. `title` is its name, made distinct; `slug` is safe as a file name.
+
+    `tied`: another entry has the same rank. `rank_range` holds the best and the worst rank that the 95 % intervals of
+    Final allow: those whose intervals overlap may stand in either order.
+    """
 
     rank: int | None
     title: str
     slug: str
     reasons: tuple[str, ...]
     report: Report
+    tied: bool = False
+    rank_range: tuple[int, int] | None = None
 
     @property
     def page(self) -> str:
         """The entry's page, relative to the site."""
         return f"entries/{self.slug}.html"
+
+    @property
+    def toy(self) -> bool:
+        """Scored with toy weights."""
+        return any(reason.startswith(_TOY) for reason in self.reasons)
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class Section:
     """Entries of one contest, profile, set of references and set of weights, best first.
 
     `reasons` say why none of them may stand beside the contest's own scores; they may still beside each other.
+    `slug` names the ranking in file names, the same in every build.
     """
 
     status: str
@@ -49,6 +58,21 @@ class Section:
     weights_id: str
     reasons: tuple[str, ...]
     rows: tuple[Row, ...]
+    slug: str = ""
+
+    @property
+    def toy(self) -> bool:
+        """Whether all of its entries were scored with toy weights, as one set of weights makes it."""
+        return all(row.toy for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Board:
+    """What a site shows. `language` is that of its pages before a reader chooses another: "en" or "zh"."""
+
+    title: str
+    sections: tuple[Section, ...]
+    language: str = "en"
 
 
 def rank_reports(reports: Iterable[Report]) -> list[Section]:
@@ -69,51 +93,35 @@ def rank_reports(reports: Iterable[Report]) -> list[Section]:
     for key in sorted(groups):
         group = sorted(groups[key], key=lambda report: (-_final(report), report.name, report.digest))
         finals = [_final(report) for report in group]
+        ranked = _ORDER[key[0]] != INCOMPLETE
+        ranges = _rank_ranges(group) if ranked else [None] * len(group)
         rows = [
             Row(
-                rank=finals.index(_final(report)) + 1 if _ORDER[key[0]] != INCOMPLETE else None,
+                rank=finals.index(_final(report)) + 1 if ranked else None,
                 title=report.name if names[report.name] == 1 else f"{report.name} · {report.digest[:6]}",
                 slug=_slug(report),
                 reasons=_reasons(report),
                 report=report,
+                tied=ranked and finals.count(_final(report)) > 1,
+                rank_range=rank_range,
             )
-            for report in group
+            for report, rank_range in zip(group, ranges)
         ]
-        sections.append(Section(_ORDER[key[0]], *key[1:], tuple(rows)))
+        sections.append(Section(_ORDER[key[0]], *key[1:], tuple(rows), _section_slug(_ORDER[key[0]], *key[1:])))
     return sections
 
 
-def as_records(sections: Iterable[Section]) -> list[dict[str, Any]]:
-    """One flat record for each entry, for board.json and board.csv."""
+def _rank_ranges(group: Sequence[Report]) -> list[tuple[int, int] | None]:
+    """For each report the ranks that the intervals allow, None where it has no interval. A Final alone is a point."""
+    ends = [report.interval if report.interval is not None else (_final(report),) * 2 for report in group]
+    lows, highs = sorted(low for low, _ in ends), sorted(high for _, high in ends)
     return [
-        {
-            "status": section.status,
-            "contest": section.contest,
-            "profile": section.profile,
-            "references": section.references_id,
-            "weights": section.weights_id,
-            "rank": row.rank,
-            "name": row.title,
-            **{metric.key: row.report.scores[metric.key] for metric in SCORES},
-            "reasons": list(row.reasons),
-            "sha256": row.report.sha256,
-            "page": row.page,
-        }
-        for section in sections
-        for row in section.rows
+        # above are those whose lower end is higher; and whose higher end is lower stays below
+        (1 + len(lows) - bisect_right(lows, high), len(highs) - bisect_left(highs, low))
+        if report.interval is not None
+        else None
+        for report, (low, high) in zip(group, ends)
     ]
-
-
-def as_table(sections: Iterable[Section]) -> pd.DataFrame:
-    """The records as a table; text that a spreadsheet would take for a formula is quoted."""
-    import pandas as pd
-
-    table = pd.DataFrame(as_records(sections))
-    table["rank"] = table["rank"].astype("Int64")
-    table["reasons"] = table["reasons"].map("; ".join)
-    for column in ("contest", "profile", "name", "reasons", "sha256"):
-        table[column] = table[column].map(lambda text: f"'{text}" if _FORMULA.match(str(text)) else text)
-    return table
 
 
 def _status(report: Report) -> str:
@@ -133,7 +141,17 @@ def _reasons(report: Report) -> tuple[str, ...]:
     return (*missing, *report.reasons, *unsaid)
 
 
+def _section_slug(status: str, contest: str, profile: str, references: str, weights: str, why: tuple[str, ...]) -> str:
+    """The plain letters of all that sets rankings apart, and a hash of all of it."""
+    digest = sha256(repr((status, contest, profile, references, weights, why)).encode()).hexdigest()[:6]
+    plain = [_plain(part, 20) for part in (contest, profile, references, weights)]
+    return "-".join(part for part in (*plain, digest) if part)
+
+
+def _plain(text: str, longest: int) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:longest].strip("-")
+
+
 def _slug(report: Report) -> str:
     """A file name that any disk takes: the name's plain letters, and enough of the hash to be alone."""
-    plain = re.sub(r"[^a-z0-9]+", "-", report.name.lower())[:40].strip("-")
-    return "-".join(part for part in (plain, report.digest[:10]) if part)
+    return "-".join(part for part in (_plain(report.name, 40), report.digest[:10]) if part)

@@ -5,38 +5,55 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from leaderboard.digests import Digests
+from leaderboard.found import Found, find_pictures
+from leaderboard.meta import Meta, find_meta, read_meta
 from leaderboard.metrics import SCORES, STYLE_SCORES
+from leaderboard.run import Losses, Run, load_run, read_run
+from leaderboard.taker import NAME, Taker
 from submission.errors import UserError
 from submission.files import read_json, sha256
-from submission.formats import printable
+
+__all__ = ["REPORT", "Meta", "Picture", "Report", "Run", "read_report", "read_reports", "run_folders"]
 
 SCHEMA_VERSION = 1
 REPORT = "report.json"
-_LARGEST = 1e12  # no score comes near; keeps overflow and infinity out
+_LARGEST = 64 << 20
+_STYLES, _PICTURES = 500, 2000  # at most: of a report, of a style
+_KEYS = tuple(metric.key for metric in STYLE_SCORES)
+_SHOWN = 5  # refused reports in one message
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One scored output. `hit` says whether CLIP-R found the prompt, `rank` where, `top5` what it saw."""
+    """One scored output. `hit` says whether CLIP-R found the prompt, `rank` where, `top5` what it saw.
+
+    `scores` are the picture's own metrics, by the keys of STYLE_SCORES, as far as the report has them.
+    """
 
     file: str
     hit: bool | None
     rank: int | None
     top5: tuple[str, ...]
+    scores: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def prompt(self) -> str:
-        return Path(self.file).stem
+        return os.path.splitext(self.file)[0]
 
 
 @dataclass(frozen=True)
 class Report:
-    """One validated report. Scores are finite numbers, or None where the evaluator could not give one."""
+    """One validated report. Scores are finite numbers, or None where the evaluator could not give one.
+
+    `interval` is the 95 % interval of Final. `found` are the pictures beside the report, and `inputs` is a hash of
+    everything that was read for it.
+    """
 
     path: Path
     digest: str
@@ -54,6 +71,11 @@ class Report:
     complete: bool
     comparable: bool
     reasons: tuple[str, ...]
+    interval: tuple[float, float] | None = None
+    meta: Meta = field(default_factory=Meta)
+    run: Run | None = None
+    found: Found = field(default_factory=Found, repr=False)
+    inputs: str = ""
 
     @property
     def references_id(self) -> str:
@@ -66,45 +88,144 @@ class Report:
         return hashlib.sha256(json.dumps(sorted(self.weights.items())).encode()).hexdigest()[:8]
 
 
-def read_report(path: str | os.PathLike[str]) -> Report:
-    """Read a report.json, a report folder, or a run folder with `report/`.
+def read_reports(paths: Iterable[Path], digests: Digests | None = None) -> list[Report]:
+    """Read all reports. UserError: some are not what the evaluator writes; it names them all, or the first of many."""
+    read, problems = [], []
+    for path in paths:
+        try:
+            read.append(read_report(path, digests))
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        more = f"; and {len(problems) - _SHOWN} more reports" if len(problems) > _SHOWN else ""
+        raise UserError("; ".join(problems[:_SHOWN]) + more)
+    return read
+
+
+def read_report(path: str | os.PathLike[str], digests: Digests | None = None) -> Report:
+    """Read a report.json, a report folder, or a run folder with `report/`, and what lies beside it.
 
     UserError: there is none, or it is not what the evaluator writes; every problem is named, with the file.
     """
+    digests = Digests() if digests is None else digests
     found = _find(Path(path))
+    if found.is_file() and found.stat().st_size > _LARGEST:
+        raise UserError(f"{found}: larger than {_LARGEST >> 20} MiB; not a report of jdart-eval")
     data = read_json(found)
     if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
         raise UserError(f"{found}: not a report of schema_version {SCHEMA_VERSION}; score it again with jdart-eval")
-    take = _Taker()
-    submission = take.mapping(data, "submission")
-    provenance = take.mapping(data, "provenance")
-    scores, styles, images = (take.mapping(data, key) for key in ("scores", "styles", "images"))
-    complete, comparable = take.flag(provenance, "complete"), take.flag(provenance, "comparable")
-    report = Report(
+    folders = run_folders(found)
+    meta_file = find_meta(folders)
+    run_folder, run_data = next(((one, read) for one in folders if (read := load_run(one)) is not None), (None, None))
+    meta, name = read_meta(meta_file, {} if run_data is None else run_data)
+    run = None if run_folder is None or run_data is None else read_run(run_folder, run_data)
+    take = Taker()
+    fields = _take(take, data)
+    names = _file_names(take, data, fields["styles"], fields["images"])
+    take.require_good(found)
+    pictures = find_pictures(found.parent, names, () if run is None else run.sheets, digests)
+    digest = sha256(found)
+    losses = run.losses.files if run is not None and isinstance(run.losses, Losses) else {}
+    depends: list[object] = [digest, None if meta_file is None else digests.sha256(meta_file), pictures.inputs]
+    depends += [] if run_folder is None else [digests.sha256(run_folder / "run.json")]
+    depends += [(style, digests.sha256(file)) for style, file in losses.items()]
+    if name is not None:
+        fields["name"] = name
+    return Report(
         path=found,
-        digest=sha256(found),
-        name=take.text(submission, "name"),
-        sha256=take.text(submission, "sha256") if submission.get("sha256") is not None else None,
-        contest=take.text(data, "contest"),
-        profile=take.text(data, "profile"),
-        scores={m.key: take.number(scores, m.key, needed=complete and comparable) for m in SCORES},
-        styles={
-            take.file_name(style): {m.key: take.number(take.mapping(styles, style), m.key) for m in STYLE_SCORES}
-            for style in sorted(styles)
-        },
-        images={take.file_name(style): take.pictures(images, style) for style in sorted(images)},
-        references=take.text(take.mapping(provenance, "references"), "sha256"),
-        weights=take.texts(provenance, "weights"),
-        versions=take.texts(provenance, "versions"),
-        device=take.text(provenance, "device"),
-        complete=complete,
-        comparable=comparable,
-        reasons=take.lines(provenance, "not_comparable_because"),
+        digest=digest,
+        meta=meta,
+        run=run,
+        found=pictures,
+        inputs=hashlib.sha256(repr(depends).encode("utf-8", "backslashreplace")).hexdigest(),
+        **fields,
     )
-    if take.problems:
-        more = f"; and {len(take.problems) - 8} more" if len(take.problems) > 8 else ""
-        raise UserError(f"{found}: {printable('; '.join(take.problems[:8]))}{more}")
-    return report
+
+
+def run_folders(report: Path) -> tuple[Path, ...]:
+    """Where a report's run.json and its description may lie: beside it, and above a folder called `report`."""
+    folder = report.parent
+    return (folder, folder.parent) if folder.name == "report" else (folder,)
+
+
+def _take(take: Taker, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a Report that are in report.json."""
+    submission, provenance = take.mapping(data, "submission"), take.mapping(data, "provenance")
+    scores = take.mapping(data, "scores")
+    complete, comparable = take.flag(provenance, "complete"), take.flag(provenance, "comparable")
+    intervals = take.mapping(data, "intervals") if data.get("intervals") is not None else {}
+    return {
+        "name": take.text(submission, "name", NAME) or "unnamed",  # nothing visible is left of some names
+        "sha256": take.text(submission, "sha256") if submission.get("sha256") is not None else None,
+        "contest": take.text(data, "contest", NAME),
+        "profile": take.text(data, "profile", NAME),
+        "scores": {m.key: take.number(scores, m.key, needed=complete and comparable) for m in SCORES},
+        "interval": take.interval(intervals, "final"),
+        "styles": _styles(take, data),
+        "images": _images(take, data),
+        "references": take.text(take.mapping(provenance, "references"), "sha256"),
+        "weights": take.texts(provenance, "weights"),
+        "versions": take.texts(provenance, "versions"),
+        "device": take.text(provenance, "device"),
+        "complete": complete,
+        "comparable": comparable,
+        "reasons": take.lines(provenance, "not_comparable_because"),
+    }
+
+
+def _styles(take: Taker, data: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    styles = take.mapping(data, "styles", _STYLES)
+    return {
+        take.file_name(style): {m.key: take.number(one, m.key) for m in STYLE_SCORES}
+        for style in sorted(styles)
+        for one in [take.mapping(styles, style)]
+    }
+
+
+def _images(take: Taker, data: Mapping[str, Any]) -> dict[str, tuple[Picture, ...]]:
+    images = take.mapping(data, "images", _STYLES)
+    return {
+        take.file_name(style): tuple(_picture(take, group, file) for file in sorted(group))
+        for style in sorted(images)
+        for group in [take.mapping(images, style, _PICTURES)]
+    }
+
+
+def _picture(take: Taker, group: Mapping[str, Any], file: str) -> Picture:
+    one = take.mapping(group, file)
+    rank = take.number(one, "clip_r_rank")
+    return Picture(
+        file=take.file_name(file),
+        hit=take.flag(one, "clip_r_correct") if one.get("clip_r_correct") is not None else None,
+        rank=None if rank is None else int(rank),
+        top5=take.lines(one, "clip_r_top5", NAME, 20) if one.get("clip_r_top5") is not None else (),
+        scores=take.numbers(one, _KEYS),
+    )
+
+
+def _file_names(
+    take: Taker,
+    data: Mapping[str, Any],
+    styles: Mapping[str, object],
+    images: Mapping[str, tuple[Picture, ...]],
+) -> dict[tuple[str, str], dict[str, str]]:
+    """(folder, name) of each style -> file on disk -> file as on the pages, where names may be without some letters.
+
+    Names of which two look the same there are a problem.
+    """
+    groups = data.get("images")
+    if take.problems or not isinstance(groups, dict):
+        return {}
+    if len(images) < len(groups) or len(styles) < len(data["styles"]):
+        take.problems.append("two styles have names that look the same")
+        return {}
+    found = {}
+    for (style, pictures), folder in zip(images.items(), sorted(groups)):
+        if len({picture.file for picture in pictures}) < len(pictures):
+            take.problems.append(f"two pictures of style {style} have names that look the same")
+        files = zip(sorted(groups[folder]), (picture.file for picture in pictures))
+        found[folder, style] = dict(files)
+    return found
 
 
 def _find(path: Path) -> Path:
@@ -114,72 +235,3 @@ def _find(path: Path) -> Path:
         if found.is_file():
             return found
     raise UserError(f"{path}: no {REPORT} in it or in report/; make one with: jdart-eval")
-
-
-@dataclass
-class _Taker:
-    """Takes typed values out of parsed JSON and notes what is not as it should be."""
-
-    problems: list[str] = field(default_factory=list)
-
-    def mapping(self, data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-        return self._typed(data, key, dict, "an object", {})
-
-    def flag(self, data: Mapping[str, Any], key: str) -> bool:
-        return self._typed(data, key, bool, "true or false", False)
-
-    def text(self, data: Mapping[str, Any], key: str) -> str:
-        value = self._typed(data, key, str, "text", "")
-        return self._clean(value, key)
-
-    def lines(self, data: Mapping[str, Any], key: str) -> tuple[str, ...]:
-        values = self._typed(data, key, list, "a list", [])
-        if not all(isinstance(value, str) for value in values):
-            self.problems.append(f"{key} must be a list of text")
-            return ()
-        return tuple(self._clean(value, key) for value in values)
-
-    def texts(self, data: Mapping[str, Any], key: str) -> dict[str, str]:
-        values = self.mapping(data, key)
-        return {self._clean(name, key): self.text(values, name) for name in sorted(values)}
-
-    def number(self, data: Mapping[str, Any], key: str, needed: bool = False) -> float | None:
-        value = data.get(key)
-        if value is None and not needed:
-            return None
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST:
-            return float(value)
-        shown = repr(value)[:30] if isinstance(value, (int, float, str)) else type(value).__name__
-        self.problems.append(f"{key} must be a finite number, not {shown}")
-        return None
-
-    def file_name(self, name: str) -> str:
-        """Style and picture names lead to thumbnails: one that is no plain file name is refused."""
-        if not name or name in (".", "..") or not {"/", "\\", "\0"}.isdisjoint(name):
-            self.problems.append(f"{name!r} cannot name a style or picture")
-        return self._clean(name, "name")
-
-    def pictures(self, images: Mapping[str, Any], style: str) -> tuple[Picture, ...]:
-        group = self.mapping(images, style)
-        out = []
-        for file in sorted(group):
-            one = self.mapping(group, file)
-            rank = self.number(one, "clip_r_rank")
-            hit = self.flag(one, "clip_r_correct") if one.get("clip_r_correct") is not None else None
-            top5 = self.lines(one, "clip_r_top5") if one.get("clip_r_top5") is not None else ()
-            out.append(Picture(self.file_name(file), hit, None if rank is None else int(rank), top5))
-        return tuple(out)
-
-    def _typed(self, data: Mapping[str, Any], key: str, kind: type, what: str, default: Any) -> Any:
-        value = data.get(key)
-        if isinstance(value, kind):
-            return value
-        self.problems.append(f"{key} {'is missing' if key not in data else f'must be {what}'}")
-        return default
-
-    def _clean(self, value: str, key: str) -> str:
-        try:
-            value.encode()
-        except UnicodeEncodeError:  # JSON can spell half a character
-            self.problems.append(f"{key} is not valid Unicode")
-        return value

@@ -1,74 +1,184 @@
-"""Put a site on disk in one move, and leave alone what somebody else put there."""
+"""Put a site on disk in one move, keep what has not changed, and leave alone what somebody else put there."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from leaderboard.marker import MARKER, About, Marker, read_marker
+from leaderboard.swap import swap
+from leaderboard.thumbnails import FOLDER, make_all
 from submission.errors import UserError
 
-MARKER = ".jdart-board.json"  # lists what we wrote, so that everything else in the folder is known to be another's
+if TYPE_CHECKING:
+    from leaderboard.found import Source
+
+__all__ = ["MARKER", "About", "Changes", "Page", "publish"]
+
+_HOLDS = "holds-files-of-others"  # is beside the old site while that may be the only place of what is not ours
 
 
-def publish(folder: Path, files: Mapping[str, bytes], force: bool = False) -> None:
-    """Replace the site in `folder` by `files` (relative path -> bytes), as one move of a finished folder.
+@dataclass(frozen=True)
+class Page:
+    """A file of the site: where it is, a hash of all that its bytes depend on, and what makes them.
 
-    Files that an earlier site did not write stay where they are. UserError: `folder` holds something that is
-    not a site of ours, and `force` is not set; with `force` only files of the same names are replaced.
+    `make` is not called when the site on disk has the file with that key.
+    """
+
+    path: str
+    key: str
+    make: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How many files were made, and how many were taken from the site as it was."""
+
+    made: int
+    kept: int
+
+
+def publish(
+    folder: Path,
+    pages: Iterable[Page],
+    pictures: Callable[[], Mapping[str, tuple[Source, str]]],
+    about: About,
+    force: bool = False,
+) -> Changes:
+    """Replace the site in `folder`; a reader finds the old one or the new one, whole.
+
+    `pictures` gives the thumbnails by their places; it is asked when all pages are made. Files that an earlier
+    site did not write stay where they are. UserError: `folder` holds something that is not a site of ours, and `force`
+    is not set (with it only files of the same names are replaced); or something of another is in the way.
     """
     folder = folder.resolve()
-    ours = _listed(folder, force) | set(files) | {MARKER}
+    old = read_marker(folder, force)
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}.", suffix=".part", dir=folder.parent))
+    fresh = work / "new"  # not `work` itself, which only its owner may read
     try:
-        fresh, aside = work / "new", work / "old"
-        fresh.mkdir()  # not `work` itself, which only its owner may read
-        marker = json.dumps({"schema_version": 1, "files": sorted(files)}, indent=1) + "\n"
-        for name, data in {**files, MARKER: marker.encode()}.items():
-            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
-            (fresh / name).write_bytes(data)
-        if folder.exists():
-            os.rename(folder, aside)
-        try:
-            os.rename(fresh, folder)
-        except OSError:
-            if aside.exists():
-                os.rename(aside, folder)
-            raise
-        for name in _names(aside):
-            if name not in ours:
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                os.rename(aside / name, folder / name)
+        fresh.mkdir()
+        files, kept = _write_pages(pages, folder, fresh, old)
+        places = pictures()
+        names = {place.partition("/")[2] for place in places}
+        there = _names(folder / FOLDER) & old.thumbnails
+        wanted = {place: one for place, one in places.items() if place.partition("/")[2] not in there}
+        (work / FOLDER).mkdir()
+        make_all(wanted, work)
+        (fresh / MARKER).write_bytes(Marker(about, files, frozenset(names)).to_bytes())
+        _put_in_place(folder, work, old, names)
     except BaseException:
-        shutil.rmtree(work / "new", ignore_errors=True)
-        if not (work / "old").exists():  # else it holds files of others: left for their owner
-            shutil.rmtree(work)
+        if not (work / _HOLDS).exists():  # else it holds files of others: left for their owner
+            shutil.rmtree(work, ignore_errors=True)
         raise
     shutil.rmtree(work)
+    return Changes(len(files) - kept + len(wanted), kept + len(places) - len(wanted))
 
 
-def _listed(folder: Path, force: bool) -> set[str]:
-    """Names that an earlier site of ours wrote into `folder`."""
-    if not folder.exists():
-        return set()
-    if not folder.is_dir():
-        raise UserError(f"{folder}: a file; choose a folder for the site")
+def _write_pages(
+    pages: Iterable[Page], folder: Path, fresh: Path, old: Marker
+) -> tuple[dict[str, tuple[str, int]], int]:
+    """Fill `fresh` with every page, those that have not changed taken from `folder`."""
+    files: dict[str, tuple[str, int]] = {}
+    kept, made = 0, {fresh}
+    for page in pages:
+        if page.path in files or page.path.startswith("/") or ".." in page.path.split("/"):
+            raise ValueError(f"{page.path}: twice in the site, or outside of it")
+        target = fresh / page.path
+        if target.parent not in made:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            made.add(target.parent)
+        key, size = old.files.get(page.path, ("", -1))
+        if key == page.key and _link(folder / page.path, target, size):
+            kept += 1
+        else:
+            data = page.make()
+            target.write_bytes(data)
+            size = len(data)
+        files[page.path] = (page.key, size)
+    return files, kept
+
+
+def _link(source: Path, target: Path, size: int) -> bool:
+    """Give a file of that size a second name, or copy it where the disk knows no such thing; False without one."""
     try:
-        return set(json.loads((folder / MARKER).read_text("utf-8"))["files"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        if force or not any(folder.iterdir()):
-            return set()
-        raise UserError(
-            f"{folder}: not empty and not a site of jdart-board; choose another folder, or --force"
-        ) from error
+        if source.is_symlink() or not source.is_file() or source.stat().st_size != size:
+            return False
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
+    except OSError:
+        return False
+    return True
 
 
-def _names(folder: Path) -> Iterator[str]:
-    """Every file and link under `folder`, relative, links not followed."""
-    for where, folders, files in os.walk(folder):
-        for name in [*files, *(name for name in folders if os.path.islink(os.path.join(where, name)))]:
-            yield os.path.relpath(os.path.join(where, name), folder)
+def _names(folder: Path) -> set[str]:
+    return set(os.listdir(folder)) if folder.is_dir() and not folder.is_symlink() else set()
+
+
+def _put_in_place(folder: Path, work: Path, old: Marker, names: set[str]) -> None:
+    """Move `work/new` to `folder`, with the thumbnails of before and those made in `work`.
+
+    Thumbnails are named after what they hold, and many. So those of the site stay in their folder, which goes from the
+    old site to the new one: new ones are put in before, when no page shows them, and old ones taken out after.
+    """
+    fresh, live, made = work / "new", folder / FOLDER, work / FOLDER
+    if not folder.exists():
+        os.rename(made, fresh / FOLDER)
+        os.rename(fresh, folder)
+        return
+    theirs = list(_theirs(folder, {*old.files, MARKER}, fresh, ""))
+    stays = live.is_dir() and not live.is_symlink()
+    added = [name for name in sorted(os.listdir(made)) if not (live / name).exists()] if stays else []
+    try:
+        if stays:
+            for name in os.listdir(made):
+                os.rename(made / name, live / name)
+            # after the first exchange this leads the readers of the new site to the thumbnails, until the second
+            os.symlink(fresh / FOLDER, fresh / FOLDER)
+        else:
+            os.rename(made, fresh / FOLDER)
+        (work / _HOLDS).touch()
+        swap(folder, fresh)
+    except OSError:
+        (work / _HOLDS).unlink(missing_ok=True)
+        for name in added:
+            (live / name).unlink(missing_ok=True)
+        raise
+    if stays:
+        swap(folder / FOLDER, fresh / FOLDER)
+        for name in old.thumbnails - names:
+            (live / name).unlink(missing_ok=True)
+    for name in theirs:
+        os.rename(fresh / name, folder / name)
+    (work / _HOLDS).unlink()
+
+
+def _theirs(folder: Path, ours: set[str], fresh: Path, below: str) -> Iterator[str]:
+    """What others have in `folder`, as the topmost files, links and folders with nothing of ours in them."""
+    homes = {name.rpartition("/")[0] for name in ours}
+    homes |= {home[:i] for home in homes for i, letter in enumerate(home) if letter == "/"}
+    with os.scandir(folder / below if below else folder) as entries:
+        listed = sorted(entries, key=lambda entry: entry.name)
+    for entry in listed:
+        name = f"{below}/{entry.name}" if below else entry.name
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if name == FOLDER and (is_folder or entry.is_symlink()):
+            continue  # it stays where it is, or is a link of ours or another's that a folder replaces
+        if name in ours and not is_folder:
+            continue
+        new = fresh / name
+        if is_folder and (name in homes or new.is_dir()):
+            yield from _theirs(folder, ours, fresh, name)
+        elif not is_folder and new.is_file():
+            continue  # --force: replaced by ours of the same name
+        elif new.exists():
+            raise UserError(f"{folder / name}: is in the way of the site; move it, or choose another folder")
+        else:
+            yield name

@@ -1,50 +1,82 @@
-"""Small pictures beside a report, found by names that a stranger wrote."""
+"""Where the pictures of reports are in the site, and how they are made from those on disk."""
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_LARGEST = 1 << 20  # a thumbnail has some KiB; this only keeps nonsense out of the site
+from leaderboard.found import LARGE, SHEET, SMALL, Source, same
+from leaderboard.reports import Report
+from leaderboard.webp import GREY, resized
+
+FOLDER = "thumbnails"
+_SIDES = {"small": SMALL, "large": LARGE, "sheet": SHEET}
 
 
 @dataclass
 class Thumbnails:
-    """Collects thumbnails for a site. `files` maps places in the site to bytes; equal ones are kept once."""
+    """Places of pictures in a site, named after what they hold, so that equal ones are there once.
 
-    files: dict[str, bytes] = field(default_factory=dict)
+    `sources` maps every place that was asked for to what it is made from, and the size; none means as it is.
+    """
 
-    def output(self, report: Path, style: str, picture: str) -> str | None:
-        """Place of one output's thumbnail in the site, or None when the report has none."""
-        return self._take(report.parent / "thumbnails", Path("outputs", style, f"{Path(picture).stem}.webp"))
+    sources: dict[str, tuple[Source, str]] = field(default_factory=dict)
+    _sheets: dict[Path, Source] = field(default_factory=dict)
 
-    def references(self, report: Path, style: str) -> Mapping[str, str]:
+    def output(self, report: Report, style: str, picture: str, size: str = "small") -> str | None:
+        """Place of one output's thumbnail, "small" (at most 96 px) or "large" (320); None when the report has none."""
+        source = report.found.outputs.get((style, picture))
+        return None if source is None else self._place(source, size)
+
+    def references(self, report: Report, style: str, size: str = "small") -> Mapping[object, str]:
         """Object -> place for each of a style's references, sorted; empty when the report has none."""
-        root = report.parent / "thumbnails"
-        try:
-            paths = sorted((root / "references" / style).glob("*.webp"))
-        except OSError:  # a name that no disk takes
-            return {}
-        found = {}
-        for path in paths:
-            place = self._take(root, path.relative_to(root))
-            if place is not None:
-                found[path.stem.replace("_", " ").strip()] = place
-        return found
+        return {name: self._place(one, size) for name, one in report.found.references.get(style, {}).items()}
 
-    def _take(self, root: Path, name: Path) -> str | None:
-        path = root / name
-        try:  # a link or name that leads out of the report's own folder would publish a file of this machine
-            inside = root.resolve() in path.resolve().parents and path.is_file()
-            if not inside or path.stat().st_size > _LARGEST:
-                return None
-            data = path.read_bytes()
-        except (OSError, ValueError):
-            return None
-        if data[:4] != b"RIFF" or data[8:12] != b"WEBP":
-            return None
-        place = f"thumbnails/{hashlib.sha256(data).hexdigest()[:20]}.webp"
-        self.files[place] = data
+    def sheet(self, path: Path) -> str | None:
+        """Place of a contact sheet, of a report that was given to `take_all`."""
+        source = self._sheets.get(path)
+        return None if source is None else self._place(source, "sheet")
+
+    def take_all(self, report: Report) -> None:
+        """Every picture of a report is in the site, whether its pages are made anew or not."""
+        found = report.found
+        references = [source for style in found.references.values() for source in style.values()]
+        for source in (*found.outputs.values(), *references):
+            self._place(source, "small")
+            self._place(source, "large")
+        self._sheets.update(found.sheets)
+        for source in found.sheets.values():
+            self._place(source, "sheet")
+
+    def _place(self, source: Source, size: str) -> str:
+        as_it_is = source.plain and max(source.width, source.height) <= _SIDES[size]
+        place = f"{FOLDER}/{source.digest}.webp" if as_it_is else f"{FOLDER}/{source.digest}-{size}.webp"
+        self.sources.setdefault(place, (source, "" if as_it_is else size))
         return place
+
+
+def make(source: Source, size: str) -> bytes:
+    """The bytes of a place: the file itself where `size` is empty, else a WebP of that size made from it."""
+    try:
+        data = Path(source.path).read_bytes()
+    except OSError:
+        data = b""
+    if not same(data, source.digest):  # it changed while the site was built, and may be anything now
+        return GREY
+    return resized(data, _SIDES[size]) if size else data
+
+
+def make_all(places: Mapping[str, tuple[Source, str]], folder: Path) -> None:
+    """Write the pictures of places below `folder`, with all cores: Pillow lets other threads work while it codes."""
+    from PIL import WebPImagePlugin  # noqa: F401 - imported once, before there are threads
+
+    def write(item: tuple[str, tuple[Source, str]]) -> None:
+        place, (source, size) = item
+        (folder / place).write_bytes(make(source, size))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(write, sorted(places.items())):
+            pass

@@ -55,23 +55,57 @@ REPORT = {
 }
 
 
-def make(folder, name="demo", final=0.5, change=None, pictures=False):
-    """Write one report folder and return it; `change` edits the report before it is written."""
+RUN = {
+    "schema_version": 1,
+    "name": "demo",
+    "commit": "12" * 20,
+    "seed": 7,
+    "config": {"output": "/home/somebody/run", "seed": 7, "train": {"steps": 300, "learning_rate": 1e-4}},
+    "base": {"source": "/home/somebody/base", "revision": None, "sha256": "fe" * 32},
+}
+
+
+def make(folder, name="demo", final=0.5, change=None, pictures=False, interval=None, meta=None):
+    """Write one report folder and return it; `change` edits the report before it is written.
+
+    `interval` is that of Final, and `meta` what stands in entry.yaml.
+    """
     report = copy.deepcopy(REPORT)
     report["submission"]["name"] = name
     report["scores"]["final"] = final
+    if interval is not None:
+        report["intervals"] = {"final": list(interval)}
     if change is not None:
         change(report)
     folder.mkdir(parents=True)
     (folder / "report.json").write_text(json.dumps(report), "utf-8")
+    if meta is not None:
+        (folder / "entry.yaml").write_text(json.dumps(meta), "utf-8")  # JSON is YAML
     if pictures:
         places = [("references", "00", "olive_tree", "red"), ("outputs", "00", "Dolphin", "blue")]
         places += [("outputs", "00", "Ice cream", "green"), ("outputs", "01", "Sun", "red")]
         for kind, style, picture, colour in places:
-            path = folder / "thumbnails" / kind / style / f"{picture}.webp"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (16, 16), colour).save(path)
+            draw(folder / "thumbnails" / kind / style / f"{picture}.webp", 16, colour)
     return folder
+
+
+def make_run(folder, name="demo", final=0.5, run=None, **options):
+    """Write a run folder as jdart does: report/, run.json, losses of 500 steps, a contact sheet. Returns it."""
+    make(folder / "report", name, final, **options)
+    (folder / "run.json").write_text(json.dumps({**RUN, "name": name, **(run or {})}), "utf-8")
+    for style in ("00", "01"):
+        table = folder / "lora" / style / "loss.csv"
+        table.parent.mkdir(parents=True)
+        lines = [f"{step},{1 / step + int(style):.8g},0.0001,1.5," for step in range(1, 501)]
+        table.write_text("\n".join(["step,loss,learning_rate,gradient_norm,validation_loss", *lines, ""]))
+    draw(folder / "sheets" / "00.png", 1500, "orange")
+    return folder
+
+
+def draw(path, side, colour):
+    """A square picture of one colour, in the format of its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (side, side), colour).save(path)
 
 
 def files(site):

@@ -1,12 +1,19 @@
+"""Rankings, and the same as data."""
+
 import csv
 import io
+import itertools
+import json
+from pathlib import Path
 
+import jsonschema
 import pytest
-from some_reports import make
+from some_reports import make, make_run
 
-from leaderboard.entries import as_records, as_table, rank_reports
+from leaderboard import entries
+from leaderboard.entries import Board, rank_reports
+from leaderboard.records import as_csv, as_json, as_records, schema_bytes
 from leaderboard.reports import read_report
-from submission import UserError
 
 
 def sections_of(*folders):
@@ -25,6 +32,73 @@ def test_ranked_as_numbers_best_first_and_ties_share(tmp_path):
         (5, "d"),
     ]
     assert rank_reports([read_report(folder) for folder in reversed(reports)]) == [section]
+
+
+def test_who_shares_a_rank_is_marked(tmp_path):
+    finals = {"a": 0.5, "b": 0.4, "c": 0.5}
+    (section,) = sections_of(*(make(tmp_path / name, name, final) for name, final in finals.items()))
+    assert [(row.title, row.rank, row.tied) for row in section.rows] == [
+        ("a", 1, True),
+        ("c", 1, True),
+        ("b", 3, False),
+    ]
+
+
+def possible_ranks(intervals):
+    """The ranks that each of the entries has in some order that no pair of intervals forbids, by trying all orders."""
+    found = [set() for _ in intervals]
+    for order in itertools.permutations(range(len(intervals))):
+        # b may stand below a unless b's interval lies wholly above that of a
+        if all(intervals[b][0] <= intervals[a][1] for a, b in itertools.combinations(order, 2)):
+            for rank, i in enumerate(order, 1):
+                found[i].add(rank)
+    return [(min(ranks), max(ranks)) for ranks in found]
+
+
+@pytest.mark.parametrize(
+    "intervals",
+    [
+        [(0.5, 0.6), (0.5, 0.6), (0.5, 0.6)],
+        [(0.7, 0.8), (0.5, 0.6), (0.1, 0.2)],
+        [(0.5, 0.8), (0.45, 0.7), (0.4, 0.5), (0.3, 0.44), (0.1, 0.9)],
+        [(0.6, 0.7), (0.5, 0.6), (0.4, 0.5)],  # ends that touch do not tell apart
+    ],
+)
+def test_rank_ranges_are_what_the_intervals_allow(tmp_path, intervals):
+    reports = [make(tmp_path / f"{i}", f"{i}", sum(ends) / 2, interval=ends) for i, ends in enumerate(intervals)]
+    (section,) = sections_of(*reports)
+    found = {row.title: row.rank_range for row in section.rows}
+    assert [found[f"{i}"] for i in range(len(intervals))] == possible_ranks(intervals)
+    assert all(row.rank_range[0] <= row.rank <= row.rank_range[1] for row in section.rows)
+
+
+def test_entry_without_an_interval_counts_by_its_final(tmp_path):
+    reports = [make(tmp_path / "a", "a", 0.5, interval=(0.4, 0.6)), make(tmp_path / "b", "b", 0.55)]
+    (section,) = sections_of(*reports, make(tmp_path / "c", "c", 0.3))
+    assert {row.title: row.rank_range for row in section.rows} == {"a": (1, 2), "b": None, "c": None}
+
+
+def test_rankings_have_names_that_last(tmp_path):
+    def other(report):
+        report.update(contest="../Контест", profile="p" * 999)
+
+    def toy(report):
+        why = ["toy weights: not comparable with the contest"]
+        report["provenance"].update(comparable=False, not_comparable_because=why)
+
+    def partial(report):
+        toy(report)
+        report["provenance"].update(complete=False)
+
+    reports = [make(tmp_path / "a", "a"), make(tmp_path / "b", "b", change=other)]
+    reports += [make(tmp_path / "c", "c", change=toy), make(tmp_path / "d", "d", change=partial)]
+    sections = sections_of(*reports)
+    slugs = {section.rows[0].title: section.slug for section in sections}
+    assert len(set(slugs.values())) == 4
+    assert all(slug.replace("-", "").isalnum() and slug.isascii() and len(slug) < 100 for slug in slugs.values())
+    assert slugs["a"].startswith("sample-official-2024-efefefef-")
+    assert {section.rows[0].title: section.toy for section in sections} == dict(a=False, b=False, c=True, d=True)
+    assert sections_of(reports[0])[0].slug == slugs["a"]  # whatever else is on the board
 
 
 def test_report_run_and_file_are_the_same_report_and_count_once(tmp_path):
@@ -103,89 +177,43 @@ def test_table_and_records_agree(tmp_path):
     sections = sections_of(make(tmp_path / "a", "=1+1", 0.25), make(tmp_path / "b", "b", 0.5))
     records = as_records(sections)
     assert [(one["rank"], one["name"], one["final"]) for one in records] == [(1, "b", 0.5), (2, "=1+1", 0.25)]
-    rows = list(csv.DictReader(io.StringIO(as_table(sections).to_csv(index=False))))
+    rows = list(csv.DictReader(io.StringIO(as_csv(Board("B", tuple(sections))).decode())))
     assert [(row["rank"], row["name"]) for row in rows] == [("1", "b"), ("2", "'=1+1")]  # no formula
     assert [float(row["final"]) for row in rows] == [0.5, 0.25]
+    assert (rows[0]["interval_low"], rows[0]["rank_range_high"], rows[0]["tags"]) == ("", "", "")
 
 
-def set_in(*path_and_value):
-    *path, last, value = path_and_value
+def test_board_json_is_what_its_schema_says(tmp_path):
+    def partial(report):
+        report["provenance"].update(complete=False)
+        report["scores"]["fid"] = None
 
-    def change(report):
-        for key in path:
-            report = report[key]
-        report[last] = value
-
-    return change
-
-
-def drop(*path):
-    def change(report):
-        for key in path[:-1]:
-            report = report[key]
-        del report[path[-1]]
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "part"),
-    [
-        (set_in("schema_version", 2), "schema_version 1"),
-        (set_in("scores", "final", float("nan")), "final must be a finite number"),
-        (set_in("scores", "final", float("inf")), "final must be a finite number"),
-        (set_in("scores", "final", 10**400), "final must be a finite number"),
-        (set_in("scores", "final", "0.5"), "final must be a finite number"),
-        (set_in("scores", "final", True), "final must be a finite number"),
-        (set_in("scores", "fid", None), "fid must be a finite number"),
-        (drop("scores", "fid"), "fid must be a finite number"),
-        (set_in("scores", []), "scores must be an object"),
-        (drop("provenance"), "provenance is missing"),
-        (drop("provenance", "complete"), "complete is missing"),
-        (set_in("provenance", "comparable", "yes"), "comparable must be true or false"),
-        (set_in("provenance", "weights", "RN50.pt", 5), "RN50.pt must be text"),
-        (set_in("provenance", "not_comparable_because", [5]), "must be a list of text"),
-        (set_in("submission", "name", 5), "name must be text"),
-        (set_in("submission", "name", "\ud800"), "not valid Unicode"),
-        (set_in("scores", "final", [[]]), "final must be a finite number, not list"),
-        (set_in("styles", "\x1b[2J\ud800", 5), r"\\x1b\[2J\\ud800 must be an object"),
-        (set_in("styles", "00", "dino", "x"), "dino must be a finite number"),
-        (set_in("styles", "../../x", {}), "cannot name a style or picture"),
-        (set_in("images", "00", "../../../etc/passwd.png", {}), "cannot name a style or picture"),
-        (set_in("images", "..", {}), "cannot name a style or picture"),
-        (set_in("images", "00", "a\0.png", {}), "cannot name a style or picture"),
-        (set_in("images", "00", "a\\b.png", {}), "cannot name a style or picture"),
-        (
-            set_in("images", "00", "Dolphin.png", "clip_r_correct", "yes"),
-            "clip_r_correct must be true or false",
-        ),
-        (set_in("images", "00", "Dolphin.png", 5), "Dolphin.png must be an object"),
-    ],
-)
-def test_report_that_is_not_one_is_refused_by_name(tmp_path, change, part):
-    folder = make(tmp_path / "r", change=change)
-    with pytest.raises(UserError, match=part) as caught:
-        read_report(folder)
-    assert str(folder / "report.json") in str(caught.value)
-    assert "\n" not in str(caught.value)
+    meta = {"team": "T", "tags": ["a", "b"], "date": "2024-06-30", "note": "n", "link": "https://example.org/"}
+    sections = sections_of(
+        make_run(tmp_path / "a", "a", 0.5, interval=(0.4, 0.6), meta=meta),
+        make(tmp_path / "b", "b", 0.5),
+        make(tmp_path / "c", "c", change=partial),
+    )
+    board = json.loads(as_json(Board("B", tuple(sections))))
+    schema = json.loads(schema_bytes())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(board, schema)
+    a, b, c = board["entries"]
+    assert {key: a[key] for key in meta} == meta
+    assert (a["rank"], a["tied"], a["rank_range"], a["interval"], a["commit"]) == (
+        1,
+        True,
+        [1, 2],
+        [0.4, 0.6],
+        "12" * 20,
+    )
+    assert (b["rank_range"], b["team"], b["commit"]) == (None, None, None)
+    assert (c["status"], c["rank"], c["fid"]) == ("incomplete", None, None)
+    assert a["styles"]["01"]["dino"] == 0.3
+    for broken in ({**a, "rank": "1"}, {key: a[key] for key in a if key != "final"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**board, "entries": [broken]}, schema)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", "[" * 100_000])
-def test_file_that_is_no_report(tmp_path, text):
-    (tmp_path / "report.json").write_text(text)
-    with pytest.raises(UserError, match=r"report\.json"):
-        read_report(tmp_path)
-
-
-def test_missing_report(tmp_path):
-    with pytest.raises(UserError, match="jdart-eval"):
-        read_report(tmp_path)
-    with pytest.raises(UserError, match="no such file"):
-        read_report(tmp_path / "nothing.json")
-
-
-def test_many_problems_stay_one_line(tmp_path):
-    folder = make(tmp_path / "r", change=lambda report: report.update(styles={f"{i}": 5 for i in range(99)}))
-    with pytest.raises(UserError, match=r"and \d+ more") as caught:
-        read_report(folder)
-    assert len(str(caught.value)) < 1000
+def test_published_schema_is_that_of_the_code():
+    assert Path(entries.__file__).with_name("board.schema.json").read_bytes() == schema_bytes()

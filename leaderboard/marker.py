@@ -1,0 +1,79 @@
+"""What a site notes of itself, so that the next build knows what is ours, what has changed, and from where it came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from submission.errors import UserError
+
+MARKER = ".jdart-board.json"  # lists what we wrote, so that everything else in the folder is known to be another's
+_VERSION = 2
+
+
+@dataclass(frozen=True)
+class About:
+    """How a site is built: its title and language, and reports or their folders, relative to it where they can be."""
+
+    title: str = "Leaderboard"
+    language: str = "en"
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Marker:
+    """`files` maps each of our files to its key and size; `thumbnails` are names in the folder of that name."""
+
+    about: About = field(default_factory=About)
+    files: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    thumbnails: frozenset[str] = frozenset()
+
+    def to_bytes(self) -> bytes:
+        """The file; the same for an equal site."""
+        data = {
+            "schema_version": _VERSION,
+            "title": self.about.title,
+            "language": self.about.language,
+            "sources": sorted(set(self.about.sources)),
+            "files": {path: list(self.files[path]) for path in sorted(self.files)},
+            "thumbnails": sorted(self.thumbnails),
+        }
+        return (json.dumps(data, indent=0, ensure_ascii=True) + "\n").encode()
+
+
+def read_marker(folder: Path, force: bool = False) -> Marker:
+    """The marker of a site; an empty one for a new or empty folder.
+
+    UserError: `folder` holds something that is not a site of ours, and `force` is not set.
+    """
+    if not folder.exists():
+        return Marker()
+    if not folder.is_dir():
+        raise UserError(f"{folder}: a file; choose a folder for the site")
+    try:
+        return _parse(json.loads((folder / MARKER).read_text("utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if force or not any(folder.iterdir()):
+            return Marker()
+        raise UserError(
+            f"{folder}: not empty and not a site of jdart-board; choose another folder, or --force"
+        ) from error
+
+
+def _parse(data: Any) -> Marker:
+    files, thumbnails = data["files"], data.get("thumbnails", ())
+    if isinstance(files, list):  # as the first version wrote it: names alone
+        thumbnails = [name.partition("/")[2] for name in files if name.startswith("thumbnails/")]
+        files = {name: ("", -1) for name in files if not name.startswith("thumbnails/")}
+    about = About(
+        str(data.get("title", About.title)),
+        str(data.get("language", About.language)),
+        tuple(str(source) for source in data.get("sources", ())),
+    )
+    plain = frozenset(
+        name for name in thumbnails if isinstance(name, str) and "/" not in name and name not in (".", "..")
+    )
+    return Marker(about, {str(path): (str(key), int(size)) for path, (key, size) in files.items()}, plain)

@@ -1,0 +1,82 @@
+"""Who made an entry, and when: `entry.yaml` or `entry.json`, beside report.json or in the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leaderboard.taker import LINE, NAME, NOTE, Taker
+from submission.errors import UserError
+from submission.files import read_json
+
+NAMES = ("entry.yaml", "entry.yml", "entry.json")
+_LARGEST = 64 << 10
+_TAGS, _TAG = 20, 40
+
+
+@dataclass(frozen=True)
+class Meta:
+    """Who and what; None where nobody said. `date` is ISO 8601, a day or a day and time."""
+
+    team: str | None = None
+    tags: tuple[str, ...] = ()
+    date: str | None = None
+    note: str | None = None
+    link: str | None = None
+
+
+def find_meta(folders: tuple[Path, ...]) -> Path | None:
+    """The first description in any of the folders; a link is left alone, as it may lead to a file of another."""
+    places = (folder / name for folder in folders for name in NAMES)
+    return next((place for place in places if place.is_file() and not place.is_symlink()), None)
+
+
+def read_meta(path: Path | None, run: Mapping[str, Any]) -> tuple[Meta, str | None]:
+    """What an entry's description says, and the name it gives the entry; the date is that of run.json where it has one.
+
+    UserError: what is not as `docs/leaderboard.md` describes it, all of it.
+    """
+    data = {} if path is None else _load(path)
+    take = Taker()
+    unknown = sorted(str(key)[:40] for key in data if key not in ("name", "team", "tags", "date", "note", "link"))
+    if unknown:
+        take.problems.append(f"unknown: {', '.join(unknown[:8])}; known are name, team, tags, date, note, link")
+    said = {key: value for key, value in data.items() if value is not None}
+    meta = Meta(
+        team=(take.text(said, "team", NAME) or None) if "team" in said else None,
+        tags=tuple(dict.fromkeys(filter(None, take.lines(said, "tags", _TAG, _TAGS)))) if "tags" in said else (),
+        date=(take.date(said, "date") or None) if "date" in said else _date_of_run(run),
+        note=(take.text(said, "note", NOTE) or None) if "note" in said else None,
+        link=(take.link(said, "link") or None) if "link" in said else None,
+    )
+    name = (take.text(said, "name", LINE) or None) if "name" in said else None
+    take.require_good(path)
+    return meta, name
+
+
+def _date_of_run(run: Mapping[str, Any]) -> str | None:
+    take = Taker()
+    date = take.date(run, "date") if "date" in run else ""
+    return date or None
+
+
+def _load(path: Path) -> Mapping[Any, Any]:
+    if path.stat().st_size > _LARGEST:
+        raise UserError(f"{path}: larger than {_LARGEST >> 10} KiB; shorten it")
+    if path.suffix == ".json":
+        data = read_json(path)
+    else:
+        import yaml
+
+        try:
+            data = yaml.safe_load(path.read_text("utf-8-sig"))
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            what = " ".join(str(error).split())[:200]
+            raise UserError(f"{path}: not valid YAML ({what}); mend the file") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: must be a mapping such as 'team: ours'; see docs/leaderboard.md")
+    return data

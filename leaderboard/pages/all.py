@@ -1,0 +1,31 @@
+"""Every page of a board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leaderboard.pages import compare, entry, index, methods, scripts, style
+from leaderboard.pages.studio import Studio
+from leaderboard.site import Page
+
+if TYPE_CHECKING:
+    from leaderboard.entries import Board
+    from leaderboard.thumbnails import Thumbnails
+
+_STATIC = Path(__file__).parent.parent / "static"
+
+
+def site_pages(board: Board, thumbnails: Thumbnails) -> Iterator[Page]:
+    """HTML, style sheet, scripts and the scripts' data of the whole site."""
+    studio = Studio(board, thumbnails)
+    yield index.page(studio)
+    yield methods.page(studio)
+    yield from compare.pages(studio)
+    for section in board.sections:
+        yield from entry.pages(studio, section)
+        yield from style.pages(studio, section)
+    for path in sorted(_STATIC.iterdir()):
+        yield studio.file(f"static/{path.name}", (), path.read_bytes)
+    yield studio.file("static/texts.js", (), scripts.texts)

@@ -1,0 +1,71 @@
+"""Any entry against any other: one page whose script reads what it needs from a small file for each entry.
+
+A page opened from a file may not fetch, but it may load scripts; so the files are scripts that hand over one value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from leaderboard.entries import Row, Section
+from leaderboard.pages.figures import row_rank
+from leaderboard.pages.pictures import gallery
+from leaderboard.pages.studio import Studio
+from leaderboard.site import Page
+
+
+def pages(studio: Studio) -> Iterator[Page]:
+    """compare.html and the entries' data."""
+    sections = studio.board.sections
+    named = [
+        (section.slug, [(row.slug, row.title, row_rank(row), row.reasons) for row in section.rows])
+        for section in sections
+    ]
+    yield studio.page("compare.html", named, "compare.html", lambda: {"sections": sections})
+    for section in sections:
+        for row in section.rows:
+            yield _data(studio, section, row)
+
+
+def _data(studio: Studio, section: Section, row: Row) -> Page:
+    return studio.file(
+        f"data/{row.slug}.js",
+        (section.slug, row.slug, row.title, row.report.inputs),
+        lambda: _script(studio, section, row),
+    )
+
+
+def _script(studio: Studio, section: Section, row: Row) -> bytes:
+    report = row.report
+    styles: dict[str, Any] = {}
+    for style in sorted({*report.styles, *report.images}):
+        shown = gallery(studio.thumbnails, report, style)
+        styles[style] = {
+            "scores": dict(report.styles.get(style, {})),
+            "references": [list(one) for one in shown.references],
+            "pictures": [
+                {
+                    "file": one.picture.file,
+                    "prompt": one.picture.prompt,
+                    "hit": one.picture.hit,
+                    "rank": one.picture.rank,
+                    "saw": [] if one.picture.hit else list(one.picture.top5),
+                    "small": one.small,
+                    "large": one.large,
+                    "scores": {key: value for key, value in one.picture.scores.items() if value is not None},
+                }
+                for one in shown.outputs
+            ],
+        }
+    value = {
+        "slug": row.slug,
+        "title": row.title,
+        "page": row.page,
+        "section": section.slug,
+        "interval": report.interval,
+        "scores": dict(report.scores),
+        "styles": styles,
+    }
+    return f"jdartEntry({json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(',', ':'))});\n".encode()

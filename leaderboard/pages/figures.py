@@ -1,0 +1,66 @@
+"""The HTML of a picture. A big board has a hundred thousand of them, for which a template is too slow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
+
+from leaderboard.pages.pictures import Shown
+
+if TYPE_CHECKING:
+    from leaderboard.entries import Row
+    from leaderboard.i18n import Words
+
+LARGE = 160  # px of a large thumbnail, as the evaluator writes them; browsers choose between the sizes by it
+_SLOT = 104  # px that an output takes up
+
+
+def zoomable(root: str, small: str, large: str | None, alt: str, slot: int) -> Markup:
+    """A thumbnail that leads to its larger self; `root` leads from the page to the site."""
+    sizes = f' srcset="{root}{small} 96w, {root}{large} {LARGE}w" sizes="{slot}px"' if large else ""
+    image = f'<img src="{root}{small}"{sizes} alt="{escape(alt)}" width="{slot}" height="{slot}" loading="lazy">'
+    return Markup(f'<a class="zoom" href="{root}{large or small}">{image}</a>')
+
+
+class Figures:
+    """Outputs with what CLIP-R made of them."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
+    def output(self, root: str, shown: Shown, place: str, row: Row | None = None, target: str = "") -> Markup:
+        """A list item with the id `place`. With a row its caption names the entry and leads to `target` there."""
+        picture = shown.picture
+        kind = "unknown" if picture.hit is None else "hit" if picture.hit else "miss"
+        entry = "" if row is None else f' data-entry="{escape(row.title)}"'
+        scores = f' data-scores="{shown.scores}"' if shown.scores else ""
+        image: str = '<span class="blank" aria-hidden="true"></span>'
+        if shown.small is not None:
+            image = zoomable(root, shown.small, shown.large, picture.prompt, _SLOT)
+        if row is None:
+            name = f"{escape(picture.prompt)}"
+        else:
+            name = f'{row_rank(row)} <a href="{root}{row.page}#{target}"><bdi>{escape(row.title)}</bdi></a>'
+        caption = f"<figcaption>{name}{self._verdict(shown)}</figcaption>"
+        return Markup(f'<li id="{place}"><figure class="{kind}"{entry}{scores}>{image}{caption}</figure></li>')
+
+    def _verdict(self, shown: Shown) -> str:
+        """Whether CLIP-R found the prompt; where it did not, what it saw."""
+        words, picture = self._words, shown.picture
+        if picture.hit is None:
+            return ""
+        if picture.hit:
+            return f' <span class="mark"{words.mark("hit")}>{words.plain("hit")}</span>'
+        rank = {} if picture.rank is None else {"rank": picture.rank}
+        key = "miss.rank" if rank else "miss"
+        miss = f' <span class="mark"{words.mark(key, **rank)}>{words.plain(key, **rank)}</span>'
+        if not picture.top5:
+            return miss
+        what = ", ".join(picture.top5)
+        return f'{miss} <span class="saw"{words.mark("saw", what=what)}>{escape(words.plain("saw", what=what))}</span>'
+
+
+def row_rank(row: Row) -> str:
+    """A rank as boards write it: "2=" where it is shared."""
+    return "–" if row.rank is None else f"{row.rank}=" if row.tied else str(row.rank)

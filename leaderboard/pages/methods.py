@@ -1,0 +1,19 @@
+"""How the numbers are made and how to read them."""
+
+from __future__ import annotations
+
+from leaderboard.pages.studio import Studio
+from leaderboard.site import Page
+
+# the keys of the catalogues, in the order of the page
+READING = ("formula", "arrows", "interval", "ranges", "ties", "incomplete", "toy", "sections")
+QUIRKS = ("hist-blue", "hist-hue", "hist-mean", "fid-stem", "fid-pooled", "iqa-range", "clip-r", "missing", "profiles")
+SPLIT = ("product", "terms", "styles", "fid", "composition")
+
+
+def page(studio: Studio) -> Page:
+    """methods.html."""
+    sections = studio.board.sections
+    depends = [(one.slug, one.reasons, len(one.rows), one.rows[0].report.inputs) for one in sections]
+    values = {"sections": sections, "reading": READING, "quirks": QUIRKS, "split": SPLIT}
+    return studio.page("methods.html", depends, "methods.html", lambda: values)

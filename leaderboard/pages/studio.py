@@ -1,0 +1,144 @@
+"""What every page is made with: templates that escape everything, words, and keys that say what a page depends on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from leaderboard.i18n import LANGUAGES, TAGS, Words
+from leaderboard.pages.figures import Figures, row_rank, zoomable
+from leaderboard.pages.names import picture_id, style_id
+from leaderboard.site import Page
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from leaderboard.entries import Board, Row
+    from leaderboard.thumbnails import Thumbnails
+
+_HERE = Path(__file__).parent.parent
+_SOURCES = ("*.py", "charts/*.py", "pages/*.py", "templates/*", "static/*", "locale/*.json")
+_SUMS = ("final", "style", "text", "quality")
+
+
+class Studio:
+    """Makes the pages of one board."""
+
+    def __init__(self, board: Board, thumbnails: Thumbnails) -> None:
+        self.board = board
+        self.thumbnails = thumbnails
+        self.words = Words(board.language)
+        self._shared = (code_digest(), board.title, board.language)
+        self._environment = _environment(self.words)
+
+    def page(self, path: str, depends: object, template: str, values: Callable[[], dict[str, Any]]) -> Page:
+        """A page of a template; `values` is called only when the page has to be made anew."""
+        return Page(path, self.key(path, depends), lambda: self._html(path, template, values()))
+
+    def file(self, path: str, depends: object, make: Callable[[], bytes]) -> Page:
+        """A file that no template makes."""
+        return Page(path, self.key(path, depends), make)
+
+    def key(self, *depends: object) -> str:
+        """A hash of what a page depends on, with the code and what all pages share."""
+        return hashlib.sha256(repr((self._shared, depends)).encode("utf-8", "backslashreplace")).hexdigest()
+
+    def _html(self, path: str, template: str, values: dict[str, Any]) -> bytes:
+        html = self._environment.get_template(template).render(
+            root="../" * path.count("/"), board=self.board, here=path, **values
+        )
+        return html.encode()
+
+
+@lru_cache
+def code_digest() -> str:
+    """A hash of the board's own code, templates, styles and words: when they change, so do the pages."""
+    found = hashlib.sha256()
+    for pattern in _SOURCES:
+        for path in sorted(_HERE.glob(pattern)):
+            if path.is_file():
+                found.update(f"{path.relative_to(_HERE).as_posix()}\0".encode())
+                found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
+
+
+def range_text(row: Row) -> str | None:
+    """The ranks that the intervals allow, where they allow more than one."""
+    if row.rank_range is None or row.rank_range[0] == row.rank_range[1]:
+        return None
+    return "{}–{}".format(*row.rank_range)
+
+
+def line_of(row: Row) -> tuple[object, ...]:
+    """What a page depends on that shows an entry with its rank."""
+    return (row.report.inputs, row.title, row.slug, row_rank(row), row.rank_range, row.reasons)
+
+
+def signed(value: float | None, digits: int = 4) -> str:
+    """A difference, with its sign; a minus as wide as a plus."""
+    if value is None:
+        return "–"
+    text = f"{value:+.{digits}f}"
+    return f"±{text[1:]}" if float(text) == 0 else text.replace("-", "−")
+
+
+def sortable(value: float | None) -> str:
+    """A value as the sorting script reads it; nothing where there is none."""
+    return "" if value is None else f"{value:.7g}"
+
+
+def part_class(value: float) -> str:
+    """The colour of a part of a difference; none for one that is shown as nothing."""
+    return "" if abs(value) < 5e-5 else "gain" if value > 0 else "loss"
+
+
+def cell_class(key: str, best: bool) -> str:
+    """The classes of a score's cell on the first page, which has thousands of them and most need none."""
+    return " ".join([f"is-{key}"] * (key in _SUMS) + ["best"] * best)
+
+
+def diverging(value: float, most: float) -> Markup:
+    """A bar to the right for a gain and to the left for a loss; `most` fills one side."""
+    width = 0.0 if most <= 0 else min(1.0, abs(value) / most) * 48
+    left = 50 if value >= 0 else 50 - width
+    return Markup(
+        '<svg class="gain-bar" viewBox="0 0 100 10" width="100" height="10" aria-hidden="true">'
+        '<rect x="{:.1f}" y="1" width="{:.1f}" height="8" class="{}"/><path d="M50 0v10" class="zero"/></svg>'
+    ).format(left, width, "gain" if value >= 0 else "loss")
+
+
+def _environment(words: Words) -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        t=words.span,
+        at=words.attribute,
+        mark=words.mark,
+        plain=words.plain,
+        reason=words.reason,
+        lang=TAGS[words.language],
+        languages=LANGUAGES,
+        rank_text=row_rank,
+        zoomable=zoomable,
+        output=Figures(words).output,
+        range_text=range_text,
+        diverging=diverging,
+        part_class=part_class,
+        cell_class=cell_class,
+        style_id=style_id,
+        picture_id=picture_id,
+    )
+    environment.filters.update(signed=signed, sortable=sortable)
+    return environment

@@ -1,0 +1,55 @@
+"""A page for each style of a ranking: every entry's figures, and the pictures of a prompt side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from leaderboard.entries import Section
+from leaderboard.metrics import STYLE_SCORES
+from leaderboard.pages.index import styles_of
+from leaderboard.pages.names import picture_slug, style_slug
+from leaderboard.pages.pictures import heats, references, show
+from leaderboard.pages.studio import Studio, line_of
+from leaderboard.site import Page
+
+MOST = 40  # entries whose pictures are shown, best first; the others have theirs on their own pages
+
+
+def pages(studio: Studio, section: Section) -> Iterator[Page]:
+    """A page for each style that an entry of the section has."""
+    styles = styles_of(section)
+    depends = (section.slug, section.reasons, styles, [line_of(row) for row in section.rows])
+    for i, style in enumerate(styles):
+        around = (styles[i - 1] if i else None, styles[i + 1] if i + 1 < len(styles) else None)
+        yield _page(studio, section, style, around, depends)
+
+
+def _page(studio: Studio, section: Section, style: str, around: tuple[str | None, str | None], depends: object) -> Page:
+    path = f"styles/{section.slug}.{style_slug(style)}.html"
+    return studio.page(path, (style, depends), "style.html", lambda: _values(studio, section, style, around))
+
+
+def _values(studio: Studio, section: Section, style: str, around: tuple[str | None, str | None]) -> dict[str, Any]:
+    rows = [row for row in section.rows if style in row.report.styles or style in row.report.images]
+    cells = {metric.key: [row.report.styles.get(style, {}).get(metric.key) for row in rows] for metric in STYLE_SCORES}
+    heat = {metric.key: heats(cells[metric.key], metric.higher_is_better) for metric in STYLE_SCORES}
+    prompts: dict[str, list[Any]] = {}
+    for row in rows[:MOST]:
+        for picture in row.report.images.get(style, ()):
+            shown = show(studio.thumbnails, row.report, style, picture)
+            prompts.setdefault(picture.file, []).append((row, shown))
+    return {
+        "section": section,
+        "style": style,
+        "before": None if around[0] is None else (around[0], f"{section.slug}.{style_slug(around[0])}.html"),
+        "after": None if around[1] is None else (around[1], f"{section.slug}.{style_slug(around[1])}.html"),
+        "style_scores": STYLE_SCORES,
+        "rows": [
+            (row, [(metric, cells[metric.key][i], heat[metric.key][i]) for metric in STYLE_SCORES])
+            for i, row in enumerate(rows)
+        ],
+        "references": next((found for row in rows if (found := references(studio.thumbnails, row.report, style))), ()),
+        "prompts": [(file, f"picture-{picture_slug(file)}", prompts[file]) for file in sorted(prompts)],
+        "most": MOST if len(rows) > MOST else None,
+    }
