@@ -13,7 +13,7 @@ from leaderboard.pages.pictures import heats, references, show
 from leaderboard.pages.studio import Studio, line_of
 from leaderboard.site import Page
 
-MOST = 40  # entries whose pictures are shown, best first; the others have theirs on their own pages
+MOST = 16  # entries whose pictures are shown, best first; the others have theirs on their own pages
 
 
 def pages(studio: Studio, section: Section) -> Iterator[Page]:
