@@ -36,8 +36,7 @@ class SqueezeNet:
             device,
             ignore=lambda name: name.startswith("classifier."),
         )
-        weights = build(LinearHeads, read_checkpoint(heads), heads, device)
-        self.heads: list[Tensor] = [weights.get_parameter(name).flatten() for name in _head_names()]
+        self.heads = read_heads(heads, device)
         self._device = device
         self._shift = torch.tensor(_SHIFT, device=device)[:, None, None]
         self._scale = torch.tensor(_SCALE, device=device)[:, None, None]
@@ -46,8 +45,7 @@ class SqueezeNet:
         """N,3,256,256 float32 in -1..1 -> seven maps N,C,H,W float32 of unit length along C."""
         with torch.inference_mode():
             maps = self._network((torch.from_numpy(batch).to(self._device) - self._shift) / self._scale)
-            # epsilon inside the root, as torchmetrics has it since 1.2.1
-            return [x / (1e-8 + (x * x).sum(1, keepdim=True)).sqrt() for x in maps]
+            return to_unit_length(maps)
 
     def sums(self, batch: np.ndarray) -> Sums:
         """What `distances` needs of a style's references; add up over batches, see `Sums`."""
@@ -78,6 +76,17 @@ class Sums:
     def __add__(self, other: Sums) -> Sums:
         maps = [a + b for a, b in zip(self.maps, other.maps)]
         return Sums(self.count + other.count, maps, self.energy + other.energy)
+
+
+def read_heads(path: Path, device: str) -> list[Tensor]:
+    """LPIPS' seven linear heads: one weight for each channel of each map."""
+    weights = build(LinearHeads, read_checkpoint(path), path, device)
+    return [weights.get_parameter(name).flatten() for name in _head_names()]
+
+
+def to_unit_length(maps: Sequence[Tensor]) -> list[Tensor]:
+    """Maps N,C,H,W scaled to length 1 along C. Epsilon is inside the root, as torchmetrics has it since 1.2.1."""
+    return [x / (1e-8 + (x * x).sum(1, keepdim=True)).sqrt() for x in maps]
 
 
 def maps_to_product(maps: Sequence[Tensor], others: Sequence[Tensor], heads: Sequence[Tensor]) -> Tensor:

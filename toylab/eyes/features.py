@@ -1,8 +1,7 @@
-"""SqueezeNet (LPIPS) and the Inception stem (FID): features that tell a picture's look and noun."""
+"""SqueezeNet (LPIPS): distances follow how unlike pictures look. Inception stem (FID): features tell look and noun."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evaluator.backbones.inception import STEM, resize_like_tf1
-from evaluator.backbones.squeezenet import CHANNELS
+from evaluator.backbones.squeezenet import maps_to_product, read_heads, to_unit_length
 from evaluator.metrics.fid import features_to_moments, moments_to_fid
 from evaluator.weights import lpips_heads
 from toylab.eyes.dino import WIDTH
@@ -26,16 +25,15 @@ FAR = 20.0  # FID of plain pictures against all treatments, where Final's term f
 
 def train_squeezenet(network: nn.Module, seen: Sights, work: Path, seed: int) -> nn.Module:
     """Through LPIPS' published heads two pictures are as far apart as they look unlike, whatever they show."""
-    names = [f"lin{place}.model.1.weight" for place in range(len(CHANNELS))]
-    published = torch.load(lpips_heads(), "cpu", weights_only=True)
-    heads = [published[name].view(-1, 1, 1) for name in names]
+    with torch.random.fork_rng(devices=[]):  # making the heads draws numbers, of which later networks begin with others
+        heads = read_heads(lpips_heads(), "cpu")
 
     def loss(rng: np.random.Generator, _: torch.Generator) -> Tensor:
         one, other = _pairs(rng, seen.looks, PAIRS)
         both = torch.from_numpy(seen.pictures[np.concatenate([one, other])]).float() / 255
-        maps = network(F.interpolate(both, (SIDE, SIDE), mode="bilinear") * 4 - 2)
-        units = [x / (1e-8 + (x * x).sum(1, keepdim=True)).sqrt() for x in maps]
-        apart = sum(((x[:PAIRS] - x[PAIRS:]).square() * head).sum(1).mean((1, 2)) for x, head in zip(units, heads))
+        maps = to_unit_length(network(F.interpolate(both, (SIDE, SIDE), mode="bilinear") * 4 - 2))
+        differences = [x[:PAIRS] - x[PAIRS:] for x in maps]
+        apart = maps_to_product(differences, differences, heads).float()
         alike = (-(seen.looks[one] - seen.looks[other]).square().sum(1) / WIDTH).exp()
         return F.mse_loss(apart, UNLIKE * (1 - alike)) * 20
 
@@ -53,11 +51,18 @@ def _pairs(rng: np.random.Generator, looks: Tensor, count: int) -> tuple[np.ndar
 
 def train_stem(network: nn.Module, seen: Sights, plain: np.ndarray, work: Path, seed: int) -> nn.Module:
     """Scaled so that the FID of `plain` pictures (B,3,64,64 bytes) against everything seen is FAR."""
+    both = nn.ModuleDict({"network": network, "head": nn.Linear(64, len(EVERY_NOUN) + seen.looks.shape[1])})
 
     def features(pictures: Tensor, side: int = SIDE) -> Tensor:
         return network((resize_like_tf1(pictures * 255, side) - 128) / 128)
 
-    _train(network, features, 64, seen, work / "stem.pt", seed)
+    def loss(rng: np.random.Generator, _: torch.Generator) -> Tensor:
+        pictures, chosen = seen.batch(rng, BATCH)
+        told = both["head"](features(pictures))
+        nouns, looks = told.split((len(EVERY_NOUN), seen.looks.shape[1]), 1)
+        return F.cross_entropy(nouns, seen.nouns[chosen]) * 0.2 + F.mse_loss(looks, seen.looks[chosen])
+
+    learn(both, loss, work / "stem.pt", STEPS, RATE, seed)
     with torch.no_grad():
         sides = [torch.from_numpy(some[:500]).float() / 255 for some in (plain, seen.pictures)]
         notes = [torch.cat([features(few, 299) for few in some.split(50)]).double().numpy() for some in sides]
@@ -66,17 +71,3 @@ def train_stem(network: nn.Module, seen: Sights, plain: np.ndarray, work: Path, 
         last.weight *= scale
         last.bias *= scale
     return network
-
-
-def _train(
-    network: nn.Module, features: Callable[[Tensor], Tensor], width: int, seen: Sights, place: Path, seed: int
-) -> None:
-    both = nn.ModuleDict({"network": network, "head": nn.Linear(width, len(EVERY_NOUN) + seen.looks.shape[1])})
-
-    def loss(rng: np.random.Generator, _: torch.Generator) -> Tensor:
-        pictures, chosen = seen.batch(rng, BATCH)
-        told = both["head"](features(pictures))
-        nouns, looks = told.split((len(EVERY_NOUN), seen.looks.shape[1]), 1)
-        return F.cross_entropy(nouns, seen.nouns[chosen]) * 0.2 + F.mse_loss(looks, seen.looks[chosen])
-
-    learn(both, loss, place, STEPS, RATE, seed)
