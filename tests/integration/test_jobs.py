@@ -25,6 +25,12 @@ def made(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
+def said(result, folder):
+    """All that a run and its processes said: the only trace of a style that should not have failed."""
+    logs = (f"{path.name}\n{path.read_text()}" for path in sorted(folder.glob("logs/*.log")))
+    return "\n".join((result.output, *logs))
+
+
 @pytest.fixture
 def inline(jdart, config, tmp_path):
     """What one process after another makes of the configuration."""
@@ -41,7 +47,7 @@ def test_a_broken_style_fails_alone_and_is_tried_again_and_all_is_as_in_one_proc
     first = jdart("run", config(), "--devices", "cpu,cpu")
     assert first.exit_code == 1
     assert "01 failed: " in first.output and "star.png: not a readable picture" in first.output
-    assert "1 of 2 failed; run the same command again" in first.output
+    assert "1 of 2 failed; run the same command again" in first.output, said(first, tmp_path / "out")
     out = tmp_path / "out"
     kept = made(out)
     assert sorted({Path(name).parts[1] for name in kept}) == ["00"]
