@@ -27,8 +27,8 @@ def made(folder):
 
 def said(result, folder):
     """All that a run and its processes said: the only trace of a style that should not have failed."""
-    logs = (f"{path.name}\n{path.read_text()}" for path in sorted(folder.glob("logs/*.log")))
-    return "\n".join((result.output, *logs))
+    logs = sorted(folder.glob("logs/*.log"))
+    return "\n".join([result.output, *(log.name + "\n" + log.read_text(errors="replace") for log in logs)])
 
 
 @pytest.fixture
