@@ -205,7 +205,8 @@ def test_the_plan_counts_overrides_and_the_style_loss_at_its_share(jdart, config
     found = plan(generate={"steps": 10, "strength": 0.5, "batch_size": 100}, overrides=own)
     costs = found["costs"]
     assert found["drawing_seconds"] == pytest.approx(2 * costs["batch"] + (10 + 5) * costs["call"])
-    plain, dear = (plan(train={"style_loss_weight": weight})["costs"]["step"] for weight in (0.0, 1.0))
+    every = {"style_loss_max_timestep": 1000}  # at the usual 300 what it adds is as small as a busy machine's noise
+    plain, dear = (plan(train={**every, "style_loss_weight": weight})["costs"]["step"] for weight in (0.0, 1.0))
     assert dear > plain
 
 
