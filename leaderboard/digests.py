@@ -14,18 +14,20 @@ from submission.shipped import default_folder
 
 _log = logging.getLogger(__name__)
 _VERSION = 1  # of the notes below; others are passed over
+_NONE: dict[str, list[object]] = {}
+_Notes = dict[str, dict[str, list[object]]]  # folder -> name -> inode, size, time of change, note
 
 
 class Digests:
-    """Notes on files by path, good as long as inode, size and time of change are the same.
+    """Notes on files by folder and name, good as long as inode, size and time of change are the same.
 
     They only save time: without them every file is read once, and the site is the same.
     """
 
     def __init__(self, place: Path | None = None) -> None:
         self._place = place
-        self._known: dict[str, list[object]] = {} if place is None else _load(place)
-        self._used: dict[str, list[object]] = {}
+        self._known: _Notes = {} if place is None else _load(place)
+        self._used: _Notes = {}
 
     @classmethod
     def of_site(cls, folder: Path) -> Digests:
@@ -33,45 +35,42 @@ class Digests:
         name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:20]
         return cls(default_folder() / "board" / f"{name}.json")
 
-    def note(self, path: str, stat: os.stat_result, make: Callable[[bytes], str]) -> str:
+    def note(self, folder: str, name: str, stat: os.stat_result, make: Callable[[bytes], str]) -> str:
         """`make(contents)` of a file, from the notes where it has not changed."""
+        if not os.path.isabs(folder):  # the next build may be told of it from elsewhere
+            folder = os.path.abspath(folder)
         key = [stat.st_ino, stat.st_size, stat.st_mtime_ns]
-        known = self._known.get(path)
+        known = self._known.get(folder, _NONE).get(name)
         if known is None or known[:3] != key or not isinstance(known[3], str):
-            with open(path, "rb") as stream:
+            with open(os.path.join(folder, name), "rb") as stream:
                 known = [*key, make(stream.read())]
-        self._used[path] = known
+        self._used.setdefault(folder, {})[name] = known
         return str(known[3])
 
     def sha256(self, path: Path) -> str:
         """SHA-256 of a file's contents."""
-        return self.note(str(path), path.stat(), lambda data: hashlib.sha256(data).hexdigest())
+        folder, name = os.path.split(path)
+        return self.note(folder, name, path.stat(), lambda data: hashlib.sha256(data).hexdigest())
 
     def save(self) -> None:
         """Keep the notes on the files that were asked for. A cache that cannot be written is done without."""
         if self._place is None or self._used == self._known:
             return
-        folders: dict[str, dict[str, list[object]]] = {}
-        for path, note in self._used.items():
-            folder, name = os.path.split(path)
-            folders.setdefault(folder, {})[name] = note
         try:
             with atomic_write(self._place, "w") as stream:
-                stream.write(json.dumps({"version": _VERSION, "folders": folders}))
+                stream.write(json.dumps({"version": _VERSION, "folders": self._used}))
         except (OSError, ValueError) as error:  # ValueError: a name that is no text
             _log.warning("%s: cannot be written (%s); the next build reads every file again", self._place, error)
 
 
-def _load(place: Path) -> dict[str, list[object]]:
+def _load(place: Path) -> _Notes:
     try:
         data = json.loads(place.read_text("utf-8"))
         if data["version"] != _VERSION:
             return {}
         return {
-            os.path.join(folder, name): note
+            folder: {name: note for name, note in notes.items() if isinstance(note, list) and len(note) == 4}
             for folder, notes in data["folders"].items()
-            for name, note in notes.items()
-            if isinstance(note, list) and len(note) == 4
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}

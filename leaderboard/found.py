@@ -88,14 +88,14 @@ def _pictures(root: str | None, style: str, digests: Digests) -> dict[str, Sourc
     """Stem -> picture for every WebP file in a style's folder."""
     if root is None:
         return {}
-    found = {}
+    found, folder = {}, os.path.join(root, style)
     try:
-        if os.path.islink(os.path.join(root, style)):
+        if os.path.islink(folder):
             return {}
-        with os.scandir(os.path.join(root, style)) as entries:
+        with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".webp") and entry.is_file(follow_symlinks=False):
-                    source = _source(entry.path, entry.stat(follow_symlinks=False), LARGEST, digests)
+                    source = _source(folder, entry.name, entry.stat(follow_symlinks=False), LARGEST, digests)
                     if source is not None:
                         found[entry.name[: -len(".webp")]] = source
     except (OSError, ValueError):  # a name that no disk takes, or a file that may not be read
@@ -105,16 +105,16 @@ def _pictures(root: str | None, style: str, digests: Digests) -> dict[str, Sourc
 
 def _sheet(path: Path, digests: Digests) -> Source | None:
     try:
-        return _source(str(path), os.lstat(path), LARGEST_SHEET, digests)
+        return _source(*os.path.split(path), os.lstat(path), LARGEST_SHEET, digests)
     except OSError:
         return None
 
 
-def _source(path: str, stat: os.stat_result, largest: int, digests: Digests) -> Source | None:
+def _source(folder: str, name: str, stat: os.stat_result, largest: int, digests: Digests) -> Source | None:
     if stat.st_size > largest:
         return None
-    digest, width, height, plain = digests.note(path, stat, _describe).split()
-    return None if digest == "-" else Source(path, digest, int(width), int(height), plain == "1")
+    digest, width, height, plain = digests.note(folder, name, stat, _describe).split()
+    return None if digest == "-" else Source(f"{folder}{os.sep}{name}", digest, int(width), int(height), plain == "1")
 
 
 def _describe(data: bytes) -> str:

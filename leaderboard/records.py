@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Optional
 
 from leaderboard.entries import Board, Row, Section
@@ -75,7 +75,7 @@ def board_schema() -> dict[str, Any]:
 
 def as_records(sections: Iterable[Section]) -> list[dict[str, Any]]:
     """One record for each entry, as in board.json."""
-    return [asdict(_entry(section, row)) for section in sections for row in section.rows]
+    return [vars(_entry(section, row)) for section in sections for row in section.rows]
 
 
 def as_json(board: Board) -> bytes:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from leaderboard.pages.pictures import Shown
+from leaderboard.pages.names import picture_id
+from leaderboard.pages.pictures import Gallery, Shown
 
 if TYPE_CHECKING:
     from leaderboard.entries import Row
@@ -28,22 +29,33 @@ class Figures:
 
     def __init__(self, words: Words) -> None:
         self._words = words
+        self._hit = f' <span class="mark"{words.mark("hit")}>{words.plain("hit")}</span>'
 
-    def output(self, root: str, shown: Shown, place: str, row: Row | None = None, target: str = "") -> Markup:
-        """A list item with the id `place`. With a row its caption names the entry and leads to `target` there."""
-        picture = shown.picture
+    def gallery(self, root: str, gallery: Gallery) -> Markup:
+        """List items for all outputs of one style, on the page of their entry."""
+        return Markup(
+            "\n".join(
+                self._item(root, shown, picture_id(gallery.style, shown.picture.file), escape(shown.picture.prompt))
+                for shown in gallery.outputs
+            )
+        )
+
+    def output(self, root: str, shown: Shown, place: str, row: Row, target: str) -> Markup:
+        """A list item with the id `place` beside those of other entries; its caption leads to `target` on its own."""
+        title = escape(row.title)
+        name = f'{row_rank(row)} <a href="{root}{row.page}#{target}"><bdi>{title}</bdi></a>'
+        return Markup(self._item(root, shown, place, name, f' data-entry="{title}"'))
+
+    def _item(self, root: str, shown: Shown, place: str, name: str, data: str = "") -> str:
+        picture, scores = shown.picture, shown.scores
         kind = "unknown" if picture.hit is None else "hit" if picture.hit else "miss"
-        entry = "" if row is None else f' data-entry="{escape(row.title)}"'
-        scores = f' data-scores="{shown.scores}"' if shown.scores else ""
+        if scores:
+            data += f' data-scores="{scores}"'
         image: str = '<span class="blank" aria-hidden="true"></span>'
         if shown.small is not None:
             image = zoomable(root, shown.small, shown.large, picture.prompt, _SLOT)
-        if row is None:
-            name = f"{escape(picture.prompt)}"
-        else:
-            name = f'{row_rank(row)} <a href="{root}{row.page}#{target}"><bdi>{escape(row.title)}</bdi></a>'
         caption = f"<figcaption>{name}{self._verdict(shown)}</figcaption>"
-        return Markup(f'<li id="{place}"><figure class="{kind}"{entry}{scores}>{image}{caption}</figure></li>')
+        return f'<li id="{place}"><figure class="{kind}"{data}>{image}{caption}</figure></li>'
 
     def _verdict(self, shown: Shown) -> str:
         """Whether CLIP-R found the prompt; where it did not, what it saw."""
@@ -51,7 +63,7 @@ class Figures:
         if picture.hit is None:
             return ""
         if picture.hit:
-            return f' <span class="mark"{words.mark("hit")}>{words.plain("hit")}</span>'
+            return self._hit
         rank = {} if picture.rank is None else {"rank": picture.rank}
         key = "miss.rank" if rank else "miss"
         miss = f' <span class="mark"{words.mark(key, **rank)}>{words.plain(key, **rank)}</span>'

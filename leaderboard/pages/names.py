@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 _LONGEST = 40
 
 
+@lru_cache(1 << 14)
 def style_slug(style: str) -> str:
     """The style's name where it is plain, as "00" is; else its plain letters and some of its hash."""
     plain = _plain(style)
     return plain if plain and style == plain else _hashed(plain, style)
 
 
+@lru_cache(1 << 14)
 def picture_slug(file: str) -> str:
     """ "Ice cream.png" -> "ice-cream"; a file name of another kind gets some of its hash."""
     plain = _plain(file[:-4] if file.endswith(".png") else file)

@@ -122,6 +122,7 @@ def _environment(words: Words) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    figures = Figures(words)
     environment.globals.update(
         t=words.span,
         at=words.attribute,
@@ -132,7 +133,8 @@ def _environment(words: Words) -> jinja2.Environment:
         languages=LANGUAGES,
         rank_text=row_rank,
         zoomable=zoomable,
-        output=Figures(words).output,
+        gallery_items=figures.gallery,
+        output=figures.output,
         range_text=range_text,
         diverging=diverging,
         part_class=part_class,

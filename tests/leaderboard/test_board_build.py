@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from read_page import Page
 from some_reports import draw, files, make, make_run
 
-from leaderboard import add_to_site, build_site, site
+from leaderboard import add_to_site, build_site, found, site
 from leaderboard import swap as swapping
 from leaderboard.cli import main
 from submission import UserError
@@ -59,6 +59,16 @@ def test_notes_on_files_change_nothing_but_the_time(tmp_path, cache):
     before = inodes(tmp_path / "a")
     build_site(reports, tmp_path / "a")
     assert changed(before, inodes(tmp_path / "a")) == {".jdart-board.json"}
+
+
+def test_notes_hold_wherever_the_next_build_is_told_from(tmp_path, monkeypatch):
+    """`build all` notes files as `all/...`; `add` knows the same ones by their whole path."""
+    make(tmp_path / "all" / "a", "one", pictures=True)
+    monkeypatch.chdir(tmp_path)
+    build_site(["all"], "site")
+    monkeypatch.setattr(found, "_describe", lambda _: pytest.fail("a picture that has not changed was read again"))
+    (section,) = add_to_site("site")
+    assert section.rows[0].report.found.outputs
 
 
 def test_only_what_changed_is_written(tmp_path):
