@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -36,19 +37,19 @@ def measure(job: Job, begun: float) -> Costs:
     start = time.time() - begun
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        moments = [0.0]
-        for path in (folder / "warm", folder / "train"):
-            run = _miniature(job, path, CALLS[0])
-            moments = _training(run)
-            _drawing(run)
+        run = _miniature(job, folder / "warm", CALLS[0])
+        _training(run)
+        _drawing(run)
+        moments = _fastest(_miniature(job, folder / "train", CALLS[0]), _training)
         steps = np.diff(moments)[1:-1]  # without the first, which has the encoding in it
         step = float(median(steps[:-1]))
         dear = _style_loss_seconds(job, folder, step)
         look = 0.0 if job.config.validation.steps is None else max(0.0, float(steps[-1]) - step)
         encoding = _encoding(job)
         beside = moments[-1] - moments[0] - STEPS * step - look - _encodings(run, 1) * encoding
+        loras = run.folder.root / "lora"
         runs = [_miniature(job, folder / f"draw {calls}", calls) for calls in CALLS]
-        few, more = (_fastest(each, folder / "train" / "lora") for each in runs)
+        few, more = (np.ptp(_fastest(each, lambda one: _drawing(one, loras))) for each in runs)
         first, last = (_calls(each.config.generate) for each in runs)
         call = max(0.0, more - few) / (last - first)
         style = next(iter(run.contest.styles))
@@ -83,29 +84,28 @@ def _style_loss_seconds(job: Job, folder: Path, without: float) -> float:
     end = len(job.base.schedule.alphas_cumprod) if settings.max_timestep is None else settings.max_timestep
     limit = min(settings.style_loss_max_timestep, end)
     every = replace(job, config=replace(job.config, train=replace(settings, max_timestep=limit)))
-    steps = []
-    for path in (folder / "warm style loss", folder / "style loss"):
-        steps = list(np.diff(_training(_miniature(every, path, CALLS[0], style_loss=True)))[1:-1])
+    _training(_miniature(every, folder / "warm style loss", CALLS[0], style_loss=True))
+    moments = _fastest(_miniature(every, folder / "style loss", CALLS[0], style_loss=True), _training)
     share = (limit - settings.min_timestep) / (end - settings.min_timestep)
-    return share * max(0.0, float(median(steps)) - without)
+    return share * max(0.0, float(median(np.diff(moments)[1:-1])) - without)
 
 
-def _drawing(job: Job) -> float:
-    """Seconds to draw what is missing."""
+def _drawing(job: Job, loras: Path | None = None) -> list[float]:
+    """Moments: before and after the pictures that are missing are drawn, with the job's LoRAs or those of another."""
+    if loras is not None:
+        shutil.copytree(loras, job.folder.root / "lora")
     begun = time.perf_counter()
     for _ in generate_styles(job):
         pass
-    return time.perf_counter() - begun
+    return [begun, time.perf_counter()]
 
 
-def _fastest(job: Job, loras: Path) -> float:
-    """Seconds to draw the job's pictures; other work on the machine can only add to it."""
-    seconds: list[float] = []
-    while len(seconds) < 3 and sum(seconds) < QUICK:
-        again = replace(job, folder=replace(job.folder, root=job.folder.root / str(len(seconds))))
-        shutil.copytree(loras, again.folder.root / "lora")
-        seconds.append(_drawing(again))
-    return min(seconds)
+def _fastest(job: Job, work: Callable[[Job], list[float]]) -> list[float]:
+    """Moments of the work, done anew in folders of their own while that is quick; others' work can only add to it."""
+    goes: list[list[float]] = []
+    while len(goes) < 3 and sum(map(np.ptp, goes)) < QUICK:
+        goes.append(work(replace(job, folder=replace(job.folder, root=job.folder.root / str(len(goes))))))
+    return min(goes, key=np.ptp)
 
 
 def _miniature(job: Job, folder: Path, calls: int, style_loss: bool = False) -> Job:
