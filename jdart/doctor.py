@@ -41,10 +41,10 @@ class Finding:
 def diagnose(home: Path | None = None, folders: Mapping[str, Path] | None = None) -> list[Finding]:
     """Look at everything a run needs.
 
-    `home` is where Jittor keeps its cache (default: the user's). `folders` maps a name, as "base model", to
+    `home` is below which Jittor keeps its cache (default: where it would). `folders` maps a name, as "base model", to
     a folder that must exist and hold files, or to "toy", for what comes with jdart.
     """
-    home = Path.home() if home is None else home
+    home = runtime.jittor_home() if home is None else home
     return [
         _python(),
         _compiler(),

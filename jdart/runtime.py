@@ -7,8 +7,10 @@ reaches for the network when one of them is not as it expects. `start` looks fir
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import importlib.metadata
 import importlib.util
+import json
 import logging
 import os
 import shutil
@@ -26,8 +28,9 @@ log = logging.getLogger(__name__)
 
 CUDNN8 = ("libcudnn_ops_infer.so", "libcudnn_ops_train.so", "libcudnn_cnn_infer.so", "libcudnn_cnn_train.so")
 SYSTEM_LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/lib64")
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 PATIENCE = 8  # seconds of silence; a warm import takes two
-ONEDNN_FOLDER = "dnnl_lnx_2.2.0_cpu_gomp"  # the name Jittor 1.3.11 looks for below ~/.cache/jittor/mkl
+ONEDNN_FOLDER = "dnnl_lnx_2.2.0_cpu_gomp"  # the name Jittor 1.3.11 looks for below its .cache/jittor/mkl
 
 
 def start(device: str = "auto") -> ModuleType:
@@ -53,7 +56,7 @@ def start(device: str = "auto") -> ModuleType:
     config = Path(sys.base_prefix, "bin", "python{}.{}-config".format(*sys.version_info))
     if config.is_file():  # Jittor itself looks beside the virtual environment's python, then for any in /usr
         os.environ.setdefault("python_config_path", str(config))
-    if "use_mkl" not in os.environ and not link_onednn():
+    if "use_mkl" not in os.environ and not link_onednn(jittor_home()):
         os.environ["use_mkl"] = "0"
         log.warning("oneDNN 2 was not found, convolutions will be slow; cure: pip install 'jdart[train]'")
     with needs("train"), _python_keeps_signals():
@@ -90,12 +93,24 @@ def why_no_cuda() -> str | None:
     return None
 
 
-def link_onednn(home: Path | None = None) -> bool:
+def jittor_home() -> Path:
+    """The folder below which Jittor keeps its `.cache/jittor`: $JITTOR_HOME, what it was at some time, or the user's.
+
+    Jittor writes the variable's value into its settings, and takes it from there once the variable is gone.
+    """
+    settings = Path.home() / ".cache" / "jittor" / "config.json"
+    try:
+        earlier = json.loads(settings.read_text()).get("JITTOR_HOME", Path.home())
+    except (OSError, ValueError):  # none, or damaged: Jittor itself will say so
+        earlier = Path.home()
+    return Path(os.environ.get("JITTOR_HOME", earlier)).absolute()
+
+
+def link_onednn(home: Path) -> bool:
     """Put the oneDNN of the PyPI wheels where Jittor looks for it. True when a oneDNN is in place afterwards.
 
     Jittor takes `<home>/.cache/jittor/mkl/dnnl_*/{lib/libmkldnn.so,include}` and would otherwise download it.
     """
-    home = Path.home() if home is None else home
     folder = home / ".cache" / "jittor" / "mkl" / ONEDNN_FOLDER
     if (folder / "lib" / "libmkldnn.so").exists() and (folder / "include" / "dnnl.hpp").exists():
         return True
@@ -132,6 +147,8 @@ def _link(target: Path, link: Path) -> None:
 def _python_keeps_signals() -> Iterator[None]:
     """Keep Jittor from ending the process on Ctrl-C, or when a child dies, with handlers that can hang.
 
+    A fault in compiled code is to end it by its signal, having said in which Python line it was; Jittor would exit(1).
+
     While it is imported nothing can be lost yet: both ways to stop a program have their plain effect. Jittor leaves
     Ctrl-C alone in Jupyter, which it knows by a variable. A child's death has to wait, and is ignored as usual.
     """
@@ -147,7 +164,10 @@ def _python_keeps_signals() -> Iterator[None]:
         if jupyter is None:
             del os.environ["JPY_PARENT_PID"]
         if in_main:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            faulthandler.disable()  # it would take Jittor's handlers for those of old, and call them
+            for number in (*CRASHES, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_DFL)
+            faulthandler.enable(2)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -89,7 +89,7 @@ def _follow_plainly(rows: Mapping[str, Row], progresses: Iterable[Progress], con
         row.update(progress, time.monotonic())
         if row.word != before:
             where = f" on {row.device}" if row.device else ""
-            said = f": {row.text}" if row.state == FAILED else ""
+            said = f": {row.text}" if row.state in (FAILED, WAITING) else ""
             console.print(f"{progress.task}: {row.word}{where}{said}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Optional
 
 from jdart.config import Config
+from jdart.running.processes import crashed, why
 from jdart.running.tasks import Task
 from submission.errors import UserError
 
@@ -124,17 +125,22 @@ def measure_apart(config: Config, kind: str, environment: Mapping[str, str]) -> 
 
     Raises UserError with what that process says when it fails.
     """
-    process = subprocess.run(
-        [sys.executable, "-m", "jdart", "measure", str(time.time())],
-        input=Task("plan", (), config).to_json(kind) + "\n",
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+
+    def measure() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "jdart", "measure", str(time.time())],
+            input=Task("plan", (), config).to_json(kind) + "\n",
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    process = measure()
+    if crashed(process.returncode):
+        process = measure()
     if process.returncode != 0:
-        said = [line.strip() for line in process.stderr.splitlines() if line.strip()]
-        raise UserError(said[-1].removeprefix("error: ") if said else f"measuring ended with {process.returncode}")
+        raise UserError(f"measuring failed: {why(process.returncode, process.stderr)}")
     raw = json.loads(process.stdout)
     return Costs(**raw["costs"]), [Work(**work) for work in raw["works"]]
 

@@ -11,9 +11,23 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 
 from jdart.running.devices import threads_for
-from jdart.running.tasks import DONE, FAILED, HEADING, RUNNING, Progress, Stream, Task, event_from_json, last_words
+from jdart.running.tasks import (
+    DONE,
+    FAILED,
+    HEADING,
+    RUNNING,
+    WAITING,
+    Progress,
+    Stream,
+    Task,
+    event_from_json,
+    last_words,
+)
+from jdart.runtime import CRASHES
 
 PATIENCE = 10  # seconds that a process has to clear up after SIGTERM
 
@@ -21,10 +35,11 @@ PATIENCE = 10  # seconds that a process has to clear up after SIGTERM
 def run_processes(tasks: Sequence[Task], devices: Sequence[str]) -> Stream:
     """Do the tasks in order, each on the next device that is free: a GPU's number, or "cpu".
 
-    A task that fails, crashes or is killed does not stop the others. Processes that are still at work when the caller
-    stops listening are ended.
+    A task that fails, crashes or is killed does not stop the others. One whose process a fault in compiled code ended
+    is begun once more, and goes on from its checkpoint. Processes that are still at work when the caller stops
+    listening are ended.
     """
-    waiting, free = list(tasks), list(devices)
+    waiting, free, again = list(tasks), list(devices), set()
     threads = threads_for(len(devices))
     told: queue.Queue[Progress] = queue.Queue()
     running: dict[str, subprocess.Popen[str]] = {}
@@ -37,8 +52,12 @@ def run_processes(tasks: Sequence[Task], devices: Sequence[str]) -> Stream:
                 threading.Thread(target=_listen, args=(running[task.name], task, device, told), daemon=True).start()
             progress = told.get()
             if progress.state != RUNNING:
-                del running[progress.task]
+                code = running.pop(progress.task).returncode
                 free.append(progress.device)
+                if crashed(code) and progress.task not in again:
+                    again.add(progress.task)
+                    waiting.insert(0, next(task for task in tasks if task.name == progress.task))
+                    progress = replace(progress, state=WAITING, text=f"{progress.text}; once more")
             yield progress
     finally:
         end_workers(running.values())
@@ -91,14 +110,27 @@ def follow(process: subprocess.Popen[str], task: Task, device: str) -> Stream:
     if code == 0:
         yield Progress(task.name, DONE, device)
     else:
-        yield Progress(task.name, FAILED, device, text=_why(code, task))
+        yield Progress(task.name, FAILED, device, text=why(code, _read(task.log)))
 
 
-def _why(code: int, task: Task) -> str:
+def _read(log: Path) -> str:
+    try:
+        return log.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def crashed(code: int) -> bool:
+    """Whether a fault in compiled code ended a process. Jittor's are rare, and do not come again at the same place."""
+    return -code in CRASHES
+
+
+def why(code: int, log: str) -> str:
+    """Why a process ended with this return code, other than 0, having written this log."""
     if code < 0:
         name = signal.Signals(-code).name
         return f"ended by {name}" + ("; was the memory full?" if name == "SIGKILL" else "")
-    said = last_words(task.log)
+    said = last_words(log)
     return said if said else f"ended with exit code {code}"
 
 

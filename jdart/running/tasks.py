@@ -104,13 +104,7 @@ def is_there(task: Task, folder: RunFolder, prompts: Mapping[str, Sequence[str]]
     return len(made) > 0 and all(path.exists() for path in made)
 
 
-def last_words(log: Path) -> str:
+def last_words(log: str) -> str:
     """The last line of a log that says anything, if the last process said anything at all."""
-    try:
-        lines = log.read_text("utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    if said.startswith(HEADING):
-        return ""
-    return said[len("error: ") :] if said.startswith("error: ") else said
+    said = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
+    return "" if said.startswith(HEADING) else said.removeprefix("error: ")

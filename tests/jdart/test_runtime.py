@@ -32,6 +32,37 @@ def test_without_wheels_it_says_no_and_leaves_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+HOME = """
+import sys
+from pathlib import Path
+from jdart.runtime import jittor_home
+ours = jittor_home()
+import jittor_utils
+assert ours == Path(jittor_utils.home()), (ours, jittor_utils.home())
+print(ours)
+"""
+
+
+def test_home_is_where_jittor_looks(tmp_path):
+    """Against Jittor itself: the user's, that of the variable, and that of the variable as it once was."""
+    user, other = tmp_path / "user", tmp_path / "other"
+    user.mkdir()
+
+    def home(**variables):
+        environment = {k: v for k, v in os.environ.items() if k != "JITTOR_HOME"}
+        environment = {**environment, "HOME": str(user), "nvcc_path": "", **variables}
+        said = subprocess.run(
+            [sys.executable, "-c", HOME], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert said.returncode == 0, said.stderr
+        return said.stdout.split()[-1]
+
+    assert home() == str(user)
+    assert home(JITTOR_HOME="other") == str(other)
+    assert home() == str(other), "Jittor wrote it down"
+    assert home(JITTOR_HOME=str(user)) == str(user)
+
+
 @pytest.fixture
 def toolkit(tmp_path, monkeypatch):
     """A CUDA toolkit with a driver; returns its library folder."""
@@ -104,3 +135,10 @@ def test_ctrl_c_is_pythons_again():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+def test_a_fault_in_compiled_code_ends_the_process_by_its_signal_and_says_where():
+    code = "from jdart.runtime import start; start('cpu'); import ctypes\ndef here(): ctypes.string_at(8)\nhere()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == -signal.SIGSEGV, done.stderr
+    assert "Segmentation fault" in done.stderr and "in here" in done.stderr

@@ -15,7 +15,18 @@ from jdart.running import processes
 from jdart.running.devices import parse_devices, threads_for
 from jdart.running.job import Event
 from jdart.running.live import Row, show_tasks, tasks_table
-from jdart.running.tasks import DONE, FAILED, RUNNING, THERE, Progress, Task, event_to_json, last_words, task_from_json
+from jdart.running.tasks import (
+    DONE,
+    FAILED,
+    RUNNING,
+    THERE,
+    WAITING,
+    Progress,
+    Task,
+    event_to_json,
+    last_words,
+    task_from_json,
+)
 from submission.errors import UserError
 
 EVENT = event_to_json(Event("train", "00", 3, 10, "loss 0.5"))
@@ -53,6 +64,24 @@ def test_a_task_that_fails_crashes_or_is_killed_stops_no_other(tasks, behave):
     assert told["00"] == (FAILED, "star.png: broken")
     assert told["01"] == (FAILED, "ended by SIGKILL; was the memory full?")
     assert told["02"] == (DONE, "")
+
+
+def test_a_crash_in_compiled_code_is_followed_by_one_more_try(tasks, behave, tmp_path):
+    crash = "import signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    mark = str(tmp_path / "been here")
+    behave["00"] = f"was = os.path.exists({mark!r}); open({mark!r}, 'w').close()\nif not was: {crash}"
+    behave["01"] = crash
+    told = list(processes.run_processes(tasks, ("cpu", "cpu")))
+    assert ends(told) == {"00": (DONE, ""), "01": (FAILED, "ended by SIGSEGV"), "02": (DONE, "")}
+    assert [(p.task, p.text) for p in told if p.state == WAITING] == [
+        ("00", "ended by SIGSEGV; once more"),
+        ("01", "ended by SIGSEGV; once more"),
+    ]
+    assert [sum(p.task == task.name and p.state == RUNNING and p.event is None for p in told) for task in tasks] == [
+        2,
+        2,
+        1,
+    ]
 
 
 def test_a_process_that_says_nothing_is_not_given_the_words_of_the_one_before(tasks, behave):
@@ -137,8 +166,9 @@ def test_devices(text, executor, names):
         assert parse_devices(text, executor) == names
 
 
-def test_last_words_of_no_log_are_none(tmp_path):
-    assert last_words(tmp_path / "nothing.log") == ""
+def test_last_words_are_of_the_last_process():
+    assert last_words("") == last_words("=== train of 00\nerror: old\n=== train of 00\n\n") == ""
+    assert last_words("=== train of 00\nWARNING\nerror: no base\n\n") == "no base"
 
 
 def stream(*progresses):
