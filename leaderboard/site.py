@@ -52,6 +52,7 @@ def publish(
 ) -> Changes:
     """Replace the site in `folder`; a reader finds the old one or the new one, whole.
 
+    Where all is as it was, nothing is touched.
     `pictures` gives the thumbnails by their places; it is asked when all pages are made. Files that an earlier
     site did not write stay where they are. UserError: `folder` holds something that is not a site of ours, and `force`
     is not set (with it only files of the same names are replaced); or something of another is in the way.
@@ -68,10 +69,12 @@ def publish(
         names = {place.partition("/")[2] for place in places}
         there = _names(folder / FOLDER) & old.thumbnails
         wanted = {place: one for place, one in places.items() if place.partition("/")[2] not in there}
-        (work / FOLDER).mkdir()
-        make_all(wanted, work)
-        (fresh / MARKER).write_bytes(Marker(about, files, frozenset(names)).to_bytes())
-        _put_in_place(folder, work, old, names)
+        marker = Marker(about, files, frozenset(names))
+        if wanted or kept < len(files) or marker.to_bytes() != old.to_bytes():
+            (work / FOLDER).mkdir()
+            make_all(wanted, work)
+            (fresh / MARKER).write_bytes(marker.to_bytes())
+            _put_in_place(folder, work, old, names)
     except BaseException:
         if not (work / _HOLDS).exists():  # else it holds files of others: left for their owner
             shutil.rmtree(work, ignore_errors=True)

@@ -70,17 +70,21 @@ def build_board(job: Job) -> Iterator[Event]:
 
 
 def publish_board(reports: Sequence[Path], site: Path, title: str = "Leaderboard") -> Iterator[Event]:
-    """A page of report folders, unless it is there and newer than they are."""
+    """A page of report folders; what has not changed since the last one is not made again."""
     from leaderboard import build_site
+    from leaderboard.marker import MARKER
 
-    files, page = [folder / "report.json" for folder in reports], site / "index.html"
+    files = [folder / "report.json" for folder in reports]
     if not all(file.exists() for file in files):
         yield Event("board", None, 1, 1, "left out: there is no score", skipped=True)
         return
-    there = page.exists() and all(page.stat().st_mtime >= file.stat().st_mtime for file in files)
-    if not there:
-        build_site(files, site, title)
-    yield Event("board", None, 1, 1, str(page), skipped=there)
+    before = _written(site / MARKER)
+    build_site(files, site, title)
+    yield Event("board", None, 1, 1, str(site / "index.html"), skipped=_written(site / MARKER) == before)
+
+
+def _written(file: Path) -> int | None:
+    return file.stat().st_mtime_ns if file.exists() else None
 
 
 def require_scorable(job: Job) -> None:

@@ -57,6 +57,11 @@ def test_the_whole_way_and_again(jdart, config, tmp_path):
     assert "nothing was done" in again.output
     assert snapshot(out) == before
 
+    (out / "entry.yaml").write_text("team: Ours")
+    assert jdart("run", config()).exit_code == 0
+    assert "Ours" in (out / "site" / "index.html").read_text("utf-8")
+    (out / "entry.yaml").unlink()
+
     gone = out / "images" / "00" / "Moon.png"
     gone.unlink()
     assert jdart("run", config()).exit_code == 0

@@ -273,6 +273,8 @@ def test_language_is_switched_and_remembered(visit, browser, site):
     assert one_of(browser, "#scores h2").text == "Scores"
     visit("index.html?lang=zh")
     assert one_of(browser, "h2").text == "排名"
+    visit("methods.html?lang=zh")
+    assert browser.title == "方法说明 – Board & co"
 
 
 def test_dark_and_light(visit, browser):
@@ -357,6 +359,15 @@ def test_three_widths_without_sideways_scrolling(visit, browser, site):
             assert browser.execute_script(unsized) == []  # all have their place before they are loaded
             if page != "compare.html":  # which is empty until the data are there
                 assert browser.execute_async_script(SHIFT) < 0.02, (page, width)
+
+
+def test_a_narrow_sheet_of_paper_holds_every_page(visit, browser, site):
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    for page in pages(site):
+        visit(page, 700)
+        over = "const page = document.documentElement; return page.scrollWidth - page.clientWidth"
+        assert browser.execute_script(over) == 0, page
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 def test_below_any_path_of_a_server(visit, browser, site):
