@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluator import weights as files
+from evaluator.backbones.colours import CLIP_COLOURS, DINO_COLOURS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 VOCABULARY = 49408
-# of pictures, as DINOv2 and CLIP were trained
-DINO_COLOURS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-CLIP_COLOURS = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 
 # a network, a tensor's name and the tensor without numbers -> its numbers, float32 or int64
@@ -176,8 +174,11 @@ def _processor(kind: str, edges: tuple[int, int], mean: Iterable[float], std: It
     }
 
 
-def write_tokenizer(folder: Path) -> None:
-    """vocab.json and merges.txt of CLIP's real tokenizer, from the list of merges that open_clip ships."""
+def write_tokenizer(folder: Path, pad: str = _END) -> None:
+    """vocab.json and merges.txt of CLIP's real tokenizer, from the list of merges that open_clip ships.
+
+    Captions are filled up with `pad`. ModuleNotFoundError: open-clip-torch is not installed.
+    """
     spec = find_spec("open_clip")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("No module named 'open_clip'", name="open-clip-torch")
@@ -195,7 +196,7 @@ def write_tokenizer(folder: Path) -> None:
     ]
     _write_json(folder / "vocab.json", {token: place for place, token in enumerate(tokens)})
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", "utf-8")
-    special = {"bos_token": _START, "eos_token": _END, "unk_token": _END, "pad_token": _END}
+    special = {"bos_token": _START, "eos_token": _END, "unk_token": _END, "pad_token": pad}
     settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "do_lower_case": True, **special}
     _write_json(folder / "tokenizer_config.json", settings)
 

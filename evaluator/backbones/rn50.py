@@ -16,13 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from evaluator.backbones.attention import attend, quick_gelu
+from evaluator.backbones.colours import CLIP_COLOURS
 from evaluator.backbones.loading import State, build, read_archive
 from evaluator.backbones.tokenizer import CONTEXT, Tokenizer
 from submission.errors import UserError
 
 HEAD = 64  # channels per attention head, in both towers
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
 _CONSTANTS = ("input_resolution", "context_length", "vocab_size")  # in OpenAI's archive, not parameters
 
 
@@ -47,8 +46,7 @@ class Rn50Images:
         config = read_rn50_config(state, archive)
         self._network = build(lambda: Visual(config), _part(state, visual=True), archive, device)
         self._device = device
-        self._mean = torch.tensor(MEAN, device=device)[:, None, None]
-        self._std = torch.tensor(STD, device=device)[:, None, None]
+        self._mean, self._std = (torch.tensor(part, device=device)[:, None, None] for part in CLIP_COLOURS)
 
     def features(self, batch: np.ndarray) -> np.ndarray:
         """N,3,H,W float32 -> N,shared float32, not normalised."""

@@ -5,8 +5,6 @@ The published shapes are those of the checkpoints' own configuration files (stab
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from submission.errors import UserError, needs
-from submission.files import atomic_write, write_bytes, write_json
+from submission.files import write_bytes, write_json
 
 CROSS = "CrossAttnDownBlock2D"
 SD_UNET: dict[str, Any] = {
@@ -223,34 +221,8 @@ def _numbers(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def write_tokenizer(folder: Path) -> None:
-    """CLIP's byte-pair tokenizer as `vocab.json` and `merges.txt`, from the merges in the open-clip-torch wheel."""
-    spec = importlib.util.find_spec("open_clip")
-    if spec is None or spec.origin is None:
-        raise UserError("open-clip-torch is not installed; run: pip install 'jdart[train]'")
-    packed = Path(spec.origin).parent / "bpe_simple_vocab_16e6.txt.gz"
-    with gzip.open(packed, "rt", encoding="utf-8") as stream:
-        lines = stream.read().split("\n")
-    merges = lines[1 : 49152 - 256 - 2 + 1]
-    letters = _byte_letters()
-    words = letters + [letter + "</w>" for letter in letters] + [merge.replace(" ", "") for merge in merges]
-    words += ["<|startoftext|>", "<|endoftext|>"]
-    write_json(folder / "vocab.json", {word: number for number, word in enumerate(words)})
-    with atomic_write(folder / "merges.txt", "w") as out:
-        out.write("#version: 0.2\n" + "\n".join(merges) + "\n")
-    special = {
-        "bos_token": "<|startoftext|>",
-        "eos_token": "<|endoftext|>",
-        "unk_token": "<|endoftext|>",
-        "pad_token": "!",
-    }
-    write_json(folder / "special_tokens_map.json", special)
-    write_json(
-        folder / "tokenizer_config.json",
-        {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "do_lower_case": True, **special},
-    )
+    """CLIP's byte-pair tokenizer as SD 2.1 has it, which fills up with "!". UserError: open-clip-torch is missing."""
+    from evaluator import pack
 
-
-def _byte_letters() -> list[str]:
-    """The printable letter that stands for each byte, in the vocabulary's order (GPT-2's byte-level alphabet)."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    return [chr(code) for code in printable] + [chr(256 + i) for i in range(256 - len(printable))]
+    with needs("train"):
+        pack.write_tokenizer(folder, pad="!")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from evaluator.pack import DINO_COLOURS
+from evaluator.backbones.colours import DINO_COLOURS
 from toylab.eyes.sights import Sights, normalised
 from toylab.loop import learn
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from evaluator.backbones.colours import CLIP_COLOURS
 from evaluator.backbones.tokenizer import Tokenizer
 from evaluator.metrics.clip_iqa import ANCHORS
-from evaluator.pack import CLIP_COLOURS
 from toylab.eyes.sights import Sights, few_words, normalised
 from toylab.loop import learn
 
