@@ -28,6 +28,7 @@ class Digests:
         self._place = place
         self._known: _Notes = {} if place is None else _load(place)
         self._used: _Notes = {}
+        self._absolute: dict[str, str] = {}  # the next build may be told of a folder from elsewhere
 
     @classmethod
     def of_site(cls, folder: Path) -> Digests:
@@ -37,8 +38,9 @@ class Digests:
 
     def note(self, folder: str, name: str, stat: os.stat_result, make: Callable[[bytes], str]) -> str:
         """`make(contents)` of a file, from the notes where it has not changed."""
-        if not os.path.isabs(folder):  # the next build may be told of it from elsewhere
-            folder = os.path.abspath(folder)
+        if folder not in self._absolute:
+            self._absolute[folder] = os.path.abspath(folder)
+        folder = self._absolute[folder]
         key = [stat.st_ino, stat.st_size, stat.st_mtime_ns]
         known = self._known.get(folder, _NONE).get(name)
         if known is None or known[:3] != key or not isinstance(known[3], str):

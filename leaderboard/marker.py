@@ -37,11 +37,11 @@ class Marker:
             "schema_version": _VERSION,
             "title": self.about.title,
             "language": self.about.language,
-            "sources": sorted(set(self.about.sources)),
+            "sources": list(self.about.sources),
             "files": {path: list(self.files[path]) for path in sorted(self.files)},
             "thumbnails": sorted(self.thumbnails),
         }
-        return (json.dumps(data, indent=0, ensure_ascii=True) + "\n").encode()
+        return (json.dumps(data) + "\n").encode()
 
 
 def read_marker(folder: Path, force: bool = False) -> Marker:

@@ -79,9 +79,11 @@ def as_records(sections: Iterable[Section]) -> list[dict[str, Any]]:
 
 
 def as_json(board: Board) -> bytes:
-    """The bytes of board.json."""
-    document = {"schema_version": SCHEMA_VERSION, "title": board.title, "entries": as_records(board.sections)}
-    return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    """The bytes of board.json, an entry a line."""
+    entries = [_json(record) for record in as_records(board.sections)]
+    lines = ",\n".join(entries)
+    head = f'"schema_version": {SCHEMA_VERSION}, "title": {_json(board.title)}'
+    return f'{{{head}, "entries": [\n{lines}\n]}}\n'.encode()
 
 
 def as_csv(board: Board) -> bytes:
@@ -95,6 +97,10 @@ def as_csv(board: Board) -> bytes:
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue().encode()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _entry(section: Section, row: Row) -> Entry:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,10 @@ class Picture:
 
     @property
     def prompt(self) -> str:
-        return os.path.splitext(self.file)[0]
+        return _stem(self.file)
+
+
+_stem = lru_cache(1 << 14)(lambda file: os.path.splitext(file)[0])  # the same nouns come again and again
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def publish(
         there = _names(folder / FOLDER) & old.thumbnails
         wanted = {place: one for place, one in places.items() if place.partition("/")[2] not in there}
         marker = Marker(about, files, frozenset(names))
-        if wanted or kept < len(files) or marker.to_bytes() != old.to_bytes():
+        if wanted or kept < len(files) or marker != old:
             (work / FOLDER).mkdir()
             make_all(wanted, work)
             (fresh / MARKER).write_bytes(marker.to_bytes())

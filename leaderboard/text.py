@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
+
+import markupsafe
 
 # shown as nothing though Unicode counts them as letters, marks or symbols: joiners, fillers, variation selectors
 _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
@@ -38,3 +41,9 @@ def clean_name(name: str, longest: int) -> str:
         return cleaned
     digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:8]
     return f"{cleaned[: longest - 10].rstrip()}… {digest}"
+
+
+@lru_cache(1 << 14)
+def escape(text: str) -> str:
+    """The text as HTML, even if it says that it is already. Names of prompts come a hundred thousand times."""
+    return str(markupsafe.escape(str(text)))

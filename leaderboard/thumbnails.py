@@ -52,7 +52,8 @@ class Thumbnails:
             self._place(source, "sheet")
 
     def _place(self, source: Source, size: str) -> str:
-        as_it_is = source.plain and max(source.width, source.height) <= _SIDES[size]
+        side = _SIDES[size]
+        as_it_is = source.plain and source.width <= side and source.height <= side
         place = f"{FOLDER}/{source.digest}.webp" if as_it_is else f"{FOLDER}/{source.digest}-{size}.webp"
         self.sources.setdefault(place, (source, "" if as_it_is else size))
         return place

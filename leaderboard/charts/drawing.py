@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from leaderboard.i18n import Label
+from leaderboard.text import escape
 
 SERIES = 8  # colours and shapes that the style sheet and `marker` tell apart
 _SHAPES = ("circle", "square", "up", "diamond", "down", "cross", "plus", "bar")
@@ -126,6 +128,7 @@ def framed_swatch(mark: str) -> Markup:
     return Markup(f'<svg class="swatch" viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">{mark}</svg>')
 
 
+@lru_cache(1 << 14)
 def short(number: float) -> str:
     """A coordinate to a tenth of a unit, without a needless zero."""
     text = f"{number + 0.0:.1f}"

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from leaderboard.pages.names import picture_id
 from leaderboard.pages.pictures import Gallery, Shown
+from leaderboard.text import escape
 
 if TYPE_CHECKING:
     from leaderboard.entries import Row
     from leaderboard.i18n import Words
+    from leaderboard.metrics import Metric
 
 LARGE = 160  # px of a large thumbnail, as the evaluator writes them; browsers choose between the sizes by it
-_SLOT = 104  # px that an output takes up
+_SLOT, _REFERENCE = 104, 72  # px that an output takes up, and a reference
+_BLANK = '<span class="blank" aria-hidden="true"></span>'
 
 
-def zoomable(root: str, small: str, large: str | None, alt: str, slot: int) -> Markup:
+def _zoomable(root: str, small: str, large: str | None, alt: str, slot: int) -> str:
     """A thumbnail that leads to its larger self; `root` leads from the page to the site."""
     sizes = f' srcset="{root}{small} 96w, {root}{large} {LARGE}w" sizes="{slot}px"' if large else ""
     image = f'<img src="{root}{small}"{sizes} alt="{escape(alt)}" width="{slot}" height="{slot}" loading="lazy">'
-    return Markup(f'<a class="zoom" href="{root}{large or small}">{image}</a>')
+    return f'<a class="zoom" href="{root}{large or small}">{image}</a>'
+
+
+def references(root: str, shown: Iterable[tuple[str, str, str | None]]) -> Markup:
+    """List items for references as (object, small, large)."""
+    images = ((_zoomable(root, small, large, name, _REFERENCE), escape(name)) for name, small, large in shown)
+    items = [f"<li><figure>{image}<figcaption>{name}</figcaption></figure></li>" for image, name in images]
+    return Markup("\n".join(items))
+
+
+def heat_cells(cells: Iterable[tuple[Metric, float | None, int | None]]) -> Markup:
+    """Table cells for (metric, value, heat)."""
+    kinds = ((metric.show(value), "" if heat is None else f' class="heat-{heat}"') for metric, value, heat in cells)
+    return Markup("\n".join([f"<td{kind}>{value}</td>" for value, kind in kinds]))
 
 
 class Figures:
@@ -33,12 +50,11 @@ class Figures:
 
     def gallery(self, root: str, gallery: Gallery) -> Markup:
         """List items for all outputs of one style, on the page of their entry."""
-        return Markup(
-            "\n".join(
-                self._item(root, shown, picture_id(gallery.style, shown.picture.file), escape(shown.picture.prompt))
-                for shown in gallery.outputs
-            )
-        )
+        items = [
+            self._item(root, shown, picture_id(gallery.style, shown.picture.file), escape(shown.picture.prompt))
+            for shown in gallery.outputs
+        ]
+        return Markup("\n".join(items))
 
     def output(self, root: str, shown: Shown, place: str, row: Row, target: str) -> Markup:
         """A list item with the id `place` beside those of other entries; its caption leads to `target` on its own."""
@@ -51,9 +67,9 @@ class Figures:
         kind = "unknown" if picture.hit is None else "hit" if picture.hit else "miss"
         if scores:
             data += f' data-scores="{scores}"'
-        image: str = '<span class="blank" aria-hidden="true"></span>'
+        image = _BLANK
         if shown.small is not None:
-            image = zoomable(root, shown.small, shown.large, picture.prompt, _SLOT)
+            image = _zoomable(root, shown.small, shown.large, picture.prompt, _SLOT)
         caption = f"<figcaption>{name}{self._verdict(shown)}</figcaption>"
         return f'<li id="{place}"><figure class="{kind}"{data}>{image}{caption}</figure></li>'
 

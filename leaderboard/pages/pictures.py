@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from leaderboard.thumbnails import Thumbnails
 
 _PREVIEW = 3  # pictures beside an entry's name
+_KEYS = [metric.key for metric in STYLE_SCORES]
+_NOTHING = " ".join("-" for _ in _KEYS)
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,9 @@ class Shown:
     @property
     def scores(self) -> str:
         """Its metrics for the lightbox, in the order of STYLE_SCORES; "-" where there is none."""
-        values = [self.picture.scores.get(metric.key) for metric in STYLE_SCORES]
-        if all(value is None for value in values):
-            return ""
-        return " ".join("-" if value is None else f"{value:.4f}" for value in values)
+        values = map(self.picture.scores.get, _KEYS)
+        said = " ".join(["-" if value is None else f"{value:.4f}" for value in values])
+        return "" if said == _NOTHING else said
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from leaderboard.i18n import LANGUAGES, TAGS, Words
-from leaderboard.pages.figures import Figures, row_rank, zoomable
+from leaderboard.pages.figures import Figures, heat_cells, references, row_rank
 from leaderboard.pages.names import picture_id, style_id
 from leaderboard.site import Page
 
@@ -132,7 +132,8 @@ def _environment(words: Words) -> jinja2.Environment:
         lang=TAGS[words.language],
         languages=LANGUAGES,
         rank_text=row_rank,
-        zoomable=zoomable,
+        heat_cells=heat_cells,
+        reference_items=references,
         gallery_items=figures.gallery,
         output=figures.output,
         range_text=range_text,
