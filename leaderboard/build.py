@@ -126,7 +126,7 @@ def _build(sources: Sequence[Path], out: Path, title: str, language: str, force:
         thumbnails.take_all(report)
     about = About(title, language, tuple(sorted({os.path.relpath(source.resolve(), folder) for source in sources})))
     pages = (page for part in (site_pages(board, thumbnails), _data(board)) for page in part)
-    publish(folder, pages, lambda: thumbnails.sources, about, force)
+    publish(folder, pages, thumbnails.sources, about, force)
     digests.save()
     return sections
 

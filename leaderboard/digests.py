@@ -14,7 +14,6 @@ from submission.shipped import default_folder
 
 _log = logging.getLogger(__name__)
 _VERSION = 1  # of the notes below; others are passed over
-_NONE: dict[str, list[object]] = {}
 _Notes = dict[str, dict[str, list[object]]]  # folder -> name -> inode, size, time of change, note
 
 
@@ -28,7 +27,6 @@ class Digests:
         self._place = place
         self._known: _Notes = {} if place is None else _load(place)
         self._used: _Notes = {}
-        self._absolute: dict[str, str] = {}  # the next build may be told of a folder from elsewhere
 
     @classmethod
     def of_site(cls, folder: Path) -> Digests:
@@ -36,23 +34,26 @@ class Digests:
         name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:20]
         return cls(default_folder() / "board" / f"{name}.json")
 
-    def note(self, folder: str, name: str, stat: os.stat_result, make: Callable[[bytes], str]) -> str:
-        """`make(contents)` of a file, from the notes where it has not changed."""
-        if folder not in self._absolute:
-            self._absolute[folder] = os.path.abspath(folder)
-        folder = self._absolute[folder]
-        key = [stat.st_ino, stat.st_size, stat.st_mtime_ns]
-        known = self._known.get(folder, _NONE).get(name)
-        if known is None or known[:3] != key or not isinstance(known[3], str):
-            with open(os.path.join(folder, name), "rb") as stream:
-                known = [*key, make(stream.read())]
-        self._used.setdefault(folder, {})[name] = known
-        return str(known[3])
+    def of_folder(self, folder: str, make: Callable[[bytes], str]) -> Callable[[str, os.stat_result], str]:
+        """What gives `make(contents)` of a folder's files by name, from the notes where a file has not changed."""
+        folder = os.path.abspath(folder)  # the next build may be told of it from elsewhere
+        known, used = self._known.get(folder, {}), self._used.setdefault(folder, {})
+
+        def note(name: str, stat: os.stat_result) -> str:
+            key = [stat.st_ino, stat.st_size, stat.st_mtime_ns]
+            found = known.get(name)
+            if found is None or found[:3] != key:
+                with open(os.path.join(folder, name), "rb") as stream:
+                    found = [*key, make(stream.read())]
+            used[name] = found
+            return str(found[3])
+
+        return note
 
     def sha256(self, path: Path) -> str:
         """SHA-256 of a file's contents."""
         folder, name = os.path.split(path)
-        return self.note(folder, name, path.stat(), lambda data: hashlib.sha256(data).hexdigest())
+        return self.of_folder(folder, lambda data: hashlib.sha256(data).hexdigest())(name, path.stat())
 
     def save(self) -> None:
         """Keep the notes on the files that were asked for. A cache that cannot be written is done without."""
@@ -71,7 +72,7 @@ def _load(place: Path) -> _Notes:
         if data["version"] != _VERSION:
             return {}
         return {
-            folder: {name: note for name, note in notes.items() if isinstance(note, list) and len(note) == 4}
+            folder: {name: note for name, note in notes.items() if len(note) == 4 and isinstance(note[3], str)}
             for folder, notes in data["folders"].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

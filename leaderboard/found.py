@@ -92,12 +92,15 @@ def _pictures(root: str | None, style: str, digests: Digests) -> dict[str, Sourc
     try:
         if os.path.islink(folder):
             return {}
+        note = digests.of_folder(folder, _describe)
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(".webp") and entry.is_file(follow_symlinks=False):
-                    source = _source(folder, entry.name, entry.stat(follow_symlinks=False), LARGEST, digests)
+                name = entry.name
+                if name.endswith(".webp") and entry.is_file(follow_symlinks=False):
+                    stat = entry.stat(follow_symlinks=False)
+                    source = _source(folder, name, note(name, stat)) if stat.st_size <= LARGEST else None
                     if source is not None:
-                        found[entry.name[: -len(".webp")]] = source
+                        found[name[:-5]] = source
     except (OSError, ValueError):  # a name that no disk takes, or a file that may not be read
         return found
     return found
@@ -105,15 +108,15 @@ def _pictures(root: str | None, style: str, digests: Digests) -> dict[str, Sourc
 
 def _sheet(path: Path, digests: Digests) -> Source | None:
     try:
-        return _source(*os.path.split(path), os.lstat(path), LARGEST_SHEET, digests)
+        (folder, name), stat = os.path.split(path), os.lstat(path)
+        note = digests.of_folder(folder, _describe)
+        return _source(folder, name, note(name, stat)) if stat.st_size <= LARGEST_SHEET else None
     except OSError:
         return None
 
 
-def _source(folder: str, name: str, stat: os.stat_result, largest: int, digests: Digests) -> Source | None:
-    if stat.st_size > largest:
-        return None
-    digest, width, height, plain = digests.note(folder, name, stat, _describe).split()
+def _source(folder: str, name: str, note: str) -> Source | None:
+    digest, width, height, plain = note.split()
     return None if digest == "-" else Source(f"{folder}{os.sep}{name}", digest, int(width), int(height), plain == "1")
 
 

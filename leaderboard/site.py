@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from leaderboard.marker import MARKER, About, Marker, read_marker
 from leaderboard.swap import swap
-from leaderboard.thumbnails import FOLDER, make_all
+from leaderboard.thumbnails import FOLDER, making
 from submission.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,16 +46,16 @@ class Changes:
 def publish(
     folder: Path,
     pages: Iterable[Page],
-    pictures: Callable[[], Mapping[str, tuple[Source, str]]],
+    pictures: Mapping[str, tuple[Source, str]],
     about: About,
     force: bool = False,
 ) -> Changes:
     """Replace the site in `folder`; a reader finds the old one or the new one, whole.
 
-    Where all is as it was, nothing is touched.
-    `pictures` gives the thumbnails by their places; it is asked when all pages are made. Files that an earlier
-    site did not write stay where they are. UserError: `folder` holds something that is not a site of ours, and `force`
-    is not set (with it only files of the same names are replaced); or something of another is in the way.
+    `pictures` gives the thumbnails by their places, in the folder of that name. Where all is as it was, nothing is
+    touched; files that an earlier site did not write stay where they are. UserError: `folder` holds something that is
+    not a site of ours, and `force` is not set (with it only files of the same names are replaced); or something of
+    another is in the way.
     """
     folder = folder.resolve()
     old = read_marker(folder, force)
@@ -64,15 +64,14 @@ def publish(
     fresh = work / "new"  # not `work` itself, which only its owner may read
     try:
         fresh.mkdir()
-        files, kept = _write_pages(pages, folder, fresh, old)
-        places = pictures()
-        names = {place.partition("/")[2] for place in places}
+        (work / FOLDER).mkdir()
+        names = frozenset(place[len(FOLDER) + 1 :] for place in pictures)
         there = _names(folder / FOLDER) & old.thumbnails
-        wanted = {place: one for place, one in places.items() if place.partition("/")[2] not in there}
-        marker = Marker(about, files, frozenset(names))
+        wanted = {f"{FOLDER}/{name}" for name in names - there}
+        with making({place: pictures[place] for place in wanted}, work):
+            files, kept = _write_pages(pages, folder, fresh, old)
+        marker = Marker(about, files, names)
         if wanted or kept < len(files) or marker != old:
-            (work / FOLDER).mkdir()
-            make_all(wanted, work)
             (fresh / MARKER).write_bytes(marker.to_bytes())
             _put_in_place(folder, work, old, names)
     except BaseException:
@@ -80,7 +79,7 @@ def publish(
             shutil.rmtree(work, ignore_errors=True)
         raise
     shutil.rmtree(work)
-    return Changes(len(files) - kept + len(wanted), kept + len(places) - len(wanted))
+    return Changes(len(files) - kept + len(wanted), kept + len(names) - len(wanted))
 
 
 def _write_pages(
@@ -125,7 +124,7 @@ def _names(folder: Path) -> set[str]:
     return set(os.listdir(folder)) if folder.is_dir() and not folder.is_symlink() else set()
 
 
-def _put_in_place(folder: Path, work: Path, old: Marker, names: set[str]) -> None:
+def _put_in_place(folder: Path, work: Path, old: Marker, names: frozenset[str]) -> None:
     """Move `work/new` to `folder`, with the thumbnails of before and those made in `work`.
 
     Thumbnails are named after what they hold, and many. So those of the site stay in their folder, which goes from the
