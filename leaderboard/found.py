@@ -100,7 +100,7 @@ def _pictures(root: str | None, style: str, digests: Digests) -> dict[str, Sourc
                     stat = entry.stat(follow_symlinks=False)
                     source = _source(folder, name, note(name, stat)) if stat.st_size <= LARGEST else None
                     if source is not None:
-                        found[name[:-5]] = source
+                        found[name.removesuffix(".webp")] = source
     except (OSError, ValueError):  # a name that no disk takes, or a file that may not be read
         return found
     return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from leaderboard.marker import MARKER, About, Marker, read_marker
 from leaderboard.swap import swap
-from leaderboard.thumbnails import FOLDER, making
+from leaderboard.thumbnails import FOLDER, make_all
 from submission.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,14 +64,13 @@ def publish(
     fresh = work / "new"  # not `work` itself, which only its owner may read
     try:
         fresh.mkdir()
-        (work / FOLDER).mkdir()
+        files, kept = _write_pages(pages, folder, fresh, old)
         names = frozenset(place[len(FOLDER) + 1 :] for place in pictures)
-        there = _names(folder / FOLDER) & old.thumbnails
-        wanted = {f"{FOLDER}/{name}" for name in names - there}
-        with making({place: pictures[place] for place in wanted}, work):
-            files, kept = _write_pages(pages, folder, fresh, old)
+        wanted = names - (_names(folder / FOLDER) & old.thumbnails)
         marker = Marker(about, files, names)
         if wanted or kept < len(files) or marker != old:
+            (work / FOLDER).mkdir()
+            make_all({place: pictures[place] for place in pictures if place[len(FOLDER) + 1 :] in wanted}, work)
             (fresh / MARKER).write_bytes(marker.to_bytes())
             _put_in_place(folder, work, old, names)
     except BaseException:

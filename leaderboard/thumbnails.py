@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,22 +70,14 @@ def make(source: Source, size: str) -> bytes:
     return resized(data, _SIDES[size]) if size else data
 
 
-@contextmanager
-def making(places: Mapping[str, tuple[Source, str]], folder: Path) -> Iterator[None]:
-    """Write the pictures of places below `folder` beside what else is done; at the end all are there.
-
-    With all cores: Pillow lets other threads work while it codes.
-    """
+def make_all(places: Mapping[str, tuple[Source, str]], folder: Path) -> None:
+    """Write the pictures of places below `folder`, with all cores: Pillow lets other threads work while it codes."""
     from PIL import WebPImagePlugin  # noqa: F401 - imported once, before there are threads
 
-    def write(place: str, source: Source, size: str) -> None:
+    def write(item: tuple[str, tuple[Source, str]]) -> None:
+        place, (source, size) = item
         (folder / place).write_bytes(make(source, size))
 
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        jobs = [pool.submit(write, place, *places[place]) for place in sorted(places)]
-        yield
-        for job in jobs:
-            job.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(write, sorted(places.items())):
+            pass

@@ -30,15 +30,20 @@ def _zoomable(root: str, small: str, large: str | None, alt: str, slot: int) -> 
 
 def references(root: str, shown: Iterable[tuple[str, str, str | None]]) -> Markup:
     """List items for references as (object, small, large)."""
-    images = ((_zoomable(root, small, large, name, _REFERENCE), escape(name)) for name, small, large in shown)
-    items = [f"<li><figure>{image}<figcaption>{name}</figcaption></figure></li>" for image, name in images]
-    return Markup("\n".join(items))
+    lines = []
+    for name, small, large in shown:
+        image = _zoomable(root, small, large, name, _REFERENCE)
+        lines.append(f"<li><figure>{image}<figcaption>{escape(name)}</figcaption></figure></li>")
+    return Markup("\n".join(lines))
 
 
 def heat_cells(cells: Iterable[tuple[Metric, float | None, int | None]]) -> Markup:
     """Table cells for (metric, value, heat)."""
-    kinds = ((metric.show(value), "" if heat is None else f' class="heat-{heat}"') for metric, value, heat in cells)
-    return Markup("\n".join([f"<td{kind}>{value}</td>" for value, kind in kinds]))
+    lines = []
+    for metric, value, heat in cells:
+        kind = "" if heat is None else f' class="heat-{heat}"'
+        lines.append(f"<td{kind}>{metric.show(value)}</td>")
+    return Markup("\n".join(lines))
 
 
 class Figures:

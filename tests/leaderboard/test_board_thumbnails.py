@@ -7,7 +7,7 @@ from PIL import Image
 from some_reports import draw, make, make_run
 
 from leaderboard.reports import read_report
-from leaderboard.thumbnails import Thumbnails, making
+from leaderboard.thumbnails import Thumbnails, make_all
 
 
 def published(report, folder):
@@ -15,8 +15,7 @@ def published(report, folder):
     thumbnails = Thumbnails()
     thumbnails.take_all(report)
     (folder / "thumbnails").mkdir(parents=True)
-    with making(thumbnails.sources, folder):
-        pass
+    make_all(thumbnails.sources, folder)
     return thumbnails, {place: (folder / place).read_bytes() for place in thumbnails.sources}
 
 
