@@ -16,7 +16,7 @@ from leaderboard.entries import Board, Section, rank_reports
 from leaderboard.marker import MARKER, About, read_marker
 from leaderboard.reports import read_reports
 from leaderboard.search import find_reports
-from leaderboard.site import Page, publish
+from leaderboard.site import Before, Page, publish
 from leaderboard.taker import NAME
 from leaderboard.text import clean
 from leaderboard.thumbnails import Thumbnails
@@ -114,8 +114,8 @@ def _build(sources: Sequence[Path], out: Path, title: str, language: str, force:
     from leaderboard.pages import site_pages
 
     catalogue(language)
-    folder = out.resolve()
-    read_marker(folder, force)  # what is wrong with the place is said before the work
+    before = Before.of(out, force)  # what is wrong with the place is said before the work
+    folder = before.folder
     digests = Digests.of_site(folder)
     read = read_reports(find_reports(sources), digests)
     sections = rank_reports(read)
@@ -125,8 +125,8 @@ def _build(sources: Sequence[Path], out: Path, title: str, language: str, force:
     for report in read:
         thumbnails.take_all(report)
     about = About(title, language, tuple(sorted({os.path.relpath(source.resolve(), folder) for source in sources})))
-    pages = (page for part in (site_pages(board, thumbnails), _data(board)) for page in part)
-    publish(folder, pages, thumbnails.sources, about, force)
+    pages = (page for part in (site_pages(board, thumbnails, before), _data(board)) for page in part)
+    publish(before, pages, thumbnails.sources, about)
     digests.save()
     return sections
 

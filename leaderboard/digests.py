@@ -8,13 +8,14 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from submission.files import atomic_write
 from submission.shipped import default_folder
 
 _log = logging.getLogger(__name__)
 _VERSION = 1  # of the notes below; others are passed over
-_Notes = dict[str, dict[str, list[object]]]  # folder -> name -> inode, size, time of change, note
+_Notes = dict[str, dict[str, list[Any]]]  # folder -> name -> inode, size, time of change, note
 
 
 class Digests:
@@ -40,13 +41,13 @@ class Digests:
         known, used = self._known.get(folder, {}), self._used.setdefault(folder, {})
 
         def note(name: str, stat: os.stat_result) -> str:
-            key = [stat.st_ino, stat.st_size, stat.st_mtime_ns]
+            inode, size, changed = stat.st_ino, stat.st_size, stat.st_mtime_ns
             found = known.get(name)
-            if found is None or found[:3] != key:
+            if found is None or found[0] != inode or found[1] != size or found[2] != changed:
                 with open(os.path.join(folder, name), "rb") as stream:
-                    found = [*key, make(stream.read())]
+                    found = [inode, size, changed, make(stream.read())]
             used[name] = found
-            return str(found[3])
+            return found[3]
 
         return note
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from leaderboard.digests import Digests
 from leaderboard.taker import NAME
@@ -20,8 +21,7 @@ SMALL, LARGE, SHEET = 96, 320, 1200  # px of the longer side, at most
 _REFERENCES = 100  # of a style
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """A picture on disk. `plain`: it is a WebP file that can be published as it is; `digest` is of its contents."""
 
     path: str

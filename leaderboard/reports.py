@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from leaderboard.digests import Digests
 from leaderboard.found import Found, find_pictures
@@ -30,8 +31,7 @@ _KEYS = tuple(metric.key for metric in STYLE_SCORES)
 _SHOWN = 5  # refused reports in one message
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """One scored output. `hit` says whether CLIP-R found the prompt, `rank` where, `top5` what it saw.
 
     `scores` are the picture's own metrics, by the keys of STYLE_SCORES, as far as the report has them.
@@ -41,7 +41,7 @@ class Picture:
     hit: bool | None
     rank: int | None
     top5: tuple[str, ...]
-    scores: Mapping[str, float | None] = field(default_factory=dict)
+    scores: Mapping[str, float | None] = MappingProxyType({})
 
     @property
     def prompt(self) -> str:

@@ -18,7 +18,7 @@ from submission.errors import UserError
 if TYPE_CHECKING:
     from leaderboard.found import Source
 
-__all__ = ["MARKER", "About", "Changes", "Page", "publish"]
+__all__ = ["MARKER", "About", "Before", "Changes", "Page", "publish"]
 
 _HOLDS = "holds-files-of-others"  # is beside the old site while that may be the only place of what is not ours
 
@@ -43,28 +43,53 @@ class Changes:
     kept: int
 
 
+@dataclass(frozen=True)
+class Before:
+    """The site in a folder before a build: files of ours that are still as long as we left them."""
+
+    folder: Path
+    marker: Marker
+
+    @classmethod
+    def of(cls, folder: Path, force: bool = False) -> Before:
+        """UserError: `folder` holds something that is not a site of ours, and `force` is not set."""
+        return cls(folder.resolve(), read_marker(folder, force))
+
+    def file(self, path: str) -> Path | None:
+        """Where a file of the site lies; None without one."""
+        file, (_, size) = self.folder / path, self.marker.files.get(path, ("", -1))
+        try:
+            return file if not file.is_symlink() and file.is_file() and file.stat().st_size == size else None
+        except OSError:
+            return None
+
+    def read(self, path: str) -> bytes:
+        """What a file of the site holds; nothing without one."""
+        try:
+            return b"" if (file := self.file(path)) is None else file.read_bytes()
+        except OSError:
+            return b""
+
+
 def publish(
-    folder: Path,
+    before: Before,
     pages: Iterable[Page],
     pictures: Mapping[str, tuple[Source, str]],
     about: About,
-    force: bool = False,
 ) -> Changes:
-    """Replace the site in `folder`; a reader finds the old one or the new one, whole.
+    """Replace a site; a reader finds the old one or the new one, whole.
 
     `pictures` gives the thumbnails by their places, in the folder of that name. Where all is as it was, nothing is
-    touched; files that an earlier site did not write stay where they are. UserError: `folder` holds something that is
-    not a site of ours, and `force` is not set (with it only files of the same names are replaced); or something of
-    another is in the way.
+    touched; files that an earlier site did not write stay where they are, but that ours take the place of those of
+    the same names. UserError: something of another is in the way.
     """
-    folder = folder.resolve()
-    old = read_marker(folder, force)
+    folder, old = before.folder, before.marker
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}.", suffix=".part", dir=folder.parent))
     fresh = work / "new"  # not `work` itself, which only its owner may read
     try:
         fresh.mkdir()
-        files, kept = _write_pages(pages, folder, fresh, old)
+        files, kept = _write_pages(pages, before, fresh)
         names = frozenset(place[len(FOLDER) + 1 :] for place in pictures)
         wanted = names - (_names(folder / FOLDER) & old.thumbnails)
         marker = Marker(about, files, names)
@@ -81,10 +106,8 @@ def publish(
     return Changes(len(files) - kept + len(wanted), kept + len(names) - len(wanted))
 
 
-def _write_pages(
-    pages: Iterable[Page], folder: Path, fresh: Path, old: Marker
-) -> tuple[dict[str, tuple[str, int]], int]:
-    """Fill `fresh` with every page, those that have not changed taken from `folder`."""
+def _write_pages(pages: Iterable[Page], before: Before, fresh: Path) -> tuple[dict[str, tuple[str, int]], int]:
+    """Fill `fresh` with every page, those that have not changed taken from the site before."""
     files: dict[str, tuple[str, int]] = {}
     kept, made = 0, {fresh}
     for page in pages:
@@ -94,8 +117,8 @@ def _write_pages(
         if target.parent not in made:
             target.parent.mkdir(parents=True, exist_ok=True)
             made.add(target.parent)
-        key, size = old.files.get(page.path, ("", -1))
-        if key == page.key and _link(folder / page.path, target, size):
+        key, size = before.marker.files.get(page.path, ("", -1))
+        if key == page.key and _link(before.file(page.path), target):
             kept += 1
         else:
             data = page.make()
@@ -105,11 +128,11 @@ def _write_pages(
     return files, kept
 
 
-def _link(source: Path, target: Path, size: int) -> bool:
-    """Give a file of that size a second name, or copy it where the disk knows no such thing; False without one."""
+def _link(source: Path | None, target: Path) -> bool:
+    """Give a file a second name, or copy it where the disk knows no such thing; False where there is none."""
+    if source is None:
+        return False
     try:
-        if source.is_symlink() or not source.is_file() or source.stat().st_size != size:
-            return False
         try:
             os.link(source, target)
         except OSError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from leaderboard.pages import compare, entry, index, methods, scripts, style
 from leaderboard.pages.studio import Studio
-from leaderboard.site import Page
+from leaderboard.site import Before, Page
 
 if TYPE_CHECKING:
     from leaderboard.entries import Board
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _STATIC = Path(__file__).parent.parent / "static"
 
 
-def site_pages(board: Board, thumbnails: Thumbnails) -> Iterator[Page]:
+def site_pages(board: Board, thumbnails: Thumbnails, before: Before) -> Iterator[Page]:
     """HTML, style sheet, scripts and the scripts' data of the whole site."""
-    studio = Studio(board, thumbnails)
+    studio = Studio(board, thumbnails, before)
     yield index.page(studio)
     yield methods.page(studio)
     yield from compare.pages(studio)

@@ -1,4 +1,4 @@
-"""The page of one entry: its scores, why it stands below the one above, its pictures, its run."""
+"""The page of one entry: its scores, why it stands below the one above; and its details: pictures, run, sources."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ def _page(studio: Studio, section: Section, row: Row, above: Row | None, below: 
 
 
 def _values(studio: Studio, section: Section, row: Row, above: Row | None, below: Row | None) -> dict[str, Any]:
-    report, run, words = row.report, row.report.run, studio.words
-    sheets = () if run is None else run.sheets
+    report = row.report
     return {
         "section": section,
         "row": row,
@@ -46,12 +45,28 @@ def _values(studio: Studio, section: Section, row: Row, above: Row | None, below
         "below": below,
         "report": report,
         "score": {metric.key: metric for metric in SCORES},
+        "composition": charts.composition(studio.words, "composition", [(row.title, report.scores)]),
+        "against": None if above is None else against(report, above.report),
+        "details": studio.part(
+            row.page,
+            (section.slug, row.title, report.inputs),
+            "details.html",
+            lambda: _details(studio, section, row),
+        ),
+    }
+
+
+def _details(studio: Studio, section: Section, row: Row) -> dict[str, Any]:
+    """What does not change with the entry's rank."""
+    report, run, words = row.report, row.report.run, studio.words
+    sheets = () if run is None else run.sheets
+    return {
+        "row": row,
+        "report": report,
         "style_scores": STYLE_SCORES,
         "style_rows": style_rows(report),
         "style_pages": {style: f"styles/{section.slug}.{style_slug(style)}.html" for style in report.images},
-        "composition": charts.composition(words, "composition", [(row.title, report.scores)]),
         "panels": charts.style_panels(words, report.styles),
-        "against": None if above is None else against(report, above.report),
         "galleries": [gallery(studio.thumbnails, report, style) for style in report.images],
         "losses": [] if run is None else charts.losses(words, run.losses),
         "sheets": [place for sheet in sheets if (place := studio.thumbnails.sheet(sheet)) is not None],

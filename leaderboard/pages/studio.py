@@ -13,7 +13,7 @@ from markupsafe import Markup
 from leaderboard.i18n import LANGUAGES, TAGS, Words
 from leaderboard.pages.figures import Figures, heat_cells, references, row_rank
 from leaderboard.pages.names import picture_id, style_id
-from leaderboard.site import Page
+from leaderboard.site import Before, Page
 
 if TYPE_CHECKING:
     import jinja2
@@ -27,18 +27,28 @@ _SUMS = ("final", "style", "text", "quality")
 
 
 class Studio:
-    """Makes the pages of one board."""
+    """Makes the pages of one board, with what is still good of those that the site had before."""
 
-    def __init__(self, board: Board, thumbnails: Thumbnails) -> None:
+    def __init__(self, board: Board, thumbnails: Thumbnails, before: Before) -> None:
         self.board = board
         self.thumbnails = thumbnails
+        self._before = before
         self.words = Words(board.language)
         self._shared = (code_digest(), board.title, board.language)
         self._environment = _environment(self.words)
 
     def page(self, path: str, depends: object, template: str, values: Callable[[], dict[str, Any]]) -> Page:
         """A page of a template; `values` is called only when the page has to be made anew."""
-        return Page(path, self.key(path, depends), lambda: self._html(path, template, values()))
+        return Page(path, self.key(path, depends), lambda: self._html(path, template, values()).encode())
+
+    def part(self, path: str, depends: object, template: str, values: Callable[[], dict[str, Any]]) -> Markup:
+        """A long part of the page at `path`, between two comments that tell the next build what it depends on."""
+        key = self.key(path, template, depends)
+        first, last = f"<!-- part {key} -->\n", f"<!-- end of part {key} -->"
+        _, found, rest = self._before.read(path).decode("utf-8", "replace").partition(first)
+        kept, whole, _ = rest.partition(last)
+        html = kept if found and whole else self._html(path, template, values())
+        return Markup(f"{first}{html}{last}")
 
     def file(self, path: str, depends: object, make: Callable[[], bytes]) -> Page:
         """A file that no template makes."""
@@ -48,11 +58,10 @@ class Studio:
         """A hash of what a page depends on, with the code and what all pages share."""
         return hashlib.sha256(repr((self._shared, depends)).encode("utf-8", "backslashreplace")).hexdigest()
 
-    def _html(self, path: str, template: str, values: dict[str, Any]) -> bytes:
-        html = self._environment.get_template(template).render(
+    def _html(self, path: str, template: str, values: dict[str, Any]) -> str:
+        return self._environment.get_template(template).render(
             root="../" * path.count("/"), board=self.board, here=path, **values
         )
-        return html.encode()
 
 
 @lru_cache

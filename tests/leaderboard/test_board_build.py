@@ -14,6 +14,7 @@ from some_reports import draw, files, make, make_run
 from leaderboard import add_to_site, build_site, found, site
 from leaderboard import swap as swapping
 from leaderboard.cli import main
+from leaderboard.pages import entry
 from submission import UserError
 
 
@@ -85,6 +86,30 @@ def test_only_what_changed_is_written(tmp_path):
     untouched = {entry_page(out, f"entry-{i}").relative_to(out).as_posix() for i in (0, 1, 2, 3)}
     assert not untouched & after
     assert not any(name.startswith(("thumbnails/", "static/")) for name in after)
+
+
+def test_details_of_an_entry_stay_as_they_are_when_its_rank_changes(tmp_path, monkeypatch):
+    reports = [make(tmp_path / str(i), f"entry {i}", i / 10, pictures=True) for i in range(4)]
+    out, made = tmp_path / "site", []
+    build_site(reports[:3], out)
+    details = entry._details
+    monkeypatch.setattr(entry, "_details", lambda *one: made.append(one[2].title) or details(*one))
+    build_site(reports, out)  # the new one is the best, so that all others move down
+    assert made == ["entry 3"] and Page(entry_page(out, "entry-0")).text.count("rank 4")
+    build_site(reports, tmp_path / "new")
+    assert files(out) == files(tmp_path / "new")
+
+
+def test_details_cut_out_of_a_page_are_made_again(tmp_path):
+    reports = [make(tmp_path / str(i), f"entry {i}", i / 10, pictures=True) for i in range(2)]
+    out = tmp_path / "site"
+    build_site(reports[:1], out)
+    page = entry_page(out, "entry-0")
+    html = page.read_text()
+    page.write_text(html.replace("<!-- end of part", "<!-- not of a part"))  # as long as it was
+    build_site(reports, out)
+    build_site(reports, tmp_path / "new")
+    assert files(out) == files(tmp_path / "new")
 
 
 def test_title_and_language_are_on_every_page(tmp_path):
