@@ -138,13 +138,13 @@ def test_held_out_pictures_in_the_style_beat_noise(style, ends):
 
 
 def test_each_metric_falls_when_what_it_looks_at_is_spoilt(tmp_path):
-    """Blur, other hues, and the picture of another prompt, over all styles."""
+    """Blur, a blur in which the things are lost, other hues, and the picture of another prompt, over all styles."""
     from PIL import Image, ImageFilter
 
     from evaluator import score_submission
 
-    def blurred(picture):
-        return picture.filter(ImageFilter.GaussianBlur(1.5))
+    def blurred(picture, pixels):
+        return picture.filter(ImageFilter.GaussianBlur(pixels))
 
     def recoloured(picture):
         hsv = np.asarray(picture.convert("HSV")).copy()
@@ -156,16 +156,22 @@ def test_each_metric_falls_when_what_it_looks_at_is_spoilt(tmp_path):
         paths = sorted(style.glob("*.png"))
         for number, path in enumerate(paths):
             picture = Image.open(path)
-            made = {"blur": blurred(picture), "hue": recoloured(picture), "wrong": Image.open(paths[number - 7])}
+            made = {
+                "blur": blurred(picture, 1.5),
+                "lost": blurred(picture, 5),
+                "hue": recoloured(picture),
+                "wrong": Image.open(paths[number - 7]),
+            }
             for kind, spoilt in made.items():
                 (tmp_path / kind / style.name).mkdir(parents=True, exist_ok=True)
                 spoilt.save(tmp_path / kind / style.name / path.name)
     places = {"references": "toy", "weights": "toy", "write": False}
     good = score_submission(held_out, **places).scores
-    blur, hue, wrong = (score_submission(tmp_path / kind, **places).scores for kind in ("blur", "hue", "wrong"))
+    blur, lost, hue, wrong = (score_submission(tmp_path / kind, **places).scores for kind in made)
     assert max(blur.final, hue.final, wrong.final) < 0.9 * good.final
+    assert lost.final < 0.6 * blur.final
     assert (blur.clip_iqa < 0.5 * good.clip_iqa, blur.dino < good.dino, blur.hist < good.hist) == (True, True, True)
     assert blur.lpips > 1.2 * good.lpips
     assert (hue.hist < 0.2 * good.hist, hue.dino < 0.7 * good.dino, hue.lpips > good.lpips) == (True, True, True)
     assert min(blur.fid, hue.fid) > 10 * good.fid
-    assert wrong.clip_r < 0.5 * good.clip_r
+    assert (lost.clip_r < 0.8 * good.clip_r, wrong.clip_r < 0.5 * good.clip_r) == (True, True)
