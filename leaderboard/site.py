@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -59,9 +60,10 @@ class Before:
         """Where a file of the site lies; None without one."""
         file, (_, size) = self.folder / path, self.marker.files.get(path, ("", -1))
         try:
-            return file if not file.is_symlink() and file.is_file() and file.stat().st_size == size else None
+            found = file.lstat()
         except OSError:
             return None
+        return file if stat.S_ISREG(found.st_mode) and found.st_size == size else None
 
     def read(self, path: str) -> bytes:
         """What a file of the site holds; nothing without one."""

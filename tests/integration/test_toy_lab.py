@@ -167,7 +167,8 @@ def test_each_metric_falls_when_what_it_looks_at_is_spoilt(tmp_path):
                 spoilt.save(tmp_path / kind / style.name / path.name)
     places = {"references": "toy", "weights": "toy", "write": False}
     good = score_submission(held_out, **places).scores
-    blur, lost, hue, wrong = (score_submission(tmp_path / kind, **places).scores for kind in made)
+    kinds = ("blur", "lost", "hue", "wrong")
+    blur, lost, hue, wrong = (score_submission(tmp_path / kind, **places).scores for kind in kinds)
     assert max(blur.final, hue.final, wrong.final) < 0.9 * good.final
     assert lost.final < 0.6 * blur.final
     assert (blur.clip_iqa < 0.5 * good.clip_iqa, blur.dino < good.dino, blur.hist < good.hist) == (True, True, True)
