@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from jdart.lora.file import load_lora
 from jdart.lora.merge import merged
+from jdart.lora.reading import load_lora
 from jdart.models.build import Base
 from submission.errors import UserError
 

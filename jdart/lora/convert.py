@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from jdart.lora.combine import combine, truncate
-from jdart.lora.file import DTYPES, LoraFile, load_lora, save_lora
+from jdart.lora.file import LoraFile
 from jdart.lora.inspect import LoraReport, report_on, shapes_of
 from jdart.lora.into_base import merge_into_base
 from jdart.lora.names import NETWORKS
 from jdart.lora.pairs import LoraPair
+from jdart.lora.reading import load_lora
+from jdart.lora.writing import DTYPES, save_lora
 from submission.errors import UserError
 
 SUFFIXES = {"diffusers": ".safetensors", "kohya": ".safetensors", "bin": ".bin"}  # "peft" makes a folder

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from jdart.lora.file import LoraFile, load_lora
+from jdart.lora.file import LoraFile
 from jdart.lora.pairs import coverage
+from jdart.lora.reading import load_lora
 from submission.errors import UserError
 
 

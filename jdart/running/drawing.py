@@ -113,7 +113,7 @@ def wanted_pictures(job: Job, style: str) -> list[Group]:
 def _draw_style(job: Job, style: str, groups: Sequence[Group]) -> Iterator[Path]:
     """Draw what is missing of `groups`; yields each path when it is there."""
     from jdart.generation.adapters import Adapter, adapted
-    from jdart.lora.file import load_lora
+    from jdart.lora.reading import load_lora
     from jdart.lora.token import token_applied
 
     learnt = job.folder.lora(style) if job.config.learns(style) else None

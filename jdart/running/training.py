@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from jdart.config import to_mapping
 from jdart.data.captions import Picture
 from jdart.data.pictures import read_rgb
-from jdart.lora.file import LoraFile, load_lora, save_lora
+from jdart.lora.file import LoraFile
+from jdart.lora.reading import load_lora
+from jdart.lora.writing import save_lora
 from jdart.running.folder import require_trained_on, what_matters
 from jdart.running.job import Event, Job
 from jdart.running.learning import lessons, open_learner, split

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save
 
 from jdart.config import load_config
 from jdart.data.pictures import read_rgb
-from jdart.lora.file import load_lora
+from jdart.lora.reading import load_lora
 
 ENTRIES = {"1-plain-base": "plain base", "2-lora": "LoRA", "3-lora-average-image": "LoRA + average image"}
 REASON = "toy weights: not comparable with the contest"

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from jdart.generation.adapters import Adapter, adapted
-from jdart.lora.file import LoraFile, save_lora
+from jdart.lora.file import LoraFile
 from jdart.lora.pairs import LoraPair
+from jdart.lora.writing import save_lora
 from submission.errors import UserError
 
 

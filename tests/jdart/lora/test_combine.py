@@ -7,9 +7,11 @@ from click.testing import CliRunner
 
 from jdart.cli import main
 from jdart.lora.combine import combine, truncate
-from jdart.lora.file import LoraFile, load_lora, save_lora
+from jdart.lora.file import LoraFile
 from jdart.lora.merge import layer_shapes, merged
 from jdart.lora.pairs import LoraPair
+from jdart.lora.reading import load_lora
+from jdart.lora.writing import save_lora
 from submission.errors import UserError
 
 

@@ -13,10 +13,12 @@ from click.testing import CliRunner
 
 from jdart.cli import main
 from jdart.config import TEXT_TARGETS, UNET_TARGETS, LoraConfig, TextLoraConfig
-from jdart.lora.file import LoraFile, load_lora, save_lora
+from jdart.lora.file import LoraFile
 from jdart.lora.layers import inject, remove
 from jdart.lora.merge import layer_shapes, merge, merged
 from jdart.lora.pairs import LoraPair, coverage
+from jdart.lora.reading import load_lora
+from jdart.lora.writing import save_lora
 from submission.errors import UserError
 
 

@@ -6,8 +6,8 @@ import torch
 from lora_files import bare, written
 from safetensors.numpy import save_file
 
-from jdart.lora.file import load_lora
 from jdart.lora.merge import merged
+from jdart.lora.reading import load_lora
 from submission.errors import UserError
 
 

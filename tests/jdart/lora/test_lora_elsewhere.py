@@ -12,8 +12,10 @@ from lora_files import assert_same, bare, written
 from safetensors.numpy import save_file
 
 from jdart.lora.convert import convert
-from jdart.lora.file import LoraFile, load_lora, save_lora
+from jdart.lora.file import LoraFile
 from jdart.lora.merge import layer_shapes, merged
+from jdart.lora.reading import load_lora
+from jdart.lora.writing import save_lora
 from submission.errors import UserError
 
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from jdart.lora.file import load_lora
 from jdart.lora.merge import layer_shapes
 from jdart.lora.names import kohya_name, parse
+from jdart.lora.reading import load_lora
 from submission.errors import UserError
 
 

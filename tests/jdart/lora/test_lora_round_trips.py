@@ -5,9 +5,10 @@ import pytest
 from lora_files import assert_same, written
 from safetensors.numpy import load_file
 
-from jdart.lora.file import FORMATS, load_lora
+from jdart.lora.file import FORMATS
 from jdart.lora.merge import layer_shapes
 from jdart.lora.pairs import LoraPair
+from jdart.lora.reading import load_lora
 from submission.errors import UserError
 
 
