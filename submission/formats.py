@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any, Optional
 
 from submission.checks import CHECKS, ERROR, Finding, errors
@@ -16,6 +17,7 @@ from submission.typed import to_schema
 
 SCHEMA_VERSION = 1
 SCREEN = 24  # rows, of a terminal that nobody has made larger
+_NARROW = 20  # columns; in fewer nothing fits a screen, and the lines are folded as often as it takes
 _NAMES_A_CODE = 6
 _INDENTS = {"style": "", ERROR: "  ", "warning": "  ", "item": "    ", "hint": "    -> "}
 
@@ -79,8 +81,10 @@ def as_json(path: str, contest: Contest, findings: Sequence[Finding]) -> str:
 def as_lines(findings: Sequence[Finding], width: int) -> Iterator[tuple[str, str]]:
     """(role, line) pairs, grouped by style and code; roles are "style", "error", "warning", "item" and "hint".
 
-    A style takes at most one screen of `width` columns, however many findings it has and however long they are.
+    A style takes at most one screen of `width` columns, however many findings it has and however long they are. Below
+    20 columns the lines are those of 20.
     """
+    width = max(width, _NARROW)
     for style, found in by_style(findings):
         where = "entry" if style is None else f"style {printable(style)}"
         head = ("style", f"{where}: {_count(len(found), 'finding')}")
@@ -142,9 +146,9 @@ def _rows(lines: Sequence[tuple[str, str]], width: int) -> int:
 
 
 def _fitting(lines: Sequence[tuple[str, str]], width: int, rows: int) -> Sequence[tuple[str, str]]:
-    while _rows(lines, width) > rows:
-        lines = lines[:-1]
-    return lines
+    """The first lines, as many as take so many rows; the heading is always among them."""
+    ends = list(accumulate(_rows([line], width) for line in lines))
+    return lines[: max(1, bisect_right(ends, rows))]
 
 
 def _columns(text: str) -> int:

@@ -44,6 +44,21 @@ def test_a_style_takes_one_screen_at_most(findings, width):
     assert sum(max(1, -(-cell_len(line) // width)) for line in lines) <= 24
 
 
+@pytest.mark.parametrize("findings", [MANY[:1], MANY, ALL_CODES], ids=["one", "many", "all codes"])
+def test_however_narrow_the_terminal_the_findings_are_shown(findings):
+    for width in range(-1, 41):
+        roles = [role for role, _ in as_lines(findings, width)]
+        assert roles[0] == "style" and "error" in roles, width
+    assert list(as_lines(findings, 1)) == list(as_lines(findings, 20))
+
+
+def test_a_heading_that_fills_a_screen_stays():
+    long = "x" * 3000
+    found = [finding(code, f"{long}/{i}.png", "is wrong") for code in CHECKS for i in range(9)]
+    lines = [line for _, line in as_lines(found, 40)]
+    assert lines[0] == f"style {long}: {len(found)} findings"
+
+
 def test_wide_letters_take_two_columns():
     findings = [finding("S103", f"00/{'小狗' * 30}{i}.png", "is no prompt of this style") for i in range(9)]
     lines = [line for _, line in as_lines(findings, 80)]
