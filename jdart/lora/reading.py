@@ -36,6 +36,11 @@ def load_lora(path: Path, alpha: float | None = None) -> LoraFile:
     return replace(lora, settings=_notes(metadata, "jdart", path), format=_format(lora.format, path))
 
 
+def load_notes(path: Path) -> dict[str, Any]:
+    """What jdart noted in a LoRA file of its own, without reading its tensors; nothing of any other file."""
+    return _notes(_metadata(path), "jdart", path) if path.suffix == ".safetensors" and path.is_file() else {}
+
+
 def _load_peft(folder: Path, alpha: float | None) -> LoraFile:
     """A folder with adapter_config.json, or with one for each network in unet/ and text_encoder/."""
     parts = [folder, *(folder / network for network in NETWORKS)]
