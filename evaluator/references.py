@@ -101,7 +101,7 @@ def _list_images(style: Path) -> Mapping[str, Source]:
 
 
 def _read_prompts(path: Path) -> tuple[str, ...]:
-    data = read_json(path)
+    data = read_json(path, once=True)
     if not isinstance(data, dict) or not data:
         raise UserError(f'{path}: must be an object such as {{"0": "Dolphin", "1": "Ice cream"}}')
     bad = [repr(prompt) for prompt in data.values() if not is_text(prompt) or not prompt.strip() or "/" in prompt]

@@ -39,7 +39,7 @@ def read_meta(path: Path | None, run: Mapping[str, Any]) -> tuple[Meta, str | No
     UserError: what is not as `docs/leaderboard.md` describes it, all of it.
     """
     data = {} if path is None else _load(path)
-    take = Taker()
+    take = Taker(quoted=True)
     unknown = sorted(str(key)[:40] for key in data if key not in ("name", "team", "tags", "date", "note", "link"))
     if unknown:
         take.problems.append(f"unknown: {', '.join(unknown[:8])}; known are name, team, tags, date, note, link")
@@ -66,15 +66,11 @@ def _load(path: Path) -> Mapping[Any, Any]:
     if path.stat().st_size > _LARGEST:
         raise UserError(f"{path}: larger than {_LARGEST >> 10} KiB; shorten it")
     if path.suffix == ".json":
-        data = read_json(path)
+        data = read_json(path, once=True)
     else:
-        import yaml
+        from submission.yaml_file import read_yaml
 
-        try:
-            data = yaml.safe_load(path.read_text("utf-8-sig"))
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            what = " ".join(str(error).split())[:200]
-            raise UserError(f"{path}: not valid YAML ({what}); mend the file") from error
+        data = read_yaml(path)
     if data is None:
         return {}
     if not isinstance(data, dict):

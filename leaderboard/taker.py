@@ -23,9 +23,13 @@ _LINK = re.compile(r"https?://[^\s\"'<>\\^`{|}]{1,500}", re.IGNORECASE)
 
 @dataclass
 class Taker:
-    """Takes typed values out of parsed JSON and notes what is not as it should be."""
+    """Takes typed values out of parsed JSON and notes what is not as it should be.
+
+    `quoted`: a person wrote it, perhaps in YAML, to which No is false and 007 a number.
+    """
 
     problems: list[str] = field(default_factory=list)
+    quoted: bool = False
 
     def require_good(self, where: object) -> None:
         """Raise UserError that names the file and every problem, or the first of very many."""
@@ -40,12 +44,14 @@ class Taker:
         return self._typed(data, key, bool, "true or false", False)
 
     def text(self, data: Mapping[str, Any], key: str, longest: int = LINE) -> str:
-        return clean(self._unicode(self._typed(data, key, str, "text", ""), key), longest)
+        return clean(self._unicode(self._typed(data, key, str, self._text, ""), key), longest)
 
     def lines(self, data: Mapping[str, Any], key: str, longest: int = LINE, most: int = 100) -> tuple[str, ...]:
-        values = self._few(self._typed(data, key, list, "a list", []), key, most)
+        values = self._few(
+            self._typed(data, key, list, "a list such as [one, two]" if self.quoted else "a list", []), key, most
+        )
         if not {str}.issuperset(map(type, values)):
-            self.problems.append(f"{_shown(key)} must be a list of text")
+            self.problems.append(f"{_shown(key)} must be a list of {self._text}")
             return ()
         together = "".join(values)
         if len(together) <= _SHORT and together.isascii():
@@ -96,7 +102,7 @@ class Taker:
 
     def link(self, data: Mapping[str, Any], key: str) -> str:
         """An http or https address: nothing else may stand in a link that readers follow."""
-        value = self._typed(data, key, str, "text", "")
+        value = self._typed(data, key, str, self._text, "")
         try:
             good = bool(_LINK.fullmatch(value)) and bool(urlsplit(value).hostname) and "@" not in urlsplit(value).netloc
         except ValueError:
@@ -122,6 +128,10 @@ class Taker:
             self.problems.append(f"{key} must be a date such as 2024-06-30")
             return ""
         return text
+
+    @property
+    def _text(self) -> str:
+        return "text in quotes" if self.quoted else "text"
 
     def _typed(self, data: Mapping[str, Any], key: str, kind: type, what: str, default: Any) -> Any:
         value = data.get(key)

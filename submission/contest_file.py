@@ -8,12 +8,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from submission.contest import Contest, Limits, Story
 from submission.errors import UserError
 from submission.files import read_json
+from submission.references import where_references_lie
 from submission.shipped import references_folder
+from submission.yaml_file import read_yaml
 
 MAX_NAME = 200  # bytes; a file system takes 255 with the suffix
 _FORBIDDEN = frozenset('/\\:*?"<>|')
@@ -56,7 +56,8 @@ def contest_from_references(folder: str | os.PathLike[str], name: str | None = N
     """
     folder = references_folder(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; give the one that holds <style>/prompt.json")
+        what = "a file; give the folder" if folder.is_file() else "no such folder; give the one"
+        raise UserError(f"{folder}: {what} that holds <style>/prompt.json")
     styles: dict[str, Any] = {}
     problems: list[str] = []
     counts: set[int] = set()
@@ -68,8 +69,8 @@ def contest_from_references(folder: str | os.PathLike[str], name: str | None = N
         except UserError as error:
             problems.append(str(error))
         counts.add(len(list((path / "images").glob("*.png"))))
-    if not styles and not problems:
-        raise UserError(f"{folder}: no style folders; expected <style>/prompt.json and <style>/images/*.png")
+    if not any(folder.glob("*/prompt.json")):
+        raise UserError(f"{folder}: no style folders; {where_references_lie(folder)}")
     name = folder.resolve().name if name is None else name
     problems += _name_problems("name", name) + _style_problems(styles)
     if problems:
@@ -78,36 +79,13 @@ def contest_from_references(folder: str | os.PathLike[str], name: str | None = N
     return Contest(name, {style: tuple(prompts) for style, prompts in styles.items()}, counts.pop() if alike else None)
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, where PyYAML would keep the last and say nothing."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file in UTF-8. UserError: malformed, or a key that is given twice."""
-    try:
-        return yaml.load(path.read_text("utf-8"), Loader=_Loader)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error}); save it in that encoding") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
-
-
 def _shipped_folder() -> Path:
     installed = Path(__file__).parent / "contests"  # where setup.cfg puts them in a wheel
     return installed if installed.is_dir() else Path(__file__).parents[1] / "configs" / "contests"
 
 
 def _prompt_list(path: Path) -> list[Any]:
-    data = read_json(path)
+    data = read_json(path, once=True)
     if not isinstance(data, dict):
         raise UserError(f'{path}: expected {{"0": "Dolphin", "1": "Ice cream", ...}}')
     if all(key.isdecimal() for key in data):  # the numbers say the order, wherever a tool has put "10" before "2"

@@ -52,14 +52,40 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
         stream.write(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file; a missing or malformed one raises UserError naming the file."""
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a file that people write, without the mark that editors on Windows put before it.
+
+    UserError: in another encoding than UTF-8.
+    """
     try:
-        return json.loads(Path(path).read_text("utf-8-sig"))  # editors on Windows put a mark before the text
+        text = Path(path).read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error}); save it in that encoding") from error
+    if "\0" in text:
+        raise UserError(f"{path}: not UTF-8 text but UTF-16 or the like; save it in UTF-8")
+    return text
+
+
+def read_json(path: str | os.PathLike[str], once: bool = False) -> Any:
+    """Read a JSON file; a missing or malformed one raises UserError naming the file.
+
+    `once` refuses a key that is given twice, of which JSON keeps the last: for files that people write.
+    """
+    try:
+        return json.loads(read_text(path), object_pairs_hook=_each_once if once else None)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; put it there or name another place") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON ({error}); mend the file or make it again") from error
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"{key!r} is given twice")
+        found[key] = value
+    return found
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

@@ -12,8 +12,8 @@ from typing import Any, Union
 
 from jdart.config.problem import Problem, check
 from jdart.config.whole import Config
-from submission.contest_file import read_yaml
 from submission.errors import UserError
+from submission.yaml_file import parse_yaml, read_yaml
 
 
 def shipped_folder() -> Path:
@@ -65,16 +65,14 @@ def to_mapping(config: Config) -> dict[str, Any]:
 
 
 def _override(raw: dict[str, Any], override: str) -> None:
-    import yaml
-
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
         raise UserError(f"--set {override}: write it as section.key=value")
     *sections, leaf = key.split(".")
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
-        raise UserError(f"--set {override}: {text!r} is not a YAML value") from None
+        value = parse_yaml(text)
+    except ValueError as error:
+        raise UserError(f"--set {override}: {text!r} is not a YAML value ({error})") from None
     for section in sections:
         raw = raw.setdefault(section, {})
         if not isinstance(raw, dict):
