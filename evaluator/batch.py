@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -19,6 +17,7 @@ from evaluator.report import Report, read_report
 from evaluator.score import Scores
 from submission.errors import UserError
 from submission.files import write_bytes
+from submission.spreadsheet import to_csv
 
 SUMMARY = "summary.csv"
 _FIGURES = tuple(item.name for item in fields(Scores))
@@ -123,16 +122,14 @@ def _inside(folder: Path, home: Path) -> bool:
 
 
 def _summary(outcomes: Sequence[Outcome], out: Path) -> bytes:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
     header = ("entry", "path", "state", *_FIGURES, "final_low", "final_high", "comparable", "report", "problems")
-    writer.writerow(header)
+    rows = []
     for outcome in outcomes:
         report = outcome.report
         figures: list[Any] = [""] * (len(_FIGURES) + 4)
         if report is not None:
             values = [getattr(report.scores, figure) for figure in _FIGURES]
-            where = (outcome.folder / "report.json").relative_to(out)
+            where = str((outcome.folder / "report.json").relative_to(out))
             figures = [*values, *report.intervals["final"], report.provenance.comparable, where]
-        writer.writerow([outcome.entry, outcome.path, outcome.state, *figures, "; ".join(outcome.problems)])
-    return stream.getvalue().encode("utf-8", "backslashreplace")
+        rows.append([outcome.entry, str(outcome.path), outcome.state, *figures, "; ".join(outcome.problems)])
+    return to_csv(header, rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -17,6 +16,7 @@ from evaluator.entry import Entry
 from evaluator.report import ImageScores, Report, StyleScores
 from submission.errors import UserError
 from submission.files import write_bytes, write_json
+from submission.spreadsheet import to_csv
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def write_report(folder: Path, report: Report, attachments: Attachments) -> None
         for where, data in getattr(attachments, role).items()
     }
     files[FEATURES] = _features(attachments)
-    files["styles.csv"] = _csv(("style", *_columns(StyleScores)), _style_rows(report))
-    files["images.csv"] = _csv(("style", "image", *_columns(ImageScores)), _image_rows(report))
+    files["styles.csv"] = to_csv(("style", *_columns(StyleScores)), _style_rows(report))
+    files["images.csv"] = to_csv(("style", "image", *_columns(ImageScores)), _image_rows(report))
     for name, data in files.items():
         path = folder / name
         if not path.is_file() or path.read_bytes() != data:
@@ -92,11 +92,3 @@ def _values(scores: StyleScores | ImageScores) -> Iterator[Any]:
     for item in fields(scores):
         value = getattr(scores, item.name)
         yield "|".join(value) if isinstance(value, list) else value
-
-
-def _csv(header: tuple[str, ...], rows: Iterator[list[Any]]) -> bytes:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return stream.getvalue().encode("utf-8")

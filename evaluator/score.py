@@ -24,6 +24,17 @@ class Scores:
     final: float
 
 
+# what each metric can be at all, but for rounding: the ends of its scale
+RANGES = {
+    "dino": (-1.0, 1.0),
+    "hist": (-1.0, 1.0),
+    "fid": (0.0, float("inf")),
+    "lpips": (0.0, float("inf")),
+    "clip_iqa": (0.0, 1.0),
+    "clip_r": (0.0, 1.0),
+}
+
+
 def metrics_to_scores(*, dino: float, hist: float, fid: float, lpips: float, clip_iqa: float, clip_r: float) -> Scores:
     """Final = Style x (Text + Quality). Source: `evaluation/eval_score.py` of Xlucidator/JDiffArtFlow."""
     style = 0.2 * dino + 0.4 * hist + 0.4 * max(0.0, 1 - lpips)

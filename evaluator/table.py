@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from evaluator.analysis.wording import style_formula
 from evaluator.report import Report
+from submission.numbers import decimal, span
 
 if TYPE_CHECKING:
     from evaluator.batch import Outcome
@@ -35,22 +37,21 @@ def show_report(report: Report, console: Console) -> None:
     for title, _, more_is_better in _COLUMNS:
         table.add_column(f"{title} {up if more_is_better else down}", justify="right", no_wrap=True)
     for style, row in report.styles.items():
-        values = [f"{getattr(row, field):.4f}" for _, field, _ in _COLUMNS]
+        values = [decimal(getattr(row, field), 4) for _, field, _ in _COLUMNS]
         table.add_row(escape(style), str(row.images), *values)
     table.add_section()
     total = sum(row.images for row in report.styles.values())
-    values = [f"{getattr(report.scores, field):.4f}" for _, field, _ in _COLUMNS]
+    values = [decimal(getattr(report.scores, field), 4) for _, field, _ in _COLUMNS]
     table.add_row("all", str(total), *values, style="bold")
     console.print(table)
 
     scores, low, high = report.scores, *report.intervals["final"]
     console.print(
-        f"FID {down} {scores.fid:.4f} over all styles    "
-        f"Style {scores.style:.4f} x (Text {scores.text:.4f} + Quality {scores.quality:.4f})",
+        f"FID {down} {decimal(scores.fid, 4)} over all styles    {style_formula(scores)}",
         highlight=False,
     )
     console.print(
-        f"\n[bold]Final {up} {scores.final:.6f}[/bold]  (95 % with other prompts: {low:.4f} to {high:.4f})\n",
+        f"\n[bold]Final {up} {decimal(scores.final, 6)}[/bold]  (95 % with other prompts: {span(low, high, 4)})\n",
         highlight=False,
     )
     _show_extras(report, console)
@@ -67,11 +68,12 @@ def show_report(report: Report, console: Console) -> None:
 def _show_extras(report: Report, console: Console) -> None:
     totals = {extra.label: extra.total for extra in report.extras.values() if extra.total is not None}
     for label, total in totals.items():
-        console.print(f"[dim]beside Final:[/dim] {escape(label)} {total:.4f}", highlight=False)
+        console.print(f"[dim]beside Final:[/dim] {escape(label)} {decimal(total, 4)}", highlight=False)
     if report.corrected is not None:
         away = report.corrected.final - report.scores.final
         console.print(
-            f"[dim]beside Final:[/dim] Final with the corrected metrics {report.corrected.final:.6f} ({away:+.6f})",
+            f"[dim]beside Final:[/dim] Final with the corrected metrics {decimal(report.corrected.final, 6)} "
+            f"({decimal(away, 6, plus=True)})",
             highlight=False,
         )
 
@@ -91,8 +93,8 @@ def show_outcomes(outcomes: Sequence[Outcome], console: Console) -> None:
         cells = [""] * (len(_PARTS) + 2)
         if report is not None:
             low, high = report.intervals["final"]
-            cells = [f"{report.scores.final:.6f}", f"{low:.3f}-{high:.3f}"]
-            cells += [f"{getattr(report.scores, part):.4f}" for part in _PARTS]
+            cells = [decimal(report.scores.final, 6), f"{decimal(low, 3)}-{decimal(high, 3)}"]
+            cells += [decimal(getattr(report.scores, part), 4) for part in _PARTS]
         table.add_row(escape(outcome.entry), *cells, outcome.state)
     console.print(table)
     for outcome in ranked:

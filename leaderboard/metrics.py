@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from submission.numbers import decimal
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -22,7 +24,7 @@ class Metric:
 
     def show(self, value: float | None) -> str:
         """The value as people read it."""
-        return "–" if value is None else f"{value:.{self.digits}f}"
+        return "–" if value is None else decimal(value, self.digits)
 
 
 # in the order of the formula: Final = Style x (Text + Quality)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from leaderboard.entries import Board, Row, Section
 from leaderboard.metrics import SCORES
+from submission.spreadsheet import to_csv
 from submission.typed import to_schema
 
 SCHEMA_VERSION = 2
-_FORMULA = re.compile(r"^[=+\-@＝＋－＠\t\r]")  # spreadsheets take the wide ones too
 
 
 @dataclass(frozen=True)
@@ -87,16 +84,9 @@ def as_json(board: Board) -> bytes:
 
 
 def as_csv(board: Board) -> bytes:
-    """The bytes of board.csv: the records without their styles.
-
-    Text that a spreadsheet would take for a formula is quoted.
-    """
-    stream = io.StringIO()
+    """The bytes of board.csv, for spreadsheets: the records without their styles."""
     rows = [dict(_cells(record)) for record in as_records(board.sections)]
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue().encode()
+    return to_csv(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def _json(value: object) -> str:
@@ -140,11 +130,7 @@ def _cells(record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield f"{key}_low", None if value is None else value[0]
             yield f"{key}_high", None if value is None else value[1]
         else:
-            yield key, _cell("; ".join(value) if isinstance(value, list) else value)
-
-
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+            yield key, "; ".join(value) if isinstance(value, list) else value
 
 
 def schema_bytes() -> bytes:

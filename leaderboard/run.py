@@ -146,7 +146,7 @@ def _regular(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
 def _losses(path: Path) -> list[tuple[int, float]]:
     """(step, loss) of every line that has both; what else a file holds is passed over."""
     found = []
-    with open(path, encoding="utf-8", errors="replace", newline="") as stream:
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as stream:
         try:
             for line in csv.DictReader(stream):
                 step, loss = line.get("step"), line.get("loss")

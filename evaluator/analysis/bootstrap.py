@@ -8,7 +8,7 @@ import numpy as np
 
 from evaluator.analysis.cells import Cells, weights_to_means
 from evaluator.analysis.frechet import weights_to_fids
-from evaluator.score import Scores, metrics_to_scores
+from evaluator.score import RANGES, Scores, metrics_to_scores
 
 FIGURES = tuple(item.name for item in fields(Scores))
 _ENDS = (0.025, 0.975)  # of a 95 % interval
@@ -34,7 +34,7 @@ def replicate_fid(cells: Cells, weights: np.ndarray) -> np.ndarray:
 
     A resample has fewer distinct pictures than the entry, and FID grows as pictures grow fewer: replicates lie
     above the score by about the bias that a set of this size has, once more. What belongs to the interval is their
-    spread, so they are moved to have their mean at the score; where FID is very small some may then be negative.
+    spread, so they are moved to have their mean at the score. Where FID is very small, `replicate` ends them at 0.
     """
     if cells.stems is None or cells.real is None:
         return np.full(len(weights), cells.fid)
@@ -45,10 +45,10 @@ def replicate_fid(cells: Cells, weights: np.ndarray) -> np.ndarray:
 def replicate(cells: Cells, weights: np.ndarray, fid: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Counts B,N of `draw_weights` -> B values of each field of Scores, by the published formula.
 
-    `fid` (B) gives FID's values where they are not those of `replicate_fid`.
+    `fid` (B) gives FID's values where they are not those of `replicate_fid`. No metric leaves its range.
     """
-    columns = weights_to_means(cells, weights)
-    columns["fid"] = replicate_fid(cells, weights) if fid is None else fid
+    means = {**weights_to_means(cells, weights), "fid": replicate_fid(cells, weights) if fid is None else fid}
+    columns = {key: np.clip(values, *RANGES[key]) for key, values in means.items()}
     rows = zip(*(column.tolist() for column in columns.values()))
     scores = [metrics_to_scores(**dict(zip(columns, row))) for row in rows]
     return {figure: np.array([getattr(score, figure) for score in scores]) for figure in FIGURES}

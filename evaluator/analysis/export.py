@@ -50,5 +50,5 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([value + 0.0 if isinstance(value, float) else value for value in row] for row in rows)
     return stream.getvalue()

@@ -13,6 +13,7 @@ from evaluator.analysis.explain import TERMS, Explanation, Gain
 from evaluator.analysis.wording import LABELS, caveats, metric_value, not_comparable, picture, plain
 from submission.errors import UserError, needs
 from submission.files import write_bytes
+from submission.numbers import decimal, span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,8 +41,8 @@ def draw_explanation(found: Explanation, top: int) -> Figure:
     gains = found.top_gains(top)
     title = f"{plain(found.entry, _NAME)} on {plain(found.contest, _NAME)}, profile {plain(found.profile)}"
     ends = found.intervals.get("final")
-    final = f"Final {found.scores.final:.6f}"
-    heading = [title, final if ends is None else f"{final}, 95 % interval {ends[0]:.4f} to {ends[1]:.4f}"]
+    final = f"Final {decimal(found.scores.final, 6)}"
+    heading = [title, final if ends is None else f"{final}, 95 % interval {span(ends[0], ends[1], 4)}"]
     if found.not_comparable_because:
         heading.append(not_comparable(found.not_comparable_because))
     figure = _figure(max(len(found.styles), len(gains), 6), heading)
@@ -110,7 +111,7 @@ def _draw_shares(axes: Axes, found: Explanation) -> None:
             axes.barh(place, value, left=side[place], color=_TERM_COLOURS[term], label=label, edgecolor="white")
             side[place] += value
     for place, row in enumerate(found.styles):
-        axes.annotate(f"{1000 * row.share:.2f}", (ends[True][place], place), (4, 0), **_BESIDE)
+        axes.annotate(decimal(1000 * row.share, 2), (ends[True][place], place), (4, 0), **_BESIDE)
     _label_rows(axes, places, [plain(row.style, 24) for row in found.styles])
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlim(1.05 * min(ends[False]), 1.12 * max(*ends[True], 0.001))
@@ -144,7 +145,7 @@ def _draw_forest(axes: Axes, rows: Sequence[Difference], labels: Sequence[str]) 
         if row.low is not None and row.high is not None:
             axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
         axes.plot([row.difference], [place], marker=marker, color=colour, markersize=7)
-        axes.annotate(f"{row.difference:+.4f}", (1, place), (6, 0), **{**_BESIDE, **at_edge})
+        axes.annotate(decimal(row.difference, 4, plus=True), (1, place), (6, 0), **{**_BESIDE, **at_edge})
     _label_rows(axes, range(len(rows)), labels)
     axes.margins(x=0.08)
     axes.locator_params(axis="x", nbins=7)

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from evaluator.analysis.compare import BETTER, LOW_IS_GOOD, NOISE, WORSE, Comparison, Difference
 from evaluator.analysis.explain import TERMS, Explanation
-from evaluator.analysis.wording import LABELS, caveats, metric_value, not_comparable, picture, plain
+from evaluator.analysis.wording import LABELS, caveats, metric_value, not_comparable, picture, plain, style_formula
+from submission.numbers import decimal, span
 
 _COLOURS = {BETTER: "green", WORSE: "red", NOISE: "dim"}
 
@@ -20,11 +21,9 @@ def show_explanation(found: Explanation, top: int, console: Console) -> None:
     """What each style gives, the `top` gains, and the misses of CLIP-R."""
     scores = found.scores
     _line(console, f"{plain(found.entry)} on {plain(found.contest)}, profile {plain(found.profile)}", "bold")
-    made = (
-        f"Final {scores.final:.6f} = Style {scores.style:.4f} x (Text {scores.text:.4f} + Quality {scores.quality:.4f})"
-    )
+    made = f"Final {decimal(scores.final, 6)} = {style_formula(scores)}"
     ends = found.intervals.get("final")
-    _line(console, made if ends is None else f"{made}\n95 % interval of Final: {ends[0]:.4f} to {ends[1]:.4f}")
+    _line(console, made if ends is None else f"{made}\n95 % interval of Final: {span(ends[0], ends[1], 4)}")
     if found.not_comparable_because:
         _line(console, not_comparable(found.not_comparable_because), "yellow")
 
@@ -32,12 +31,12 @@ def show_explanation(found: Explanation, top: int, console: Console) -> None:
     for title in ("style", "images", "share", *(LABELS[term] for term in TERMS)):
         shares.add_column(title, justify="left" if title == "style" else "right")
     for row in found.styles:
-        parts = [f"{1000 * row.parts[term]:.2f}" for term in TERMS]
-        shares.add_row(Text(plain(row.style)), str(row.images), f"{1000 * row.share:.2f}", *parts)
+        parts = [decimal(1000 * row.parts[term], 2) for term in TERMS]
+        shares.add_row(Text(plain(row.style)), str(row.images), decimal(1000 * row.share, 2), *parts)
     shares.add_section()
     total = [sum(row.parts[term] for row in found.styles) for term in TERMS]
     images = sum(row.images for row in found.styles)
-    shares.add_row("all", str(images), *(f"{1000 * part:.2f}" for part in (sum(total), *total)), style="bold")
+    shares.add_row("all", str(images), *(decimal(1000 * part, 2) for part in (sum(total), *total)), style="bold")
     console.print(shares)
 
     gains = found.top_gains(top)
@@ -46,7 +45,7 @@ def show_explanation(found: Explanation, top: int, console: Console) -> None:
         table.add_column(title, justify="right" if title in ("gain", "now", "median") else "left")
     for gain in gains:
         now, then = (metric_value(gain.metric, value) for value in (gain.value, gain.median))
-        row_cells = (f"+{1000 * gain.gain:.3f}", LABELS[gain.metric], now, then)
+        row_cells = (decimal(1000 * gain.gain, 3, plus=True), LABELS[gain.metric], now, then)
         table.add_row(Text(plain(gain.style)), Text(picture(gain.name)), *row_cells)
     if gains:
         console.print(table)
@@ -110,9 +109,9 @@ def _add_columns(table: Table, first: str) -> None:
 
 
 def _figures(row: Difference) -> tuple[str | Text, ...]:
-    ends = "-" if row.low is None or row.high is None else f"{row.low:+.4f} to {row.high:+.4f}"
+    ends = "-" if row.low is None or row.high is None else span(row.low, row.high, 4, plus=True)
     verdict = Text(row.verdict, style=_COLOURS.get(row.verdict, "yellow"))
-    return f"{row.a:.4f}", f"{row.b:.4f}", f"{row.difference:+.4f}", ends, verdict
+    return decimal(row.a, 4), decimal(row.b, 4), decimal(row.difference, 4, plus=True), ends, verdict
 
 
 def _beyond_noise(rows: Iterable[Difference]) -> Text:

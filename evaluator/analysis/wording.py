@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from evaluator.score import Scores
+from submission.numbers import decimal
+
 if TYPE_CHECKING:
     from evaluator.analysis.compare import Comparison
 
@@ -47,8 +50,14 @@ def caveats(found: Comparison) -> list[str]:
     return lines + [f"Note: {plain(note)}" for note in found.notes]
 
 
+def style_formula(scores: Scores) -> str:
+    """What Final is the product of."""
+    style, text, quality = (decimal(value, 4) for value in (scores.style, scores.text, scores.quality))
+    return f"Style {style} x (Text {text} + Quality {quality})"
+
+
 def metric_value(metric: str, value: float) -> str:
     """A picture's value of a metric; CLIP-R's is a hit or a miss."""
     if metric == "clip_r":
         return "hit" if value else "miss"
-    return f"{value:.4f}"
+    return decimal(value, 4)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from leaderboard.charts.drawing import Canvas, Chart, fit, framed_swatch
 from leaderboard.difference import LABELS, METRICS, shares_of_final
 from leaderboard.i18n import Label, Words
+from submission.numbers import decimal
 
 _WIDTH, _ROW, _TOP = 330, 30, 4
 _MOST = 20  # bars
@@ -27,7 +28,7 @@ def composition(words: Words, name: str, entries: Sequence[tuple[str, Mapping[st
     for i, (title, shares, final) in enumerate(whole):
         top = _TOP + _ROW * i
         canvas.text(0, top + 10, fit(title, 44), "bar-name")
-        canvas.text(_WIDTH, top + 10, f"{final:.4f}", "bar-value end")
+        canvas.text(_WIDTH, top + 10, decimal(final, 4), "bar-value end")
         left = 0.0
         for metric in METRICS:
             width = max(0.0, shares[metric]) / longest * _WIDTH

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from leaderboard.charts.drawing import SERIES, Canvas, Chart, Scale, scale, swatch, ticks
 from leaderboard.entries import Row
 from leaderboard.i18n import Label, Words
+from submission.numbers import decimal
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 330, 230, 36, 12, 12, 34
 
@@ -48,7 +49,7 @@ def history(words: Words, name: str, rows: Sequence[Row]) -> Chart | None:
             canvas.curve(own, f"line series-{series}")
     for day, final, row in dated:
         series = teams.get(row.report.meta.team, SERIES - 1)
-        canvas.point(across(day.toordinal()), up(final), series, f"{row.title}: {final:.4f}")
+        canvas.point(across(day.toordinal()), up(final), series, f"{row.title}: {decimal(final, 4)}")
     title, span = words.label("chart.history"), {"first": first.isoformat(), "last": last.isoformat()}
     svg = canvas.svg(name, title, words.label("chart.history.about", n=len(dated), **span))
     return Chart(svg, _legend(words, teams, {row.report.meta.team for _, _, row in dated}))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from leaderboard.charts.drawing import Canvas, Chart, Scale, scale, ticks
 from leaderboard.i18n import Words
+from submission.numbers import decimal
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 180, 96, 34, 6, 8, 18
 
@@ -29,5 +30,6 @@ def _panel(words: Words, name: str, style: str, points: Sequence[tuple[int, floa
     canvas.curve([(across(step), up(loss)) for step, loss in points], "line series-0")
     canvas.text(_LEFT, _HEIGHT - 5, str(first[0]), "tick")
     canvas.text(_WIDTH - _RIGHT, _HEIGHT - 5, str(last[0]), "tick end")
-    about = words.label("chart.loss.about", first=f"{first[1]:.4f}", start=first[0], last=f"{last[1]:.4f}", end=last[0])
+    ends = {"first": decimal(first[1], 4), "start": first[0], "last": decimal(last[1], 4), "end": last[0]}
+    about = words.label("chart.loss.about", **ends)
     return Chart(canvas.svg(name, words.label("chart.loss", style=style), about, "panel"))

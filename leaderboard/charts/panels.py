@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from leaderboard.charts.drawing import SERIES, Canvas, Chart, Scale, scale, ticks
 from leaderboard.entries import Row
 from leaderboard.i18n import Label, Words
+from submission.numbers import decimal
 
 # as they enter Final, so that a longer bar is better everywhere
 _TERMS = (
@@ -47,12 +48,12 @@ def _ranking_panel(words: Words, name: str, style: str, line: Sequence[tuple[Row
         canvas.line(across(value), 2, across(value), 28, "grid")
         canvas.text(across(value), 41, text, "tick middle")
     for row, part in reversed(line):  # the best on top
-        canvas.point(across(part), 15, 0 if row is line[0][0] else SERIES - 1, f"{row.title}: {part:.4f}")
+        canvas.point(across(part), 15, 0 if row is line[0][0] else SERIES - 1, f"{row.title}: {decimal(part, 4)}")
     best = max(line, key=lambda item: item[1], default=None)
     title, count = words.label("chart.ranking-panel", style=style), len(line)
     if best is None:
         return Chart(canvas.svg(name, title, Label("–"), "panel"))
-    about = words.label("chart.ranking-panel.about", n=count, best=best[0].title, value=f"{best[1]:.4f}")
+    about = words.label("chart.ranking-panel.about", n=count, best=best[0].title, value=decimal(best[1], 4))
     return Chart(canvas.svg(name, title, about, "panel"))
 
 
@@ -81,7 +82,7 @@ def _panel(
     said = []
     for i, (key, label, colour) in enumerate(_TERMS):
         top, value, mean = 2 + _ROW * i, _term(key, values), means[key]
-        shown = "–" if value is None else f"{value:.3f}"
+        shown = "–" if value is None else decimal(value, 3)
         said.append(f"{label} {shown}")
         canvas.text(_LABEL - 5, top + 9, label, "tick end")
         canvas.rect(_LABEL, top + 1, _BAR, 9, "trough")

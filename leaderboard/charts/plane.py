@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from leaderboard.charts.drawing import Canvas, Chart, Scale, scale, ticks
 from leaderboard.entries import Row
 from leaderboard.i18n import Words
+from submission.numbers import decimal
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 330, 230, 36, 12, 12, 34
 _MOST = 100  # points; a section's best
@@ -33,7 +34,7 @@ def plane(words: Words, name: str, rows: Sequence[Row]) -> Chart | None:
     taken: list[tuple[float, float]] = []
     for x, y, row in reversed(placed):  # the best is drawn last, on top
         final = row.report.scores["final"]
-        hint = f"{row.title}: {'–' if final is None else f'{final:.4f}'} = {y:.4f} × {x:.4f}"
+        hint = f"{row.title}: {'–' if final is None else decimal(final, 4)} = {decimal(y, 4)} × {decimal(x, 4)}"
         canvas.point(across(x), up(y), 0, hint)
     for x, y, row in placed:
         left, top = across(x), up(y)

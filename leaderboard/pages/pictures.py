@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from leaderboard.metrics import STYLE_SCORES
 from leaderboard.reports import Picture, Report
+from submission.numbers import decimal
 
 if TYPE_CHECKING:
     from leaderboard.thumbnails import Thumbnails
@@ -29,7 +30,7 @@ class Shown:
     def scores(self) -> str:
         """Its metrics for the lightbox, in the order of STYLE_SCORES; "-" where there is none."""
         values = map(self.picture.scores.get, _KEYS)
-        said = " ".join(["-" if value is None else f"{value:.4f}" for value in values])
+        said = " ".join(["-" if value is None else decimal(value, 4) for value in values])
         return "" if said == _NOTHING else said
 
 

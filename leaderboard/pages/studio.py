@@ -14,6 +14,7 @@ from leaderboard.i18n import LANGUAGES, TAGS, Words
 from leaderboard.pages.figures import Figures, heat_cells, references, row_rank
 from leaderboard.pages.names import picture_id, style_id
 from leaderboard.site import Before, Page
+from submission.numbers import decimal
 
 if TYPE_CHECKING:
     import jinja2
@@ -92,13 +93,13 @@ def signed(value: float | None, digits: int = 4) -> str:
     """A difference, with its sign; a minus as wide as a plus."""
     if value is None:
         return "–"
-    text = f"{value:+.{digits}f}"
-    return f"±{text[1:]}" if float(text) == 0 else text.replace("-", "−")
+    text = decimal(value, digits, plus=True)
+    return text.replace("-", "−") if text[0] in "+-" else f"±{text}"
 
 
 def sortable(value: float | None) -> str:
     """A value as the sorting script reads it; nothing where there is none."""
-    return "" if value is None else f"{value:.7g}"
+    return "" if value is None else f"{value + 0.0:.7g}"
 
 
 def part_class(value: float) -> str:

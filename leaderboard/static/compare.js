@@ -40,8 +40,11 @@ function jdartPartClass(value) {
   return Math.abs(value) < 5e-5 ? "" : value < 0 ? "loss" : "gain";
 }
 
-function jdartNumber(value, digits) {
-  return value === null || value === undefined ? "–" : value.toFixed(digits);
+/** A number as people read it; what rounds to nothing has no sign. */
+function jdartNumber(value, digits = 4, none = "–") {
+  if (value === null || value === undefined) return none;
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? text.replace("-", "") : text;
 }
 
 function jdartPartCell(value) {
@@ -154,7 +157,7 @@ function jdartFigure(entry, style, picture, side) {
   Object.assign(figure.dataset, { style, entry: entry.title });
   const values = jdartPictureScores.map(([key]) => picture.scores[key]);
   if (values.some((value) => value !== undefined)) {
-    figure.dataset.scores = values.map((value) => (value === undefined ? "-" : value.toFixed(4))).join(" ");
+    figure.dataset.scores = values.map((value) => jdartNumber(value, 4, "-")).join(" ");
   }
   if (picture.small) figure.append(jdartImage(picture.small, picture.large, picture.prompt, 104));
   else figure.append(jdartMake("span", { className: "blank" }));
@@ -209,7 +212,7 @@ function jdartPairs(a, b, found, style) {
 
 function jdartSummary(a, b, total) {
   const card = (entry, side) => {
-    const range = entry.interval ? ` (${entry.interval.map((end) => end.toFixed(4)).join("–")})` : "";
+    const range = entry.interval ? ` (${entry.interval.map((end) => jdartNumber(end)).join("–")})` : "";
     const link = jdartMake("a", { href: entry.page }, jdartMake("bdi", {}, entry.title));
     const value = jdartMake("b", { className: "value" }, jdartNumber(entry.scores.final, 4));
     return jdartMake("div", { className: "card" }, jdartMake("h2", {}, `${side} · `, link), value, range);

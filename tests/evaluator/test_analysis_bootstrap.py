@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_reports import formula, make_report, plain_scores
@@ -106,6 +108,22 @@ def test_fid_replicates_are_moved_back_to_the_score():
     assert moved.std() == pytest.approx(raw.std())
     low, high = intervals(cells)["fid"]
     assert low < cells.fid < high
+
+
+def test_intervals_of_a_perfect_entry_end_where_the_figures_do():
+    """Outputs that are their own references: every metric at the end of its range, beyond it by rounding."""
+    _, cells = make_report([3, 4])
+    best = {"dino": 1.0 + 1e-15, "hist": 1.0 + 1e-15, "lpips": -1e-9, "clip_iqa": 1.0, "clip_r": 1.0}
+    values = {key: np.full(7, value) for key, value in best.items()}
+    perfect = replace(cells, values=values, fid=-2.5e-6, real=features_to_moments(cells.stems))
+    raw = weights_to_fids(cells.stems, draw_weights(cells.style, 300, 0), perfect.real)
+    assert (raw - raw.mean()).min() < 0
+    found = intervals(perfect, resamples=300)
+    assert found["fid"][0] == 0 < found["fid"][1]
+    limits = {"dino": 1, "hist": 1, "clip_iqa": 1, "clip_r": 1, "style": 1, "text": 0.5, "quality": 0.5, "final": 1}
+    assert {figure: found[figure][1] for figure in limits} == limits
+    assert found["lpips"] == [0, 0]
+    assert intervals(hold_fid(perfect), resamples=300)["quality"] == [0.5, 0.5]
 
 
 def test_intervals_agree_with_scipy():

@@ -46,7 +46,7 @@ def batch(pack: Path, contest: Path, tmp_path: Path):
 
 
 def rows(folder: Path) -> dict[str, dict[str, str]]:
-    with open(folder / "summary.csv", encoding="utf-8", newline="") as stream:
+    with open(folder / "summary.csv", encoding="utf-8-sig", newline="") as stream:
         return {row["entry"]: row for row in csv.DictReader(stream)}
 
 

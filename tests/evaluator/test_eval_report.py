@@ -80,14 +80,14 @@ def test_a_broken_file_is_a_user_error(tmp_path):
 
 def test_tables_hold_the_same_figures(written):
     folder, report = written
-    with open(folder / "images.csv", newline="", encoding="utf-8") as stream:
+    with open(folder / "images.csv", newline="", encoding="utf-8-sig") as stream:
         rows = {(row["style"], row["image"]): row for row in csv.DictReader(stream)}
     assert set(rows) == {("01", name) for name in report.images["01"]}
     scores = report.images["01"]["Ice cream.png"]
     row = rows["01", "Ice cream.png"]
     assert float(row["dino"]) == scores.dino
     assert row["clip_r_top5"].split("|") == scores.clip_r_top5
-    with open(folder / "styles.csv", newline="", encoding="utf-8") as stream:
+    with open(folder / "styles.csv", newline="", encoding="utf-8-sig") as stream:
         (style,) = csv.DictReader(stream)
     assert (style["style"], int(style["images"])) == ("01", 6)
     assert float(style["lpips"]) == report.styles["01"].lpips

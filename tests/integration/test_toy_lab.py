@@ -77,7 +77,7 @@ def demo(tmp_path_factory, request):
         monkeypatch.chdir(out)
         result = CliRunner().invoke(main, ["demo", "--styles", request.param])
     assert result.exit_code == 0, result.output
-    with open(out / "outputs" / "demo" / "site" / "board.csv", newline="") as stream:
+    with open(out / "outputs" / "demo" / "site" / "board.csv", newline="", encoding="utf-8-sig") as stream:
         rows = {row["name"]: row for row in csv.DictReader(stream)}
     reports = [json.loads(path.read_text("utf-8")) for path in out.rglob("report/report.json")]
     assert len(reports) == len(rows) == 3

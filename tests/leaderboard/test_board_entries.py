@@ -177,7 +177,7 @@ def test_table_and_records_agree(tmp_path):
     sections = sections_of(make(tmp_path / "a", "=1+1", 0.25), make(tmp_path / "b", "b", 0.5))
     records = as_records(sections)
     assert [(one["rank"], one["name"], one["final"]) for one in records] == [(1, "b", 0.5), (2, "=1+1", 0.25)]
-    rows = list(csv.DictReader(io.StringIO(as_csv(Board("B", tuple(sections))).decode())))
+    rows = list(csv.DictReader(io.StringIO(as_csv(Board("B", tuple(sections))).decode("utf-8-sig"))))
     assert [(row["rank"], row["name"]) for row in rows] == [("1", "b"), ("2", "'=1+1")]  # no formula
     assert [float(row["final"]) for row in rows] == [0.5, 0.25]
     assert (rows[0]["interval_low"], rows[0]["rank_range_high"], rows[0]["tags"]) == ("", "", "")

@@ -64,10 +64,19 @@ def test_a_description_above_a_lone_report_folder_is_anothers(tmp_path):
 @pytest.mark.parametrize(
     ("said", "part"),
     [
-        ("team: [a]", "team must be text"),
-        ("team: 5", "team must be text"),
-        ("tags: lora", "tags must be a list"),
-        ("tags: [1]", "tags must be a list of text"),
+        ("team: [a]", "team must be text in quotes"),
+        ("team: 5", "team must be text in quotes"),
+        ("team: 007", "team must be text in quotes"),  # 7 to YAML
+        ("name: No", "name must be text in quotes"),  # false to YAML
+        ("name: 2024-06-30", "name must be text in quotes"),
+        ("note: 1e3\nteam: 1_0", "team must be text in quotes$"),
+        ("tags: lora", r"tags must be a list such as \[one, two\]"),
+        ("tags: [1]", "tags must be a list of text in quotes"),
+        ("tags: [off]", "tags must be a list of text in quotes"),
+        ("team: Alpha\nteam: Beta\n", "'team' is given twice"),
+        ("team: Alpha\n'team': Beta\n", "'team' is given twice"),
+        ("{team: Alpha, tags: [a], tags: [b]}", "'tags' is given twice"),
+        ("team:\tx\n\tnote: y", "not valid YAML"),
         (f"tags: {[str(i) for i in range(99)]}", "tags has 99 parts; at most 20"),
         ("date: yesterday", "date must be a date such as 2024-06-30"),
         ("date: 2024-13-45", "month must be in 1..12"),
@@ -90,7 +99,7 @@ def test_a_description_above_a_lone_report_folder_is_anothers(tmp_path):
         ("[" * 3000, "not valid YAML"),
         ("a: &a [x]\nb: [*a]\n", "unknown: a, b"),
         ("note: " + "x" * 70_000, "larger than 64 KiB"),
-        ("\x00", "not valid YAML"),
+        ("\x00", "not UTF-8 text"),
     ],
 )
 def test_description_that_is_not_one_is_refused_by_name(tmp_path, said, part):
@@ -102,13 +111,38 @@ def test_description_that_is_not_one_is_refused_by_name(tmp_path, said, part):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["entry.yaml", "entry.json"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "gbk", "latin-1"])
+def test_description_in_another_encoding_is_told_so(tmp_path, name, encoding):
+    folder = make(tmp_path / "r")
+    text = "Café" if encoding == "latin-1" else "plain" if encoding == "utf-16-le" else "青团"
+    (folder / name).write_bytes(json.dumps({"team": text}, ensure_ascii=False).encode(encoding))
+    with pytest.raises(UserError, match=f"{name}: not UTF-8 text .*; save it in") as caught:
+        read_report(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["entry.yaml", "entry.json"])
+def test_description_with_a_mark_before_it_is_read(tmp_path, name):
+    folder = make(tmp_path / "r")
+    (folder / name).write_text('{"team": "青团"}', "utf-8-sig")
+    assert read_report(folder).meta.team == "青团"
+
+
+def test_key_twice_in_a_description_as_json(tmp_path):
+    folder = make(tmp_path / "r")
+    (folder / "entry.json").write_text('{"team": "Alpha", "team": "Beta"}')
+    with pytest.raises(UserError, match="'team' is given twice"):
+        read_report(folder)
+
+
 def test_every_problem_of_every_report_is_said(tmp_path):
     first = make(tmp_path / "1", final=float("nan"))
     second = make(tmp_path / "2")
     (second / "entry.yaml").write_text("team: 5\ndate: never\n")
     with pytest.raises(UserError) as caught:
         read_reports([first, make(tmp_path / "3"), second])
-    for part in ("1/report.json: final", "2/entry.yaml: team must be text; date must be"):
+    for part in ("1/report.json: final", "2/entry.yaml: team must be text in quotes; date must be"):
         assert part in str(caught.value)
 
 
@@ -146,6 +180,8 @@ def test_losses_that_are_none_are_passed_over(tmp_path):
     table = folder / "lora" / "00" / "loss.csv"
     lines = ["step,loss", "1,0.5", "2,nan", "x,0.1", "3", "", "4,inf", "5,0.25", "6,1e300", "-7,0.1", "²,0.1", "8,<b>"]
     table.write_text("\n".join(lines), "utf-8")
+    assert read_report(folder).run.losses["00"] == ((1, 0.5), (5, 0.25))
+    table.write_text("\n".join(lines), "utf-8-sig")  # as a spreadsheet saves it
     assert read_report(folder).run.losses["00"] == ((1, 0.5), (5, 0.25))
     table.write_bytes(b"\xff\xfe\x00" * 100 + b'"')
     assert read_report(folder).run.losses["00"] == ()
