@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
 import mmap
 import pickle
-import struct
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,20 +15,11 @@ from torch import Tensor, nn
 from evaluator.backbones.packed import fold_norms, pack_linears
 from submission.errors import UserError, first_line
 from submission.files import read_json
+from submission.tensor_files import TORCH_NAMES, instead, read_header, require_readable, torch_type
 
 State = dict[str, Tensor]
 
-_MAX_HEADER = 100_000_000  # bytes; the library's own limit
-_TYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
+_TYPES = {type: getattr(torch, name) for name, type in TORCH_NAMES.items() if hasattr(torch, name)}
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -56,35 +44,30 @@ def read_folder(folder: Path, leave: Callable[[str], bool] = lambda name: False)
     if not path.is_file():
         state = read_checkpoint(folder / "pytorch_model.bin")
         return {name: tensor for name, tensor in state.items() if not leave(name)}
-    try:
-        return dict(_read_tensors(path, leave))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
-        raise UserError(f"{path}: not a readable safetensors file ({first_line(error)}); fetch it again") from error
+    return dict(_read_tensors(path, leave))
 
 
 def _read_tensors(path: Path, leave: Callable[[str], bool]) -> Iterator[tuple[str, Tensor]]:
     """Tensor by tensor into memory of its own, which goes back to the system when the tensor goes.
 
     The library maps the whole file, and the map stays in memory as long as one of its tensors is in use; here a layer
-    that is laid out anew (packed.py) frees what it was read from. Format: huggingface/safetensors, README.
+    that is laid out anew (packed.py) frees what it was read from.
     """
+    wanted = {name: stored for name, stored in read_header(path).tensors.items() if not leave(name)}
+    require_readable(path, {name: stored.type for name, stored in wanted.items()})
+    new = sorted({stored.type for stored in wanted.values()} - set(_TYPES))
+    if new:
+        raise UserError(f"{path}: this PyTorch knows no numbers of type {new[0]}; install a newer one")
     with open(path, "rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
-        header = json.loads(stream.read(length) if length <= _MAX_HEADER else b"")
-        start, size = 8 + length, path.stat().st_size
-        for name, entry in header.items():
-            if name == "__metadata__" or leave(name):
+        for name, stored in wanted.items():
+            kind, size = _TYPES[stored.type], stored.end - stored.begin
+            if size == 0:
+                yield name, torch.empty(stored.shape, dtype=kind)
                 continue
-            kind, shape, (begin, end) = _TYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
-            if not 0 <= begin <= end <= size - start or end - begin != kind.itemsize * math.prod(shape):
-                raise ValueError(f"{name} lies outside the file")
-            if begin == end:
-                yield name, torch.empty(shape, dtype=kind)
-                continue
-            memory = mmap.mmap(-1, end - begin)
-            stream.seek(start + begin)
+            memory = mmap.mmap(-1, size)
+            stream.seek(stored.begin)
             stream.readinto(memory)
-            yield name, torch.frombuffer(memory, dtype=kind).reshape(shape)
+            yield name, _usable(torch.frombuffer(memory, dtype=kind).reshape(stored.shape))
 
 
 def read_checkpoint(path: Path) -> State:
@@ -92,12 +75,12 @@ def read_checkpoint(path: Path) -> State:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # torch's own words advise to execute what is in the file
-        raise UserError(f"{path}: not a PyTorch checkpoint of plain tensors; fetch it again") from error
+        raise UserError(f"{path}: not a PyTorch checkpoint of plain tensors; {instead(path)}") from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise UserError(f"{path}: not a readable PyTorch checkpoint ({first_line(error)}); fetch it again") from error
+        raise UserError(f"{path}: not a readable PyTorch checkpoint ({first_line(error)}); {instead(path)}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path}: holds no table of tensors; fetch it again")
-    return state
+    return _plain(path, state)
 
 
 def read_archive(path: Path) -> State:
@@ -106,9 +89,20 @@ def read_archive(path: Path) -> State:
         with warnings.catch_warnings():
             # torch calls TorchScript deprecated, but it is the format in which OpenAI published the file
             warnings.simplefilter("ignore")
-            return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
+            return _plain(path, torch.jit.load(str(path), map_location="cpu").state_dict())
     except (RuntimeError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: not a TorchScript archive ({first_line(error)}); fetch it again") from error
+        raise UserError(f"{path}: not a TorchScript archive ({first_line(error)}); {instead(path)}") from error
+
+
+def _plain(path: Path, state: Mapping[str, Tensor]) -> State:
+    """The tensors of a checkpoint, once each is of a number type that is read."""
+    require_readable(path, {str(name): torch_type(tensor) for name, tensor in state.items()})
+    return {name: _usable(tensor) for name, tensor in state.items()}
+
+
+def _usable(tensor: Tensor) -> Tensor:
+    """torch computes nothing in 8-bit floats, not even whether they are finite."""
+    return tensor.float() if tensor.is_floating_point() and tensor.itemsize == 1 else tensor
 
 
 def build(
@@ -133,6 +127,11 @@ def build(
         f"{name} has shape {tuple(given[name].shape)}, not {tuple(tensor.shape)}"
         for name, tensor in wanted.items()
         if name in given and given[name].shape != tensor.shape
+    ]
+    problems += [
+        f"{name} holds whole numbers ({given[name].dtype}), as in quantised files"
+        for name, tensor in wanted.items()
+        if name in given and tensor.is_floating_point() and not given[name].is_floating_point()
     ]
     problems += [f"{name} is not finite" for name, tensor in given.items() if not tensor.isfinite().all()]
     if problems:

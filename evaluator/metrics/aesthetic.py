@@ -48,6 +48,9 @@ class Aesthetic(Metric):
         from evaluator.backbones.loading import read_checkpoint
 
         state = read_checkpoint(self._path)
-        if set(state) != {"weight", "bias"} or state["weight"].ndim != 2 or len(state["weight"]) != 1:
+        shapes = set(state) == {"weight", "bias"} and state["weight"].ndim == 2 and len(state["weight"]) == 1
+        if not shapes or state["bias"].numel() != 1:
             raise UserError(f"{self._path}: not a linear head of one output; fetch it again")
-        return state["weight"][0].float().numpy(), float(state["bias"])
+        if not all(value.is_floating_point() and value.isfinite().all() for value in state.values()):
+            raise UserError(f"{self._path}: its numbers are whole (quantised) or not finite; fetch it again")
+        return state["weight"][0].detach().float().numpy(), float(state["bias"])

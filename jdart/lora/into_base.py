@@ -11,7 +11,8 @@ import numpy as np
 
 from jdart.lora.pairs import LoraPair, addition, coverage, require_fit
 from jdart.models.build import TEXT_STEMS, UNET_STEMS
-from jdart.models.weights import read_tensors, text_name, weight_files
+from jdart.models.tensors import read_tensors
+from jdart.models.weights import text_name, weight_files
 from submission.errors import UserError, needs
 from submission.files import write_bytes
 
@@ -53,6 +54,9 @@ def _added(folder: Path, network: str, pairs: Mapping[str, LoraPair], dtype: typ
     layers = {_layer(network, name): name for name, array in tensors.items() if _is_weight(name, array)}
     shapes = {layer: tensors[name].shape for layer, name in layers.items()}
     require_fit(coverage(shapes, pairs))
+    whole = [layers[layer] for layer in pairs if tensors[layers[layer]].dtype.kind != "f"]
+    if whole:
+        raise UserError(f"{folder}: {whole[0]} is in whole numbers (quantised); take a base in full or half precision")
     for layer, pair in pairs.items():
         tensors[layers[layer]] = tensors[layers[layer]] + addition(layer, pair.fitted(shapes[layer]), 1.0)
     with np.errstate(over="ignore"):

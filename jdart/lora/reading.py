@@ -14,7 +14,7 @@ from jdart.lora.adapter import noted_alpha, require_plain
 from jdart.lora.file import METADATA_KEY, PEFT_CONFIG, PEFT_WEIGHTS, LoraFile
 from jdart.lora.names import NETWORKS, Part, parse
 from jdart.lora.pairs import LoraPair
-from jdart.models.weights import read_tensors
+from jdart.models.tensors import read_tensors
 from submission.errors import UserError
 from submission.files import read_json
 

@@ -20,7 +20,7 @@ from jittor import nn
 from jdart.config.token import TokenConfig
 from jdart.models.build import Base
 from jdart.models.paths import at, put
-from jdart.models.weights import read_tensors
+from jdart.models.tensors import read_tensors
 from submission.errors import UserError, needs
 from submission.files import write_bytes
 

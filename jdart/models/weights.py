@@ -1,4 +1,4 @@
-"""Weight files: find them, read them, map old names to new ones, and assign them only when every tensor fits."""
+"""Weights of a network: find their files, map old names to new ones, and assign them only when every tensor fits."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jdart.models.tensors import read_tensors
 from submission.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -55,55 +56,6 @@ def _shards(index: Path) -> list[Path]:
     return paths
 
 
-def read_tensors(paths: list[Path]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield (name, array) from .safetensors or .bin files. Floating-point tensors come as float32, others as they are.
-
-    A .bin file is read without executing anything in it; files whose zip checksums are zero are read too.
-    Raises UserError for a file that is truncated or of another kind.
-    """
-    for path in paths:
-        reader = _read_safetensors if path.suffix == ".safetensors" else _read_bin
-        yield from reader(path)
-
-
-def _read_safetensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            for name in file.keys():  # noqa: SIM118 - safe_open has no iterator
-                yield name, _float32(file.get_tensor(name))
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: not a readable safetensors file ({error}); fetch it again") from error
-    except TypeError:  # NumPy has no bfloat16
-        with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118
-                yield name, file.get_tensor(name).float().numpy()
-
-
-def _read_bin(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    import pickle
-
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:  # torch's own words advise to execute what is in the file
-        raise UserError(f"{path}: not a PyTorch file of plain tensors; fetch it again") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        first = str(error).strip().split("\n")[0] or type(error).__name__
-        raise UserError(f"{path}: not a readable weights file ({first}); fetch it again") from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError(f"{path}: holds no dictionary of tensors; fetch it again")
-    for name, value in state.items():
-        yield name, (value.float() if value.is_floating_point() else value).numpy()
-
-
-def _float32(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float32) if array.dtype.kind == "f" else array
-
-
 def vae_name(name: str) -> str:
     """Names of the VAE's attention in checkpoints written before diffusers 0.18 -> today's."""
     match = re.fullmatch(r"(.*mid_block\.attentions\.0\.)(query|key|value|proj_attn)(\.\w+)", name)
@@ -120,7 +72,7 @@ def text_name(name: str) -> str | None:
 def load(network: Any, paths: list[Path], rename: Callable[[str], str | None] = lambda name: name) -> None:
     """Fill `network` (a jittor Module) from weight files. Nothing is assigned unless everything fits.
 
-    Raises UserError that names every missing, unexpected and mis-shaped tensor (at most five of each kind).
+    Raises UserError that names every missing, unexpected, mis-shaped and quantised tensor (at most five of each kind).
     """
     import jittor as jt
 
@@ -154,14 +106,15 @@ def slots_of(network: Any) -> Iterator[tuple[str, tuple[Any, str, tuple[int, ...
 
 
 def mismatch(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, np.ndarray], unexpected: list[str]) -> str:
-    """Describe what is missing, unexpected and mis-shaped; an empty string when everything fits."""
+    """Describe what is missing, unexpected, mis-shaped or quantised; an empty string when everything fits."""
     missing = [name for name in wanted if name not in found]
     shapes = [
         f"{name} is {tuple(found[name].shape)}, expected {shape}"
         for name, shape in wanted.items()
         if name in found and tuple(found[name].shape) != shape
     ]
-    parts = [("missing", missing), ("unexpected", unexpected), ("mis-shaped", shapes)]
+    whole = [f"{name} is {found[name].dtype}" for name in wanted if name in found and found[name].dtype.kind != "f"]
+    parts = [("missing", missing), ("unexpected", unexpected), ("mis-shaped", shapes), ("in whole numbers", whole)]
     return "; ".join(f"{len(names)} {kind}: {_some(names)}" for kind, names in parts if names)
 
 

@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from test_models import vae_pair
 
 from jdart.models.build import Base
-from jdart.models.weights import load, read_tensors, slots_of, vae_name, weight_files
+from jdart.models.tensors import read_tensors
+from jdart.models.weights import load, slots_of, vae_name, weight_files
 from submission.errors import UserError
 
 STEM = ("diffusion_pytorch_model",)

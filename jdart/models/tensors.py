@@ -1,0 +1,82 @@
+"""Tensors of weight files as arrays, one by one. Nothing in a file is executed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from submission.errors import UserError, first_line, needs
+from submission.tensor_files import instead, read_header, require_readable, torch_type
+
+NUMPY = ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
+NO_TABLES = {  # entries of files that hold more than tensors, by which they are told
+    "string_to_param": "it is a textual inversion embedding of the WebUI",
+    "optimizer": "it is a training checkpoint",
+}
+
+
+def read_tensors(paths: list[Path]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, array) from .safetensors or .bin files. Floating-point tensors come as float32, others as they are.
+
+    A .bin file is read without executing anything in it; files whose zip checksums are zero are read too. UserError,
+    before the first tensor of a file is yielded: it is truncated, of another kind, quantised, or of a number type that
+    is not read (`submission.tensor_files`).
+    """
+    for path in paths:
+        for name, _, array in read_typed(path):
+            yield name, array
+
+
+def read_typed(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
+    """(name, number type in the file as safetensors names it, array as `read_tensors` has it)."""
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_bin(path)
+
+
+def _read_safetensors(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
+    with needs("train"):
+        from safetensors import SafetensorError, safe_open
+
+    types = read_header(path).types
+    require_readable(path, types)
+    torch_only = any(type not in NUMPY for type in types.values())  # NumPy has no bfloat16 and no float8
+    try:
+        with safe_open(path, framework="pt" if torch_only else "numpy") as file:
+            for name, type in types.items():
+                tensor = file.get_tensor(name)
+                yield name, type, _float32(_array(tensor) if torch_only else tensor)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: not a readable safetensors file ({error}); {instead(path)}") from error
+
+
+def _read_bin(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
+    import pickle
+
+    with needs("train"):
+        import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # torch's own words advise to execute what is in the file
+        raise UserError(f"{path}: not a PyTorch file of plain tensors; {instead(path)}") from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
+        raise UserError(f"{path}: not a readable weights file ({first_line(error)}); {instead(path)}") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        known = [what for entry, what in NO_TABLES.items() if isinstance(state, dict) and entry in state]
+        raise UserError(f"{path}: holds no dictionary of tensors; {known[0] if known else 'fetch it again'}")
+    types = {str(name): torch_type(value) for name, value in state.items()}
+    require_readable(path, types)
+    for name, value in state.items():
+        yield str(name), types[str(name)], _array(value.detach().resolve_neg())
+
+
+def _array(tensor: Any) -> np.ndarray:
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
+def _float32(array: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, as in PyTorch
+        return array.astype(np.float32) if array.dtype.kind == "f" else array
