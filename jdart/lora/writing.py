@@ -12,13 +12,17 @@ import numpy as np
 
 from jdart.lora.adapter import adapter_config
 from jdart.lora.file import METADATA_KEY, PEFT_CONFIG, PEFT_WEIGHTS, LoraFile
+from jdart.lora.kohya import TEXT_ATTENTION, for_kohya
 from jdart.lora.names import PEFT_PREFIX, kohya_name
 from jdart.lora.pairs import LoraPair
 from submission.errors import UserError, needs
 from submission.files import write_bytes, write_json
 
 DTYPES = {"fp32": np.float32, "fp16": np.float16}
-BIN_LEAVES = {"unet": "lora", "text_encoder": "lora_linear_layer"}
+BIN_SPELLINGS = {
+    "unet": "{network}.{layer}.lora.down.weight",
+    "text_encoder": "{network}.{layer}.lora_linear_layer.down.weight",
+}
 
 
 def save_lora(path: Path, lora: LoraFile, format: str = "diffusers", dtype: str = "fp32") -> None:
@@ -31,30 +35,31 @@ def save_lora(path: Path, lora: LoraFile, format: str = "diffusers", dtype: str 
     if format == "peft":
         for network, pairs in networks.items():
             named = {_transformers_name(layer): pair for layer, pair in pairs.items()}
-            tensors = _tensors({network: named}, PEFT_PREFIX + "{layer}.lora_A.weight", dtype, path)
+            tensors = _tensors({network: named}, {network: PEFT_PREFIX + "{layer}.lora_A.weight"}, dtype, path)
             config = {"peft_type": "LORA", **adapter_config(pairs), "bias": "none", "inference_mode": True}
             write_bytes(path / network / PEFT_WEIGHTS[0], _safetensors(tensors, notes))
             write_json(path / network / PEFT_CONFIG, config)
     elif format == "kohya":
-        plain = {network: {n: p.plain() for n, p in pairs.items()} for network, pairs in networks.items()}
-        tensors = _tensors(plain, "{kohya}.lora_down.weight", dtype, path)
-        for network, pairs in plain.items():
+        even = for_kohya(networks)
+        tensors = _tensors(even, dict.fromkeys(even, "{kohya}.lora_down.weight"), dtype, path)
+        for network, pairs in even.items():
             for layer, pair in pairs.items():
                 tensors[f"{kohya_name(network, layer)}.alpha"] = np.array(pair.alpha, np.float32)
         write_bytes(path, _safetensors(tensors, notes))
     elif format == "bin":
         unscaled = {network: {n: p.unscaled() for n, p in pairs.items()} for network, pairs in networks.items()}
-        tensors = {}
-        for network, pairs in unscaled.items():
-            tensors |= _tensors(
-                {network: pairs}, f"{{network}}.{{layer}}.{BIN_LEAVES[network]}.down.weight", dtype, path
-            )
-        write_bytes(path, _torch_zip(tensors))
+        write_bytes(path, _torch_zip(_tensors(unscaled, BIN_SPELLINGS, dtype, path)))
     else:
-        tensors = _tensors(networks, "{network}.{layer}.lora_A.weight", dtype, path)
+        spellings = {network: _diffusers_spelling(network, pairs) for network, pairs in networks.items()}
         adapter = {f"{n}.{key}": value for n, pairs in networks.items() for key, value in adapter_config(pairs).items()}
         notes[METADATA_KEY] = json.dumps(adapter, sort_keys=True)
-        write_bytes(path, _safetensors(tensors, notes))
+        write_bytes(path, _safetensors(_tensors(networks, spellings, dtype, path), notes))
+
+
+def _diffusers_spelling(network: str, pairs: Mapping[str, LoraPair]) -> str:
+    """PEFT's names; older ones for a text encoder without attention, which diffusers (0.42) knows PEFT's names by."""
+    old = network == "text_encoder" and not any(layer.endswith(TEXT_ATTENTION) for layer in pairs)
+    return BIN_SPELLINGS[network] if old else "{network}.{layer}.lora_A.weight"
 
 
 def _same_scaling(pairs: Mapping[str, LoraPair]) -> Mapping[str, LoraPair]:
@@ -65,29 +70,34 @@ def _same_scaling(pairs: Mapping[str, LoraPair]) -> Mapping[str, LoraPair]:
 
 
 def _tensors(
-    networks: Mapping[str, Mapping[str, LoraPair]], spelling: str, dtype: str, path: Path
+    networks: Mapping[str, Mapping[str, LoraPair]], spellings: Mapping[str, str], dtype: str, path: Path
 ) -> dict[str, np.ndarray]:
-    """Name -> tensor; `spelling` is A's, from which B's is made."""
-    up = spelling.replace("lora_A", "lora_B").replace("down", "up")
+    """Name -> tensor; a network's spelling is A's, from which B's is made."""
     tensors = {}
     for network, pairs in networks.items():
+        down = spellings[network]
+        up = down.replace("lora_A", "lora_B").replace("down", "up")
         for layer, pair in pairs.items():
             words = {"network": network, "layer": layer, "kohya": kohya_name(network, layer)}
-            for name, array in ((spelling, pair.a), (up, pair.b)):
+            for name, array in ((down, pair.a), (up, pair.b)):
                 with np.errstate(over="ignore"):
                     tensors[name.format(**words)] = array = np.ascontiguousarray(array, DTYPES[dtype])
                 if not np.isfinite(array).all():
-                    raise UserError(
-                        f"{path}: {network}.{layer} holds numbers that are not finite in {dtype}; take fp32"
-                    )
+                    cure = "take fp32" if dtype != "fp32" else "take the diffusers format, which keeps alpha apart"
+                    raise UserError(f"{path}: {network}.{layer} holds numbers that are not finite in {dtype}; {cure}")
     return tensors
+
+
+def transformers_major() -> int:
+    """The major version of the transformers that is installed, whose names a PEFT folder of a text encoder takes."""
+    with needs("train"):
+        return int(version("transformers").split(".")[0])
 
 
 def _transformers_name(layer: str) -> str:
     """PEFT wants the names of the network in memory, and transformers 5 leaves out the text model's prefix."""
-    with needs("train"):
-        major = int(version("transformers").split(".")[0])
-    return layer[len("text_model.") :] if major >= 5 and layer.startswith("text_model.") else layer
+    prefixed = layer.startswith("text_model.")
+    return layer[len("text_model.") :] if prefixed and transformers_major() >= 5 else layer
 
 
 def _torch_zip(tensors: Mapping[str, np.ndarray]) -> bytes:
