@@ -21,7 +21,7 @@ import numpy as np
 
 from evaluator.extractors.base import Arrays
 from submission.errors import UserError
-from submission.shipped import default_folder
+from submission.places import NO_CACHE, user_cache
 
 FILE = "features.sqlite3"
 
@@ -36,9 +36,12 @@ CREATE TABLE IF NOT EXISTS entries
 
 def open_cache(place: str | os.PathLike[str] | bool) -> Cache:
     """The cache in a folder; True is the user's own, False one that remembers nothing."""
-    if isinstance(place, bool):
-        return Cache(default_folder() if place else None)
-    return Cache(Path(place))
+    if not isinstance(place, bool):
+        return Cache(Path(place))
+    folder = user_cache() if place else None
+    if place and folder is None:
+        _log.warning("nothing is cached: %s", NO_CACHE)
+    return Cache(folder)
 
 
 def key_of(*parts: str) -> str:

@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jdart import runtime
-from submission.shipped import default_folder, means_toy, toy_archive
+from jdart.jittor_cache import CACHE, jittor_home, obstacle
+from submission import shipped
+from submission.places import user_cache
+from submission.shipped import means_toy, toy_archive
 
 GIB = 1024**3
 TESTED_PYTHON = ((3, 9), (3, 12))
@@ -38,23 +41,22 @@ class Finding:
     cure: str | None = None
 
 
-def diagnose(home: Path | None = None, folders: Mapping[str, Path] | None = None) -> list[Finding]:
+def diagnose(folders: Mapping[str, Path] | None = None) -> list[Finding]:
     """Look at everything a run needs.
 
-    `home` is below which Jittor keeps its cache (default: where it would). `folders` maps a name, as "base model", to
-    a folder that must exist and hold files, or to "toy", for what comes with jdart.
+    `folders` maps a name, as "base model", to a folder that must exist and hold files, or to "toy", for what comes with
+    jdart.
     """
-    home = runtime.jittor_home() if home is None else home
     return [
         _python(),
         _compiler(),
         _headers(),
-        _onednn(home),
+        _onednn(),
         _cuda(),
         _cores(),
         _memory(),
-        _disk("disk here", Path.cwd()),
-        _disk("disk of Jittor's cache", home),
+        _disk("disk here", Path()),
+        _jittor_cache(),
         *_packages(),
         *(_folder(name, path) for name, path in ({} if folders is None else folders).items()),
     ]
@@ -86,13 +88,14 @@ def _headers() -> Finding:
     return Finding("Python headers", "ok", str(header.parent))
 
 
-def _onednn(home: Path) -> Finding:
+def _onednn() -> Finding:
     if os.environ.get("use_mkl") == "0":
         return Finding("oneDNN", "warn", "switched off: convolutions on the CPU are slow", "unset use_mkl")
     versions = [_version(wheel) for wheel in ONEDNN_WHEELS]
     if all(version is not None for version in versions):
         return Finding("oneDNN", "ok", f"{versions[0]} (wheels)")
-    if (home / ".cache" / "jittor" / "mkl" / runtime.ONEDNN_FOLDER / "lib" / "libmkldnn.so").exists():
+    library = CACHE / "mkl" / runtime.ONEDNN_FOLDER / "lib" / "libmkldnn.so"
+    if obstacle() is None and (jittor_home() / library).exists():
         return Finding("oneDNN", "ok", "in Jittor's cache")
     cure = "pip install " + " ".join(f"{wheel}==2022.2.1" for wheel in ONEDNN_WHEELS)
     return Finding("oneDNN", "warn", "none: convolutions on the CPU are slow", cure)
@@ -128,8 +131,13 @@ def _memory() -> Finding:
     return Finding("memory", "ok", f"{total / GIB:.1f} GiB")
 
 
+def _jittor_cache() -> Finding:
+    name, found = "disk of Jittor's cache", obstacle()
+    return _disk(name, jittor_home()) if found is None else Finding(name, "fail", *found)
+
+
 def _disk(name: str, folder: Path) -> Finding:
-    while not folder.exists():
+    while not os.path.exists(folder) and folder != folder.parent:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     found = f"{free / GIB:.1f} GiB free"
@@ -185,9 +193,10 @@ def _folder(name: str, path: Path) -> Finding:
 
 
 def _shipped(name: str, archive: Path) -> Finding:
-    if not archive.is_file():
-        return Finding(name, "fail", f"{archive} is missing", "install jdart again, or in a checkout run: make toy")
-    return Finding(name, "ok", f"{archive}, unpacked into {default_folder()} when it is used")
+    found = shipped.obstacle(archive)
+    if found is not None:
+        return Finding(name, "fail", *found)
+    return Finding(name, "ok", f"{archive}, unpacked into {user_cache()} when it is used")
 
 
 def _version(distribution: str) -> str | None:

@@ -10,7 +10,6 @@ import atexit
 import faulthandler
 import importlib.metadata
 import importlib.util
-import json
 import logging
 import os
 import shutil
@@ -22,7 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from submission.errors import UserError, needs
+from jdart.jittor_cache import CACHE, jittor_home
+from submission.errors import UserError, first_line, needs
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,8 @@ ONEDNN_FOLDER = "dnnl_lnx_2.2.0_cpu_gomp"  # the name Jittor 1.3.11 looks for be
 def start(device: str = "auto") -> ModuleType:
     """Import Jittor for `device` ("auto", "cpu" or "cuda") and return it; later calls return the same module.
 
-    Raises UserError for "cuda" where Jittor could not use it, with what is missing. The first import on a machine
-    compiles Jittor's core, which takes one to three minutes.
+    Raises UserError for "cuda" where Jittor could not use it, with what is missing, and where it could not keep what it
+    compiles. The first import on a machine compiles Jittor's core, which takes one to three minutes.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"unknown device {device!r}; use auto, cpu or cuda")
@@ -51,12 +51,15 @@ def start(device: str = "auto") -> ModuleType:
         os.environ["nvcc_path"] = ""
         if device == "auto" and shutil.which("nvcc") is not None:
             log.warning("running on the CPU: %s", missing)
+    if os.environ.get("JITTOR_HOME") == "":
+        del os.environ["JITTOR_HOME"]
+    home = jittor_home()
     os.environ.setdefault("log_silent", "1")
     os.environ.setdefault("cache_name", "default")  # otherwise the git branch: compiled anew on every branch
     config = Path(sys.base_prefix, "bin", "python{}.{}-config".format(*sys.version_info))
     if config.is_file():  # Jittor itself looks beside the virtual environment's python, then for any in /usr
         os.environ.setdefault("python_config_path", str(config))
-    if "use_mkl" not in os.environ and not link_onednn(jittor_home()):
+    if "use_mkl" not in os.environ and not link_onednn(home):
         os.environ["use_mkl"] = "0"
         log.warning("oneDNN 2 was not found, convolutions will be slow; cure: pip install 'jdart[train]'")
     with needs("train"), _python_keeps_signals():
@@ -71,6 +74,12 @@ def start(device: str = "auto") -> ModuleType:
         patience.start()
         try:
             import jittor
+        except ImportError:
+            raise
+        except Exception as error:  # whatever its compiler and its cache provoke
+            raise UserError(
+                f"Jittor cannot be started ({first_line(error)}); see what it lacks: jdart doctor"
+            ) from error
         finally:
             patience.cancel()
         _end_compilers()
@@ -93,25 +102,12 @@ def why_no_cuda() -> str | None:
     return None
 
 
-def jittor_home() -> Path:
-    """The folder below which Jittor keeps its `.cache/jittor`: $JITTOR_HOME, what it was at some time, or the user's.
-
-    Jittor writes the variable's value into its settings, and takes it from there once the variable is gone.
-    """
-    settings = Path.home() / ".cache" / "jittor" / "config.json"
-    try:
-        earlier = json.loads(settings.read_text()).get("JITTOR_HOME", Path.home())
-    except (OSError, ValueError):  # none, or damaged: Jittor itself will say so
-        earlier = Path.home()
-    return Path(os.environ.get("JITTOR_HOME", earlier)).absolute()
-
-
 def link_onednn(home: Path) -> bool:
     """Put the oneDNN of the PyPI wheels where Jittor looks for it. True when a oneDNN is in place afterwards.
 
     Jittor takes `<home>/.cache/jittor/mkl/dnnl_*/{lib/libmkldnn.so,include}` and would otherwise download it.
     """
-    folder = home / ".cache" / "jittor" / "mkl" / ONEDNN_FOLDER
+    folder = home / CACHE / "mkl" / ONEDNN_FOLDER
     if (folder / "lib" / "libmkldnn.so").exists() and (folder / "include" / "dnnl.hpp").exists():
         return True
     library = _wheel_file("onednn-cpu-gomp", "libdnnl.so.2")

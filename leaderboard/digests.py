@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from submission.files import atomic_write
-from submission.shipped import default_folder
+from submission.places import NO_CACHE, user_cache
 
 _log = logging.getLogger(__name__)
 _VERSION = 1  # of the notes below; others are passed over
@@ -32,8 +32,12 @@ class Digests:
     @classmethod
     def of_site(cls, folder: Path) -> Digests:
         """The notes of the sources of one site, in the user's cache: they are no part of what is published."""
+        cache = user_cache()
+        if cache is None:
+            _log.warning("the next build reads every file again: %s", NO_CACHE)
+            return cls()
         name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:20]
-        return cls(default_folder() / "board" / f"{name}.json")
+        return cls(cache / "board" / f"{name}.json")
 
     def of_folder(self, folder: str, make: Callable[[bytes], str]) -> Callable[[str, os.stat_result], str]:
         """What gives `make(contents)` of a folder's files by name, from the notes where a file has not changed."""

@@ -13,18 +13,11 @@ from pathlib import Path
 
 from submission.errors import UserError, first_line
 from submission.files import write_bytes
+from submission.places import NO_CACHE, unwritable, user_cache
 
 TOY = "toy"  # names the shipped base model, weights of the evaluator, and references
 _CURE = "install jdart again, or in a checkout run: make toy"
-
-
-def default_folder() -> Path:
-    """$JDART_CACHE, else jdart in the user's cache folder."""
-    named = os.environ.get("JDART_CACHE")
-    if named:
-        return Path(named)
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "jdart"
+_CACHE_CURE = "set JDART_CACHE to a folder that can, with some room"
 
 
 def means_toy(name: str | os.PathLike[str]) -> bool:
@@ -61,11 +54,8 @@ def unpack(archive: Path, finish: Callable[[Path], None]) -> Path:
     is killed does no harm. Raises UserError for an archive that is missing or damaged, a cache that cannot be written,
     and a folder that lacks something.
     """
-    try:
-        data = archive.read_bytes()
-    except OSError as error:
-        raise UserError(f"{archive}: cannot be read ({error.strerror}); {_CURE}") from error
-    folder = default_folder() / f"{archive.stem}-{hashlib.sha256(data).hexdigest()[:16]}"
+    data = _read(archive)
+    folder = _place(archive, data)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             sizes = {item.filename: item.file_size for item in packed.infolist() if not item.is_dir()}
@@ -76,6 +66,31 @@ def unpack(archive: Path, finish: Callable[[Path], None]) -> Path:
         _make(folder, files, finish)
     _require_whole(folder, sizes)
     return folder
+
+
+def obstacle(archive: Path) -> tuple[str, str] | None:
+    """Why an archive could not be unpacked for this user, and the cure; None where it can be, or is already."""
+    try:
+        place = _place(archive, _read(archive))
+    except UserError as error:
+        found, _, cure = str(error).partition("; ")
+        return found, cure
+    problem = None if place.is_dir() else unwritable(place.parent)
+    return None if problem is None else (problem, _CACHE_CURE)
+
+
+def _read(archive: Path) -> bytes:
+    try:
+        return archive.read_bytes()
+    except OSError as error:
+        raise UserError(f"{archive}: cannot be read ({error.strerror}); {_CURE}") from error
+
+
+def _place(archive: Path, data: bytes) -> Path:
+    cache = user_cache()
+    if cache is None:
+        raise UserError(f"{archive}: {NO_CACHE}, with some room")
+    return cache / f"{archive.stem}-{hashlib.sha256(data).hexdigest()[:16]}"
 
 
 def _make(folder: Path, files: dict[str, bytes], finish: Callable[[Path], None]) -> None:
@@ -92,10 +107,7 @@ def _make(folder: Path, files: dict[str, bytes], finish: Callable[[Path], None])
                 if not folder.is_dir():  # else another process was faster; its folder is as good
                     raise
     except OSError as error:
-        raise UserError(
-            f"{folder.parent}: the cache cannot be written ({error.strerror}); "
-            "set JDART_CACHE to a folder that can, with some room"
-        ) from error
+        raise UserError(f"{folder.parent}: the cache cannot be written ({error.strerror}); {_CACHE_CURE}") from error
 
 
 def _require_whole(folder: Path, sizes: dict[str, int]) -> None:

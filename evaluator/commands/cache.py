@@ -64,9 +64,12 @@ def verify(cache: Path | None) -> None:
 
 def _cache(folder: Path | None) -> Cache | None:
     from evaluator.cache import FILE, Cache
-    from submission.shipped import default_folder
+    from submission.errors import UserError
+    from submission.places import NO_CACHE, user_cache
 
-    place = default_folder() if folder is None else folder
+    place = user_cache() if folder is None else folder
+    if place is None:
+        raise UserError(f"nothing is cached: {NO_CACHE}")
     if (place / FILE).exists():
         return Cache(place)
     click.echo(f"{place / FILE}: nothing is cached yet")

@@ -70,17 +70,19 @@ def machine(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor.sysconfig, "get_path", lambda _: str(tmp_path))
     monkeypatch.setattr(doctor.sys, "version_info", (3, 11, 7))
     monkeypatch.delenv("use_mkl", raising=False)
+    monkeypatch.delenv("JITTOR_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "Python.h").touch()
     return machine
 
 
 def find(name, tmp_path, **arguments):
-    (finding,) = (f for f in diagnose(home=tmp_path, **arguments) if f.name == name)
+    (finding,) = (f for f in diagnose(**arguments) if f.name == name)
     return finding
 
 
 def test_a_healthy_machine_needs_no_cure(machine, tmp_path):
-    findings = diagnose(home=tmp_path)
+    findings = diagnose()
     assert [f for f in findings if f.status != "ok" or f.cure is not None] == []
     assert len({f.name for f in findings}) == len(findings) == 13
     assert find("CUDA", tmp_path).found.startswith("NVIDIA RTX 4090, 24564 MiB")
@@ -90,7 +92,7 @@ def test_a_healthy_machine_needs_no_cure(machine, tmp_path):
 def test_what_falls_short_has_a_cure_of_one_line(machine, tmp_path):
     machine.output, machine.versions, machine.no_cuda = {}, {}, "nvcc was not found"
     machine.free = machine.pages = 0
-    for finding in diagnose(home=tmp_path, folders={"base model": tmp_path / "absent"}):
+    for finding in diagnose(folders={"base model": tmp_path / "absent"}):
         assert finding.status in ("ok", "warn", "fail")
         assert (finding.cure is None) == (finding.status == "ok")
         assert "\n" not in f"{finding.found}{finding.cure}"
@@ -157,10 +159,10 @@ def test_little_memory_and_a_container_s_limit(machine, tmp_path):
 
 
 @pytest.mark.parametrize(("gib", "status"), [(0.5, "fail"), (5, "warn"), (50, "ok")])
-def test_disk(machine, tmp_path, gib, status):
+def test_disk(machine, tmp_path, monkeypatch, gib, status):
     machine.free = gib * GIB
-    absent = tmp_path / "not" / "there"
-    assert [f.status for f in diagnose(home=absent) if f.name.startswith("disk")] == [status, status]
+    monkeypatch.setenv("HOME", str(tmp_path / "not" / "there"))
+    assert [f.status for f in diagnose() if f.name.startswith("disk")] == [status, status]
 
 
 @pytest.mark.parametrize(
@@ -212,3 +214,55 @@ def test_this_machine_is_looked_at_quickly_and_without_jittor_or_torch():
     )
     root = Path(doctor.__file__).parents[1]
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
+@pytest.mark.parametrize(
+    ("variables", "found", "cure"),
+    [
+        ({"HOME": "afile"}, "afile is not a folder", "set HOME to a folder that can be written"),
+        ({"HOME": "shut"}, "shut cannot be written", "set HOME to a folder that can be written"),
+        ({"HOME": "shut", "JITTOR_HOME": "open"}, "shut cannot be written", "set HOME to"),
+        ({"HOME": "open", "JITTOR_HOME": "shut"}, "shut cannot be written", "set JITTOR_HOME to"),
+        ({"HOME": "odd"}, "config.json is damaged", "remove that file"),
+    ],
+    ids=str,
+)
+def test_where_jittor_could_not_keep_what_it_compiles(machine, tmp_path, monkeypatch, variables, found, cure):
+    from submission import places
+    from submission.errors import UserError
+
+    (tmp_path / "afile").touch()
+    (tmp_path / "shut").mkdir()
+    settings = tmp_path / "odd" / ".cache" / "jittor" / "config.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[]")
+    monkeypatch.setattr(places.os, "access", lambda path, mode: Path(path).name != "shut")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(tmp_path / value))
+    finding = find("disk of Jittor's cache", tmp_path)
+    assert finding.status == "fail"
+    assert found in finding.found
+    assert finding.cure.startswith(cure)
+    with pytest.raises(UserError, match=cure):
+        runtime.start("cpu")
+
+
+def test_no_home_at_all(machine, tmp_path, monkeypatch):
+    def nobody(*_):
+        raise KeyError
+
+    import pwd
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("JDART_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert find("disk of Jittor's cache", tmp_path).cure == "set HOME to a folder that can be written"
+    finding = find("base model", tmp_path, folders={"base model": Path("toy")})
+    assert finding.status == "fail"
+    assert finding.cure.startswith("set JDART_CACHE to")
+
+
+def test_a_disk_whose_files_cannot_be_executed(machine, tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor.os, "statvfs", lambda _: SimpleNamespace(f_flag=doctor.os.ST_NOEXEC))
+    assert "noexec" in find("disk of Jittor's cache", tmp_path).found

@@ -35,7 +35,7 @@ def test_without_wheels_it_says_no_and_leaves_nothing(tmp_path, monkeypatch):
 HOME = """
 import sys
 from pathlib import Path
-from jdart.runtime import jittor_home
+from jdart.jittor_cache import jittor_home
 ours = jittor_home()
 import jittor_utils
 assert ours == Path(jittor_utils.home()), (ours, jittor_utils.home())

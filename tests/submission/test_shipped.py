@@ -1,6 +1,7 @@
 """The archives that come along: unpacked once, whole or not at all."""
 
 import os
+import pwd
 import subprocess
 import sys
 import zipfile
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from submission.errors import UserError
-from submission.shipped import default_folder, means_toy, toy_archive, unpack
+from submission.places import user_cache, user_home
+from submission.shipped import means_toy, obstacle, toy_archive, unpack
 
 FILES = {"unet/config.json": b"{}", "model.safetensors": bytes(range(256)) * 64, "LICENSE": b"free"}
 
@@ -173,9 +175,31 @@ def test_archives_lie_in_their_packages():
 
 
 def test_place_of_the_cache(monkeypatch, tmp_path):
-    assert default_folder() == tmp_path / "cache"
+    assert user_cache() == tmp_path / "cache"
     monkeypatch.delenv("JDART_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(tmp_path / "xdg"))
-    assert default_folder() == tmp_path / "xdg" / "jdart"
+    assert user_cache() == tmp_path / "xdg" / "jdart"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert default_folder() == Path.home() / ".cache" / "jdart"
+    assert user_cache() == Path.home() / ".cache" / "jdart"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # its specification: to be passed over
+    assert user_cache() == Path.home() / ".cache" / "jdart"
+
+
+def test_a_user_without_a_home_has_no_cache(archive, monkeypatch):
+    """As in a container: no HOME, and no line in passwd."""
+
+    def nobody(uid):
+        raise KeyError(uid)
+
+    monkeypatch.delenv("JDART_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    for home in (None, "relative", "~"):
+        monkeypatch.setattr(pwd, "getpwuid", nobody)
+        monkeypatch.delenv("HOME", raising=False)
+        if home is not None:
+            monkeypatch.setenv("HOME", home)
+        assert user_home() is None, home
+        assert user_cache() is None, home
+        with pytest.raises(UserError, match="no home folder.*; set JDART_CACHE"):
+            unpack(archive, nothing)
+        assert obstacle(archive)[1].startswith("set JDART_CACHE")
