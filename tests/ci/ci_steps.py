@@ -27,10 +27,11 @@ class Runner:
     def __init__(self, folder):
         self.folder = folder
         self.outputs, self.summary = folder.parent / "github-output", folder.parent / "github-summary"
-        self.shims = folder.parent / "shims"
+        self.shims, self.temporary = folder.parent / "shims", folder.parent / "temporary files"
         for path in (self.outputs, self.summary):
             path.touch()
         self.shims.mkdir()
+        self.temporary.mkdir()
 
     def replace(self, command):
         """Let a program only note its arguments. Returns the file in which they are."""
@@ -51,6 +52,7 @@ class Runner:
             GITHUB_STEP_SUMMARY=str(self.summary),
             GITHUB_REPOSITORY="someone/entry",
             GITHUB_ACTION_PATH=str(ROOT),
+            RUNNER_TEMP=str(self.temporary),
             **variables,
         )
         environment.update({key: fill(value, values) for key, value in step.get("env", {}).items()})
@@ -71,4 +73,6 @@ class Runner:
         unknown = set(given) - set(action["inputs"])
         assert not unknown, f"action.yml has no input {unknown}"
         inputs = {name: given.get(name, one.get("default")) for name, one in action["inputs"].items()}
-        return self.run(action["runs"]["steps"][-1], {f"inputs.{name}": value for name, value in inputs.items()})
+        values = {f"inputs.{name}": value for name, value in inputs.items()}
+        values["steps.install.outputs.bin"] = str(Path(sys.executable).parent)  # where these tests have it installed
+        return self.run(action["runs"]["steps"][-1], values)

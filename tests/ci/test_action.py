@@ -89,13 +89,32 @@ def test_inputs_are_never_a_part_of_the_script(runner, name):
     assert not (runner.folder / "pwned").exists()
 
 
-def test_the_action_installs_its_own_revision(runner):
-    setup, install, _ = ACTION["runs"]["steps"]
+def test_the_action_installs_its_own_revision_and_keeps_its_python_to_itself(runner, monkeypatch):
+    """The real step, with everything but pip: an environment is made, and its path handed to the last step."""
+    setup, install, last = ACTION["runs"]["steps"]
     assert setup["uses"].startswith("actions/setup-python@v")
-    assert setup["with"] == {"python-version": "${{ inputs.python-version }}"}
-    notes = runner.replace("python")
-    assert runner.run(install, {}).returncode == 0
-    assert notes.read_text().splitlines() == ["-m", "pip", "install", "--quiet", str(ROOT)]
+    assert setup["with"] == {"python-version": "${{ inputs.python-version }}", "update-environment": False}
+    notes = runner.temporary / "pip.txt"
+    pip = runner.folder / "fake" / "pip" / "__main__.py"
+    pip.parent.mkdir(parents=True)
+    pip.with_name("__init__.py").touch()
+    pip.write_text(f"import sys; open({str(notes)!r}, 'w').write('\\n'.join([sys.prefix, *sys.argv[1:]]))")
+    monkeypatch.setenv("PYTHONPATH", str(pip.parents[1]))
+    python = runner.temporary / "python"  # as setup-python leaves it; a real pip in the environment takes ten seconds
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@" --without-pip\n')
+    python.chmod(0o755)
+    shim = runner.replace("python")  # the job's own Python is not asked
+    path = f"steps.{setup['id']}.outputs.python-path"
+    done = runner.run(install, {path: str(python)})
+    assert done.returncode == 0, done.stderr
+    (prefix, *arguments), (output,) = notes.read_text().splitlines(), runner.outputs.read_text().splitlines()
+    assert arguments == ["install", "--quiet", str(ROOT)]
+    assert Path(prefix).resolve() == (runner.temporary / "jdart-action").resolve() != Path(sys.prefix)
+    assert output == f"bin={runner.temporary / 'jdart-action' / 'bin'}"
+    assert not shim.exists()
+    assert last["env"]["JDART_BIN"] == f"${{{{ steps.{install['id']}.outputs.bin }}}}"
+    runs = [install["run"], last["run"]]
+    assert not any(re.search(r"(?m)(^\s*|\$\()(python|pip|jdart-\w+)\b", run) for run in runs), "a bare command"
 
 
 def test_every_step_names_its_shell_and_every_input_is_used_and_documented():
