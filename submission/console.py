@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import signal
 import sys
 import threading
@@ -27,8 +28,24 @@ class Group(click.Group):
     """A click group whose commands never end in a traceback for bad input.
 
     UserError and operating-system errors become one line and exit code 2, Ctrl-C one line and 130. SIGTERM, by which
-    a scheduler ends a job, is met like Ctrl-C, with 143.
+    a scheduler ends a job, is met like Ctrl-C, with 143. Output that nothing takes is no bug either: a full disk gives
+    2, a pipe that was closed (as by `| head`) 1 and no word.
     """
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            try:
+                return super().main(*args, **extra)
+            finally:
+                for stream in (sys.stdout, sys.stderr):
+                    if stream is not None:  # closed by whoever started this
+                        stream.flush()  # not when Python ends, where what goes wrong is told in its own words
+        except BrokenPipeError:
+            _let_go_of_output()
+            raise SystemExit(FINDINGS) from None
+        except OSError as error:
+            _let_go_of_output()
+            _fail(_explain(error), MISUSE)
 
     def invoke(self, ctx: click.Context) -> Any:
         if threading.current_thread() is threading.main_thread():
@@ -43,6 +60,7 @@ class Group(click.Group):
         except BrokenPipeError:
             raise
         except OSError as error:
+            _let_go_of_output()
             _fail(_explain(error), MISUSE)
         except MemoryError:
             _fail("not enough memory; take a smaller data.size or batch_size, or close other programs", MISUSE)
@@ -58,6 +76,19 @@ class _Terminated(BaseException):
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
     raise _Terminated
+
+
+def _let_go_of_output() -> None:
+    """What Python still holds for a stream that failed goes nowhere, or it would try again when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
+        except (AttributeError, ValueError):  # there is none, or it was closed
+            pass
+    os.close(nowhere)
 
 
 def version_option(command: str) -> Any:
@@ -81,7 +112,10 @@ def version_option(command: str) -> Any:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"error: {message}" if code == MISUSE else message, err=True)
+    try:
+        click.echo(f"error: {message}" if code == MISUSE else message, err=True)
+    except OSError:  # the code says it, too
+        _let_go_of_output()
     raise SystemExit(code)
 
 
