@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 CUDNN8 = ("libcudnn_ops_infer.so", "libcudnn_ops_train.so", "libcudnn_cnn_infer.so", "libcudnn_cnn_train.so")
 SYSTEM_LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/lib64")
 CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
-PATIENCE = 8  # seconds of silence; a warm import takes two
 ONEDNN_FOLDER = "dnnl_lnx_2.2.0_cpu_gomp"  # the name Jittor 1.3.11 looks for below its .cache/jittor/mkl
 
 
@@ -62,17 +61,14 @@ def start(device: str = "auto") -> ModuleType:
     if "use_mkl" not in os.environ and not link_onednn(home):
         os.environ["use_mkl"] = "0"
         log.warning("oneDNN 2 was not found, convolutions will be slow; cure: pip install 'jdart[train]'")
-    with needs("train"), _python_keeps_signals():
+    with needs("train"), _python_keeps_signals(), _users_draws_kept():
         import numpy
 
         for kind in (numpy.float32, numpy.float64):
             numpy.finfo(kind)  # after Jittor's import denormals are flushed, and NumPy would warn about that here
-        patience = threading.Timer(
-            PATIENCE, log.warning, ["Jittor compiles its core on its first run; this takes minutes"]
-        )
-        patience.daemon = True
-        patience.start()
         try:
+            if not core_is_compiled(use_cuda):
+                log.warning("Jittor compiles its core on its first run; this takes minutes")
             import jittor
         except ImportError:
             raise
@@ -80,11 +76,17 @@ def start(device: str = "auto") -> ModuleType:
             raise UserError(
                 f"Jittor cannot be started ({first_line(error)}); see what it lacks: jdart doctor"
             ) from error
-        finally:
-            patience.cancel()
         _end_compilers()
     jittor.flags.use_cuda = int(use_cuda)
     return jittor
+
+
+def core_is_compiled(cuda: bool) -> bool:
+    """Whether Jittor's core for this compiler, Python and processor is in its cache; with CUDA, any version of it."""
+    import jittor_utils
+
+    folder = Path(jittor_utils.cache_path)
+    return any(folder.glob("cu*/jittor_core*.so" if cuda else "jittor_core*.so"))
 
 
 def why_no_cuda() -> str | None:
@@ -167,6 +169,21 @@ def _python_keeps_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _users_draws_kept() -> Iterator[None]:
+    """Keep the generators of `random` and NumPy where they are; Jittor's import seeds both by the clock."""
+    import random
+
+    import numpy
+
+    python, arrays = random.getstate(), numpy.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        numpy.random.set_state(arrays)
 
 
 def _end_compilers() -> None:

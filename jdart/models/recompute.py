@@ -58,7 +58,7 @@ class _Recompute(jt.Function):
     def execute(self, module: nn.Module, parameters: list[jt.Var], *values: Any) -> jt.Var:
         self.module, self.parameters, self.arguments = module, parameters, values[len(parameters) :]
         self.seed = jt.get_seed() + 1  # every block has a seed of its own, so that it can drop the same values twice
-        jt.set_global_seed(self.seed)
+        jt.set_seed(self.seed)
         with jt.no_grad():
             result = module(*self.arguments)
             result.sync()
@@ -67,7 +67,7 @@ class _Recompute(jt.Function):
     def grad(self, gradient: jt.Var) -> tuple[jt.Var | None, ...]:
         gradient.sync()
         arguments = [_apart(value) for value in self.arguments]
-        jt.set_global_seed(self.seed)
+        jt.set_seed(self.seed)
         result = self.module(*arguments)
         result.sync()
         sources = [*self.parameters, *arguments]

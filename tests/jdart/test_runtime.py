@@ -1,11 +1,13 @@
 """What is set before Jittor is imported: oneDNN from wheels, CUDA where it can work, signals as Python has them."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import sysconfig
 
+import numpy as np
 import pytest
 
 from jdart import runtime
@@ -142,3 +144,36 @@ def test_a_fault_in_compiled_code_ends_the_process_by_its_signal_and_says_where(
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == -signal.SIGSEGV, done.stderr
     assert "Segmentation fault" in done.stderr and "in here" in done.stderr
+
+
+DRAWS = """
+import logging, random
+import numpy as np
+logging.basicConfig(level=logging.WARNING)
+np.random.seed(0)
+random.seed(0)
+from jdart.runtime import start
+start("cpu")
+print(np.random.rand(), random.random())
+"""
+
+
+def test_a_users_seeds_outlive_the_import():
+    said = subprocess.run([sys.executable, "-c", DRAWS], capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    arrays, python = map(float, said.stdout.split())
+    assert (arrays, python) == (np.random.RandomState(0).rand(), random.Random(0).random())
+    assert "compiles its core" not in said.stderr, "this very process has it compiled"
+
+
+@pytest.mark.parametrize(("cuda", "folder"), [(False, "."), (True, "cu12.2.140_sm_90")])
+def test_the_core_is_compiled_when_it_lies_in_the_cache(cuda, folder, tmp_path, monkeypatch):
+    import jittor_utils
+
+    assert runtime.core_is_compiled(cuda=False)
+    monkeypatch.setattr(jittor_utils, "cache_path", str(tmp_path))
+    assert not runtime.core_is_compiled(cuda)
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder / "jittor_core.cpython-311-x86_64-linux-gnu.so").touch()
+    assert runtime.core_is_compiled(cuda)
+    assert not runtime.core_is_compiled(not cuda)
