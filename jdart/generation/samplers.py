@@ -1,4 +1,4 @@
-"""Samplers: DDIM, PNDM, DPM-Solver++ 2M, UniPC and Euler, in agreement with diffusers.
+"""Samplers: DDIM, PNDM, DPM-Solver++ 2M, UniPC and Euler, in agreement with diffusers' schedulers but where said.
 
 Usage:
 
@@ -12,6 +12,20 @@ A sampler is a generator that starts at `timesteps[first]` and yields the latent
 Arrays are NumPy or Jittor, float32; coefficients are Python floats.
 
 All five move on the same straight line, `_move`; they differ in the x0 they aim at.
+
+On purpose, and held by tests/jdart/generation/test_samplers_matrix.py, they depart from diffusers 0.42 in this:
+
+- The stride. A step ends at the next timestep of the list, the last one at the end. diffusers' DDIM and PNDM end it
+  T // n lower (T timesteps, n steps), which is the next timestep only with "leading", and with "trailing" where n
+  divides T (huggingface/diffusers#11347, #12633, #14357). Elsewhere its latent is at another noise level than the
+  network is then told; and with "leading" and a steps_offset of at least T // n it stops before the end.
+- The timestep below 0. With "trailing" diffusers makes n + 1 timesteps, the last -1, for 62 of the n from 1 to 999 (61,
+  103, 121, ...), as its list ends at a rounding error above 0. No network was trained at -1; here there are n.
+- Numbers of steps that do not fit: above T, or so many that timesteps coincide or lie beyond T - 1. They are refused;
+  diffusers ends in an IndexError or NaN, or (Euler) asks the network for timesteps it never saw.
+- `steps_offset` is what the base's config says. diffusers' schedulers agree; its Stable Diffusion pipelines overwrite
+  it by 1 in a config that has another, with a warning that the config is outdated.
+- PNDM takes no Runge-Kutta steps, as Stable Diffusion's config asks (`skip_prk_steps`), whatever the base's says.
 """
 
 from __future__ import annotations
@@ -19,6 +33,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import expm1, floor, log, sqrt
+from typing import NoReturn
 
 import numpy as np
 
@@ -56,7 +71,8 @@ def pndm(
 ) -> Iterator[Array]:
     """Pseudo linear multistep (arXiv 2202.09778), without Runge-Kutta steps, as Stable Diffusion uses it.
 
-    The first step is done twice: its end gives a second output, and the mean of both the step that counts.
+    The first step is done twice: its end gives a second output, and the mean of both the step that counts. Where the
+    last timestep is 0 and so is the end, the last step stays where it is.
     """
     start = x
     outputs: list[Array] = []  # newest first
@@ -124,7 +140,8 @@ def _above(sigmas: Floats, i: int) -> int:
 
 
 def _below(sigmas: Floats, i: int) -> int:
-    return i + 1 if sigmas[i + 1] < sigmas[i] else i + 2
+    """The place of the level below level i; the end, where there is none below."""
+    return next((j for j in range(i + 1, len(sigmas)) if sigmas[j] < sigmas[i]), len(sigmas) - 1)
 
 
 def _extrapolate(x0: Array, older: Array | None, sigmas: Floats, i: int) -> Array:
@@ -205,20 +222,23 @@ def sampling_plan(schedule: NoiseSchedule, name: str, steps: int, strength: floa
 
     PNDM calls the model once more than it has steps. Part-way, diffusers cuts PNDM's list of timesteps after
     the second one was doubled, and so skips a noise level; that is kept, so that the same settings give the
-    same pictures. UserError for a name, steps or strength out of range.
+    same pictures. UserError for a name, steps or strength out of range, and for steps that do not fit the schedule.
     """
     if name not in SAMPLERS:
         raise UserError(f"sampler {name!r} is not known; known: {', '.join(SAMPLERS)}")
-    count = schedule.num_train_timesteps
-    if not 1 <= steps < count:
-        raise UserError(f"steps = {steps} is out of range; take 1 to {count - 1}")
+    if not 1 <= steps <= schedule.num_train_timesteps:
+        raise UserError(f"steps = {steps} is out of range; take 1 to {schedule.num_train_timesteps}")
     if strength is not None and not (0 < strength <= 1 and floor(steps * strength) >= 1):
         raise UserError(f"strength = {strength} is out of range for {steps} steps; take {1 / steps:.3g} to 1")
     first = 0 if strength is None else steps - floor(steps * strength)
 
     method = SAMPLERS[name]
     spacing = method.spacing if schedule.timestep_spacing is None else schedule.timestep_spacing
-    timesteps = _timesteps(method, spacing, count, steps, schedule.steps_offset)
+    timesteps = _timesteps(method, spacing, schedule, steps)
+    if not _fit(timesteps, schedule):
+        _refuse(method, spacing, schedule, steps)
+    if method.sampler is pndm:
+        timesteps = np.insert(timesteps, 1, timesteps[1:2])  # the second is asked twice
     ends_clean = method.ends_clean
     if method.heeds_set_alpha_to_one and schedule.set_alpha_to_one is not None:
         ends_clean = schedule.set_alpha_to_one
@@ -232,17 +252,30 @@ def sampling_plan(schedule: NoiseSchedule, name: str, steps: int, strength: floa
     return SamplingPlan(method.sampler, schedule, tuple(timesteps.tolist()), tuple(sigmas), first, scale)
 
 
-def _timesteps(method: _Method, spacing: str, count: int, steps: int, offset: int) -> np.ndarray:
-    """Timesteps from noise to image; spacings as in arXiv 2305.08891, table 2."""
-    nodes = steps + method.extra_node
+def _timesteps(method: _Method, spacing: str, schedule: NoiseSchedule, steps: int) -> np.ndarray:
+    """Timesteps from noise to image, each once; spacings as in arXiv 2305.08891, table 2."""
+    count, nodes = schedule.num_train_timesteps, steps + method.extra_node
     if spacing == "leading":
-        t = np.arange(nodes, dtype=np.float64)[::-1][:steps] * (count // nodes) + offset
+        t = np.arange(nodes, dtype=np.float64)[::-1][:steps] * (count // nodes) + schedule.steps_offset
     elif spacing == "trailing":
         t = np.arange(count, 0, -count / steps)[:steps].round() - 1
     else:
         t = np.linspace(0, count - 1, nodes)[::-1][:steps]
         if method.fractional:
             return t
-    if method.sampler is pndm:
-        t = np.insert(t, 1, t[1:2])  # the second is asked twice
     return t.round().astype(np.int64)
+
+
+def _fit(timesteps: np.ndarray, schedule: NoiseSchedule) -> bool:
+    """Whether the network knows all of them, and each is below the one before."""
+    return bool(timesteps[0] < schedule.num_train_timesteps and (np.diff(timesteps) < 0).all())
+
+
+def _refuse(method: _Method, spacing: str, schedule: NoiseSchedule, steps: int) -> NoReturn:
+    fewer = (n for n in range(steps - 1, 0, -1) if _fit(_timesteps(method, spacing, schedule, n), schedule))
+    most = next(fewer, None)
+    cure = "another sampler or base" if most is None else str(most)
+    raise UserError(
+        f"steps = {steps} does not fit this base's {schedule.num_train_timesteps} timesteps with timestep_spacing "
+        f"{spacing} and steps_offset {schedule.steps_offset}; take {cure}"
+    )

@@ -19,18 +19,27 @@ Array = Any  # numpy.ndarray or jittor.Var, float32
 PREDICTION_TYPES = ("epsilon", "v_prediction")
 BETA_SCHEDULES = ("linear", "scaled_linear")
 SPACINGS = ("leading", "trailing", "linspace")
-# Settings of diffusers that change the numbers and no Stable Diffusion 1 or 2 uses: refused, not ignored.
-UNSUPPORTED = (
-    "trained_betas",
-    "rescale_betas_zero_snr",
-    "clip_sample",
-    "thresholding",
-    "use_karras_sigmas",
-    "use_exponential_sigmas",
-    "use_beta_sigmas",
-    "use_lu_lambdas",
-    "use_flow_sigmas",
-)
+# Settings of diffusers that change the numbers and no Stable Diffusion 1 or 2 uses: refused, not ignored. Each with
+# what it may be beside absent, null and false.
+OF_THE_MODEL = {  # it was trained so: with another value its pictures would come out wrong, without a word
+    "trained_betas": (),
+    "rescale_betas_zero_snr": (),
+    "use_flow_sigmas": (),
+    "use_dynamic_shifting": (),
+    "variance_type": ("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log"),
+}
+OF_DRAWING = {  # only how diffusers would draw with it
+    "clip_sample": (),
+    "thresholding": (),
+    "use_karras_sigmas": (),
+    "use_exponential_sigmas": (),
+    "use_beta_sigmas": (),
+    "use_lu_lambdas": (),
+    "final_sigmas_type": ("zero",),
+    "interpolation_type": ("linear",),
+    "timestep_type": ("discrete",),
+}
+MAX_TIMESTEPS = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,18 +61,14 @@ class NoiseSchedule:
         """Read the contents of diffusers' `scheduler_config.json`; UserError for what is not supported."""
         if not isinstance(config, Mapping):
             raise UserError("scheduler config: must hold a JSON object; fetch the base model again")
-        for key in UNSUPPORTED:
-            if config.get(key):
-                raise UserError(f"scheduler config: {key} = {config[key]} is not supported; set it to false or null")
-        kind = _one_of(config, "beta_schedule", BETA_SCHEDULES, "linear")
-        try:
-            first, last = float(config.get("beta_start", 0.0001)), float(config.get("beta_end", 0.02))
-            count, offset = int(config.get("num_train_timesteps", 1000)), int(config.get("steps_offset", 0))
-        except (TypeError, ValueError) as error:
-            raise UserError(f"scheduler config: a number is needed ({error}); fetch the base model again") from error
-        if not (0 < first <= last < 1 and count >= 1):
+        _refuse(config)
+        kind = _one_of(config, "beta_schedule", BETA_SCHEDULES, "linear", "take another base")
+        first, last = _number(config, "beta_start", 0.0001), _number(config, "beta_end", 0.02)
+        count, offset = _whole(config, "num_train_timesteps", 1000), _whole(config, "steps_offset", 0)
+        if not (0 < first <= last < 1 and 1 <= count <= MAX_TIMESTEPS and 0 <= offset < count):
             raise UserError(
-                f"scheduler config: {count} betas from {first} to {last} are no schedule; fetch the base model again"
+                f"scheduler config: {count} betas from {first} to {last} with steps_offset {offset} are no schedule; "
+                "fetch the base model again"
             )
         if kind == "linear":
             betas = np.linspace(first, last, count, dtype=np.float32)
@@ -71,13 +76,12 @@ class NoiseSchedule:
             betas = np.linspace(first**0.5, last**0.5, count, dtype=np.float32) ** 2
         # float32 but for the running product, exactly as torch.cumprod does it in diffusers.
         alphas = (np.float32(1) - betas).astype(np.float64)
-        spacing = _one_of(config, "timestep_spacing", SPACINGS, None)
         return cls(
             alphas_cumprod=np.cumprod(alphas).astype(np.float32),
-            prediction_type=str(_one_of(config, "prediction_type", PREDICTION_TYPES, "epsilon")),
+            prediction_type=str(_one_of(config, "prediction_type", PREDICTION_TYPES, "epsilon", "take another base")),
             steps_offset=offset,
-            timestep_spacing=spacing,
-            set_alpha_to_one=config.get("set_alpha_to_one"),
+            timestep_spacing=_one_of(config, "timestep_spacing", SPACINGS, None, "set it to one of these"),
+            set_alpha_to_one=_one_of(config, "set_alpha_to_one", (True, False), None, "set it to one of these"),
         )
 
     @property
@@ -131,8 +135,41 @@ class NoiseSchedule:
         return alpha.reshape(shape).astype(np.float32), (ratio * alpha).reshape(shape).astype(np.float32)
 
 
-def _one_of(config: Mapping[str, Any], key: str, allowed: tuple[str, ...], default: str | None) -> str | None:
+def _refuse(config: Mapping[str, Any]) -> None:
+    """UserError for a setting that is not heeded here."""
+    for table, cure in (
+        (OF_THE_MODEL, "the model was trained so: take another base"),
+        (OF_DRAWING, "it is only about drawing: set it to {} in the base's scheduler/scheduler_config.json"),
+    ):
+        for key, allowed in table.items():
+            value = config.get(key)
+            if value and value not in allowed:
+                good = allowed[0] if allowed else "false"
+                raise UserError(f"scheduler config: {key} = {_short(value)} is not supported; {cure.format(good)}")
+
+
+def _one_of(config: Mapping[str, Any], key: str, allowed: tuple[Any, ...], default: Any, cure: str) -> Any:
     value = config.get(key, default)
-    if value is not None and value not in allowed:
-        raise UserError(f"scheduler config: {key} = {value!r} is not supported; supported: {', '.join(allowed)}")
+    if value is not None and not any(value is one or (value == one and isinstance(one, str)) for one in allowed):
+        names = ", ".join(map(str, allowed))
+        raise UserError(f"scheduler config: {key} = {_short(value)} is not supported; supported: {names}; {cure}")
     return value
+
+
+def _number(config: Mapping[str, Any], key: str, default: float) -> float:
+    value = config.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e9:
+        raise UserError(f"scheduler config: {key} = {_short(value)} is no usable number; fetch the base model again")
+    return value
+
+
+def _whole(config: Mapping[str, Any], key: str, default: int) -> int:
+    value = _number(config, key, default)
+    if not isinstance(value, int):
+        raise UserError(f"scheduler config: {key} = {value} is no whole number; fetch the base model again")
+    return value
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

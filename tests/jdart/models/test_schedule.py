@@ -1,3 +1,4 @@
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -6,6 +7,7 @@ from diffusers.training_utils import compute_snr
 
 from jdart.models.schedule import NoiseSchedule
 from submission.errors import UserError
+from submission.files import read_json
 
 SD21 = {
     "_class_name": "PNDMScheduler",
@@ -77,17 +79,70 @@ def test_min_snr_weights(prediction):
     np.testing.assert_allclose(ours, np.minimum(snr, 5.0) / divisor, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("setting", "words"),
-    [
-        ({"prediction_type": "flow"}, "epsilon, v_prediction"),
-        ({"beta_schedule": "squaredcos_cap_v2"}, "linear, scaled_linear"),
-        ({"timestep_spacing": "karras"}, "leading, trailing, linspace"),
-        ({"rescale_betas_zero_snr": True}, "rescale_betas_zero_snr"),
-        ({"clip_sample": True}, "clip_sample"),
-        ({"trained_betas": [0.1, 0.2]}, "trained_betas"),
-    ],
-)
-def test_what_is_not_supported_is_refused_by_name(setting, words):
-    with pytest.raises(UserError, match=words):
-        NoiseSchedule.from_config({**SD21, **setting})
+SAVED = ["PNDM", "DDIM", "DPMSolverMultistep", "UniPCMultistep", "EulerDiscrete", "EulerAncestralDiscrete"]
+SAVED += [
+    "HeunDiscrete",
+    "LMSDiscrete",
+    "DPMSolverSinglestep",
+    "KDPM2Discrete",
+    "KDPM2AncestralDiscrete",
+    "DEISMultistep",
+]
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_sd21_saved_with_another_scheduler_is_read(name, tmp_path):
+    getattr(diffusers, f"{name}Scheduler").from_config(SD21).save_pretrained(tmp_path)
+    ours = NoiseSchedule.from_config(read_json(tmp_path / "scheduler_config.json"))
+    np.testing.assert_array_equal(ours.alphas_cumprod, NoiseSchedule.from_config(SD21).alphas_cumprod)
+    assert (ours.prediction_type, ours.steps_offset, ours.set_alpha_to_one) == ("v_prediction", 1, False)
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("trained_betas", [0.1] * 1000),
+    ("rescale_betas_zero_snr", True),
+    ("use_flow_sigmas", True),
+    ("use_dynamic_shifting", True),
+    ("variance_type", "learned_range"),
+    ("prediction_type", "sample"),
+    ("prediction_type", "flow_prediction"),
+    ("beta_schedule", "squaredcos_cap_v2"),
+])  # fmt: skip
+def test_what_the_model_was_trained_with_is_not_to_be_switched_off(key, value):
+    with pytest.raises(UserError, match=f"{key} = .*take another base$") as caught:
+        NoiseSchedule.from_config({**SD21, key: value})
+    assert "set it" not in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(("key", "value", "cure"), [
+    *((f"use_{name}", True, "set it to false") for name in ("karras_sigmas", "exponential_sigmas", "beta_sigmas")),
+    *((name, True, "set it to false") for name in ("use_lu_lambdas", "clip_sample", "thresholding")),
+    ("final_sigmas_type", "sigma_min", "set it to zero"),
+    ("interpolation_type", "log_linear", "set it to linear"),
+    ("timestep_type", "continuous", "set it to discrete"),
+    ("timestep_spacing", "karras", "leading, trailing, linspace; set it to one of these"),
+    ("set_alpha_to_one", "false", "True, False; set it to one of these"),
+])  # fmt: skip
+def test_what_is_only_about_drawing_says_what_to_set(key, value, cure):
+    with pytest.raises(UserError, match=f"{key} = .*{cure}"):
+        NoiseSchedule.from_config({**SD21, key: value})
+
+
+@pytest.mark.parametrize(("key", "value", "words"), [
+    ("beta_start", "small", "no usable number"),
+    ("beta_start", None, "no usable number"),
+    ("beta_start", True, "no usable number"),
+    ("beta_end", float("nan"), "no usable number"),
+    ("beta_end", float("inf"), "no usable number"),
+    ("beta_end", 10**400, "no usable number"),
+    ("num_train_timesteps", float("inf"), "no usable number"),
+    ("num_train_timesteps", 10**8, "no schedule"),
+    ("num_train_timesteps", 0, "no schedule"),
+    ("steps_offset", 0.5, "no whole number"),
+    ("steps_offset", -1, "no schedule"),
+    ("steps_offset", 1000, "no schedule"),
+])  # fmt: skip
+def test_numbers_that_are_none_are_refused(key, value, words):
+    with pytest.raises(UserError, match=f"{words}.*fetch the base model again"):
+        NoiseSchedule.from_config({**SD21, key: value})
