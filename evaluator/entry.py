@@ -61,8 +61,7 @@ def list_folder(folder: Path) -> dict[str, dict[str, Source | None]]:
     """style -> name -> reader, of the folders directly in `folder`."""
     return {
         style.name: {
-            _legible(item.name): _reader_within(item) if is_text(item.name) else None
-            for item in sorted(style.iterdir())
+            _legible(item.name): reader(item) if is_text(item.name) else None for item in sorted(style.iterdir())
         }
         for style in sorted(folder.iterdir())
         if style.is_dir()
@@ -166,7 +165,10 @@ def _styles(value: Any, source: Path | str) -> tuple[str, ...] | None:
 
 
 def reader(path: Path) -> Source | None:
-    """How to read the file at `path` (at most MAX_BYTES, else BadPicture), or None where it is not a file."""
+    """How to read the file at `path` (at most MAX_BYTES, else BadPicture), or None where it is not a file.
+
+    A link to a file is read, as `jdart-submit` reads it; in an archive it is refused.
+    """
     if not path.is_file():
         return None
 
@@ -177,17 +179,6 @@ def reader(path: Path) -> Source | None:
             return path.read_bytes()
         except OSError as error:
             raise BadPicture("unreadable", f"cannot be read ({error.strerror})") from error
-
-    return read
-
-
-def _reader_within(path: Path) -> Source | None:
-    """Like `reader`, but a link, which may lead anywhere, is no picture of an entry."""
-    if not path.is_symlink():
-        return reader(path)
-
-    def read() -> bytes:
-        raise BadPicture("link", "is a symbolic link; put the picture itself there")
 
     return read
 

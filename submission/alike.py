@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from submission.shipped import references_folder
+from submission.pixels import grey_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,7 +21,7 @@ def difference_hash(image: Image.Image) -> int:
     """64 bits: is each of 9x8 mean grey levels darker than its right neighbour's?"""
     from PIL import Image
 
-    grey = image.convert("L").resize((_COLUMNS, _ROWS), Image.Resampling.BOX).tobytes()
+    grey = grey_of(image).resize((_COLUMNS, _ROWS), Image.Resampling.BOX).tobytes()
     value = 0
     for row in range(_ROWS):
         cells = grey[row * _COLUMNS : (row + 1) * _COLUMNS]
@@ -35,24 +33,6 @@ def difference_hash(image: Image.Image) -> int:
 def distance(one: int, other: int) -> int:
     """In how many bits two hashes differ."""
     return bin(one ^ other).count("1")
-
-
-def reference_hashes(folder: Path, styles: Iterable[str]) -> dict[str, dict[str, int]]:
-    """Style -> name -> hash of every readable picture `<folder>/<style>/images/*`."""
-    from PIL import Image
-
-    found: dict[str, dict[str, int]] = {}
-    for style in styles:
-        found[style] = {}
-        for path in sorted((references_folder(folder) / style / "images").glob("*")):
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    with Image.open(path) as image:
-                        found[style][path.name] = difference_hash(image)
-            except Exception:  # a picture that cannot be read cannot have been copied by way of Pillow
-                continue
-    return found
 
 
 def copied_from(value: int, references: Mapping[str, int]) -> str | None:

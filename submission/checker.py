@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from submission.alike import copied_from, reference_hashes
+from submission.alike import copied_from
 from submission.checks import Finding, errors, finding
 from submission.contest import Contest
 from submission.layout import Claim, check_names, unwrap
 from submission.listing import Listing
 from submission.notes import other_prompt
 from submission.pictures import Picture, equal_pixels, inspect_items, wrong_sizes
+from submission.references import look_at
 from submission.story import check_gate, check_story
+
+_MISSING = frozenset({"S101", "S102", "S501", "S502", "S504", "S505", "S508"})  # what says that something is not there
 
 
 def check_items(
@@ -21,10 +24,11 @@ def check_items(
     """Every finding about an entry, sorted by path and code. Of an archive with findings no picture is decoded.
 
     `references` is the folder of the contest's references, with which outputs are compared; `report` the entry's
-    report.json, from which a story's aesthetic score is taken. Each may be None.
+    report.json, from which a story's aesthetic score is taken. Each may be None. What an archive does not let be listed
+    is not called missing.
     """
     if listing.findings and not listing.items:
-        return list(listing.findings)  # what could not be listed is not called missing
+        return list(listing.findings)
     count = sum(item.kind == "file" for item in listing.items)
     if count > contest.limits.files:
         return [*listing.findings, finding("S409", ".", f"has {count} files; the contest takes {contest.limits.files}")]
@@ -38,6 +42,8 @@ def check_items(
     else:
         findings += check_story(items, contest, story, decode)
         findings += check_gate(report, story)
+    if not listing.whole:
+        findings = [one for one in findings if one.code not in _MISSING]
     return sorted([*listing.findings, *findings], key=lambda one: (one.path, one.code, one.message))
 
 
@@ -54,7 +60,8 @@ def _check_pictures(
         if claim.prompt is not None and (pixels := pictures[claim.item.path].pixels) is not None
     }  # an extra picture is to be removed anyway
     yield from equal_pixels(digests)
-    hashes = {} if references is None else reference_hashes(references, contest.styles)
+    hashes, unseen = ({}, []) if references is None else look_at(references, contest.styles)
+    yield from unseen
     prompts = {prompt for one in contest.styles.values() for prompt in one}
     for claim in claims:
         path, picture = claim.item.path, pictures[claim.item.path]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from submission import cures
+
 ERROR, WARNING = "error", "warning"
 
 
@@ -62,28 +64,21 @@ CHECKS = {
         Check("S107", "stray file", "remove it; the checker takes every file for a picture"),
         Check("S108", "hidden or system file", "remove it; build never packs such files"),
         Check("S109", "duplicate name", "keep one of them"),
-        Check("S110", "one folder too deep", "zip what is inside it, not the folder itself"),
+        Check(
+            "S110", "one folder too deep", "put what is inside it at the top: zip what is inside, not the folder itself"
+        ),
         Check("S111", "look-alike letters", "rename it; type the name instead of copying it from elsewhere"),
         Check("S112", "other normal form", "rename it; the same letters are stored as other code points (NFC, NFD)"),
         Check("S113", "case collision", "keep one of them; Windows and macOS cannot hold both"),
-        Check("S201", "not a PNG", "save it as PNG; renaming a JPEG does not make it one"),
-        Check("S202", "not 8-bit RGB", "convert it: Image.open(path).convert('RGB').save(path)"),
+        Check("S201", "not a PNG", "save it as PNG; renaming a file does not make it one"),
+        Check("S202", "not 8-bit RGB", "convert it to 8-bit RGB once it can be read"),
         Check("S203", "broken picture", "it was cut short or damaged; generate or copy it again"),
         Check("S204", "different size", "make all pictures of the entry one size"),
-        Check(
-            "S205",
-            "EXIF orientation",
-            "turn the pixels and save without EXIF: ImageOps.exif_transpose(image)",
-        ),
-        Check("S206", "data after the picture", "save the picture again; nothing may follow its last byte"),
-        Check("S207", "picture too large", "make it smaller; the contest says how large a picture may be"),
-        Check("S208", "animated", "save one frame as a plain PNG; readers disagree on which one they show"),
-        Check(
-            "S209",
-            "colour profile",
-            "the checker ignores profiles; convert the pixels to sRGB and save without one",
-            WARNING,
-        ),
+        Check("S205", "EXIF orientation", cures.TURN),
+        Check("S206", "data after the picture", cures.SAVE_ANEW),
+        Check("S207", "picture too large", "save it without what is beside the pixels, compressed, or smaller"),
+        Check("S208", "animated", cures.FIRST_FRAME),
+        Check("S209", "colour profile", "convert the pixels to sRGB and save without a profile", WARNING),
         Check("S210", "blank picture", "generate it again; a safety filter or overflow leaves such pictures"),
         Check("S211", "same picture twice", "generate one of them again; two prompts cannot have equal pixels"),
         Check("S212", "copy of a reference", "look at both; an output must be drawn, not copied", WARNING),
@@ -93,6 +88,8 @@ CHECKS = {
             "look at it; the prompt stored in the file names another object than its file name",
             WARNING,
         ),
+        Check("S214", "metadata too large", cures.WITHOUT_NOTES),
+        Check("S215", "reference not compared", "put the contest's references there, as pictures", WARNING),
         Check("S301", "no manifest", "build the archive with: jdart-submit build"),
         Check("S302", "manifest not readable", "build the archive again with: jdart-submit build"),
         Check("S303", "not what the manifest says", "the file was changed after the build; build again"),

@@ -11,12 +11,15 @@ from pathlib import Path
 from submission.contest import Limits
 from submission.errors import UserError
 from submission.listing import BadItem, Item, Listing
+from submission.png import SIGNATURE
+from submission.signatures import LFS_CURE, identify
 from submission.zip_records import looks_like_zip
 from submission.zips import list_zip
 
 MANIFEST = "manifest.json"
 _LIMITS = Limits()
 MAX_FILE_BYTES = _LIMITS.file_bytes
+_HEAD = 4096  # bytes by which a file that is no zip is told
 _DEPTH = 4  # a wrapping folder, style, picture, and one more to see that something lies too deep
 
 
@@ -30,7 +33,8 @@ def open_contents(path: Path, limits: Limits = _LIMITS) -> Iterator[Listing]:
     if path.is_dir():
         yield Listing(tuple(sorted(_walk(path, "", 1, limits), key=lambda item: item.path)))
     elif not path.exists():
-        raise UserError(f"{path}: no such file or folder")
+        what = "a link that leads nowhere" if path.is_symlink() else "no such file or folder"
+        raise UserError(f"{path}: {what}; give a run folder, a folder of style folders, or a zip of them")
     elif not path.is_file():  # a pipe: opening it would hang
         raise UserError(f"{path}: neither a folder nor a zip archive")
     else:
@@ -38,8 +42,15 @@ def open_contents(path: Path, limits: Limits = _LIMITS) -> Iterator[Listing]:
             size = os.fstat(stream.fileno()).st_size
             read_at = partial(_read_at, stream.fileno(), size)
             if not looks_like_zip(read_at, size):
-                raise UserError(f"{path}: neither a folder nor a zip archive")
+                raise UserError(f"{path}: neither a folder nor a zip archive but {_kind(read_at(0, _HEAD))}")
             yield list_zip(read_at, size, path.name, limits)
+
+
+def _kind(head: bytes) -> str:
+    if head.startswith(SIGNATURE):
+        return "a PNG; give the folder of style folders"
+    what, cure = identify(head)
+    return f"{what}; {cure if cure == LFS_CURE else 'give the folder of style folders, or a zip of them'}"
 
 
 def _walk(folder: Path, prefix: str, depth: int, limits: Limits) -> Iterator[Item]:

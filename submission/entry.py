@@ -28,6 +28,8 @@ from submission.manifest import (
     make_manifest,
 )
 from submission.provenance import REPORT, find_commit, find_score
+from submission.references import require_references
+from submission.shipped import references_folder
 from submission.source import Source, choose_contest, open_source
 from submission.weights import find_weights, without_weights
 
@@ -57,7 +59,8 @@ def check(
     """Every finding about a run folder, a folder of style folders or a zip, in one pass; empty when good.
 
     `contest` may be None when run.json or the manifest names it. `references` is the folder of the pictures that an
-    output must not be a copy of; a run folder brings its own. UserError: misuse, or PATH is neither folder nor zip.
+    output must not be a copy of; a run folder brings its own. UserError: misuse, PATH is neither folder nor zip, or
+    `references` holds none of the contest's styles.
     """
     source = open_source(path)
     chosen = choose_contest(source) if contest is None else contest
@@ -137,7 +140,9 @@ def require_archive(path: str | os.PathLike[str]) -> Path:
 def _check_rules(
     listing: Listing, contest: Contest, source: Source, references: str | os.PathLike[str] | None
 ) -> list[Finding]:
-    folder = source.references if references is None else Path(references)
+    folder = source.references if references is None else require_references(references, list(contest.styles))
+    if references is None and folder is not None:
+        folder = references_folder(folder)  # of a run folder: where it has moved, that is a finding
     report = None if source.folder is None else source.folder / REPORT
     return check_items(without_weights(listing), contest, folder, report)
 

@@ -13,6 +13,7 @@ from typing import Any, Optional
 
 from submission.checks import CHECKS, ERROR, Finding, errors
 from submission.contest import Contest
+from submission.names import printable
 from submission.typed import to_schema
 
 SCHEMA_VERSION = 1
@@ -117,14 +118,9 @@ def by_style(findings: Sequence[Finding]) -> list[tuple[str | None, list[Finding
 
 
 def by_code(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """The findings of each code, errors first."""
-    ordered = sorted(findings, key=lambda one: (one.severity != ERROR, one.code, one.path))
-    return [list(found) for _, found in groupby(ordered, key=lambda one: one.code)]
-
-
-def printable(text: str) -> str:
-    """The text with what could steer a terminal shown as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """The findings of each code for which the same is to be done, errors first."""
+    ordered = sorted(findings, key=lambda one: (one.severity != ERROR, one.code, one.hint, one.path))
+    return [list(found) for _, found in groupby(ordered, key=lambda one: (one.code, one.hint))]
 
 
 def _group_lines(found: Sequence[Finding], names: int, hint: bool) -> Iterator[tuple[str, str]]:

@@ -77,12 +77,11 @@ def _annotation(root: Path, group: Sequence[Finding]) -> str:
 
 def _table(findings: Sequence[Finding]) -> Iterator[tuple[str, int]]:
     """Pieces of Markdown, and how many findings each holds. What to do comes first, so that no cut takes it away."""
-    hints = {one.code: one.hint for one in findings}
+    hints = sorted({(one.code, one.hint): one.title for one in findings}.items())
     if hints:
         yield "\n### What to do\n\n| code | | |\n|---|---|---|\n", 0
-    titles = {one.code: one.title for one in findings}
-    for code in sorted(hints):
-        yield f"| {code} | {_markdown(titles[code])} | {_markdown(hints[code])} |\n", 0
+    for (code, hint), title in hints:
+        yield f"| {code} | {_markdown(title)} | {_markdown(hint)} |\n", 0
     for style, found in by_style(findings):
         where = "The entry" if style is None else f"Style {_markdown(style)}"
         yield f"\n### {where}\n\n| code | file | what is wrong |\n|---|---|---|\n", 0

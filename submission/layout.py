@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from submission.checks import Finding, finding
@@ -12,6 +12,7 @@ from submission.contest import Contest
 from submission.listing import Item
 from submission.names import (
     PICTURE_ENDINGS,
+    first_claim,
     is_system,
     loose_picture,
     loose_style,
@@ -19,6 +20,8 @@ from submission.names import (
     misspelling,
     system_part,
 )
+
+_KEEP_ONE = "keep one of these folders, and put what is inside it at the top"
 
 
 @dataclass(frozen=True)
@@ -33,24 +36,53 @@ class Claim:
 def unwrap(items: Sequence[Item], known: Iterable[str]) -> tuple[Sequence[Item], list[Finding]]:
     """See through folders around all of an entry, the commonest slip when zipping, and go on.
 
-    `known` are the names of which at least one lies at the top of an entry.
+    `known` are the names of which at least one lies at the top of an entry. What lies beside the folder is a finding,
+    under its own path; the other paths become those inside the folder.
     """
     known = set(known)
-    prefix = ""
-    inside: Sequence[Item] = items
-    while True:
-        below = [item.path[len(prefix) :] for item in inside if not is_system(item.path)]
-        tops = {path.split("/")[0] for path in below}
-        if not tops.isdisjoint(known):
-            break
-        if len(tops) != 1 or all("/" not in path for path in below):
-            return items, []  # not wrapped, only wrong
-        prefix += f"{tops.pop()}/"
-        inside = [item for item in inside if item.path.startswith(prefix)]
+    paths = [item.path for item in items]
+    prefix = wrapper(paths, known)
+    if prefix is None:
+        prefix = wrapper(paths, known, loose_style)
     if not prefix:
         return items, []
-    kept = [replace(item, path=item.path[len(prefix) :]) for item in inside]
-    return kept, [finding("S110", prefix, f"holds {', '.join(sorted(tops & known)[:3])}, which must be at the top")]
+    kept, findings, beside = [], [], set()
+    for item in items:
+        if item.path.startswith(prefix):
+            kept.append(replace(item, path=item.path[len(prefix) :]))
+        elif is_system(item.path):
+            kept.append(item)  # a finding of its own
+        elif not prefix.startswith(f"{item.path}/"):
+            beside.add(item.path if item.kind != "folder" else f"{item.path}/")
+    meant = match({item.path.split("/")[0] for item in kept}, known, loose_style)
+    tops = sorted(meant)
+    findings.append(finding("S110", prefix, f"holds {', '.join(tops[:3])}, which must be at the top"))
+    for path in sorted(beside):
+        if not any(path != other and other.endswith("/") and path.startswith(other) for other in beside):
+            code, what = ("S106", "no style of this contest") if path.endswith("/") else ("S107", "no part of an entry")
+            findings.append(finding(code, path, f"lies beside {prefix} and is {what}"))
+    return kept, findings
+
+
+def wrapper(paths: Iterable[str], known: Iterable[str], loose: Callable[[str], str] = str) -> str | None:
+    """The folder, as "outputs/images/", in which an entry lies; "" for the top, None where it lies nowhere.
+
+    `paths` are all of files and folders, `loose` says which names count as one of `known`. Of several such folders the
+    outermost counts, and of those the one that holds the most; None where two hold as many.
+    """
+    wanted = set(map(loose, known))
+    held: dict[str, set[str]] = defaultdict(set)
+    for path in paths:
+        parts = path.split("/")
+        for depth, part in enumerate(parts):
+            if is_system(part):
+                break
+            if loose(part) in wanted:
+                held["".join(f"{one}/" for one in parts[:depth])].add(loose(part))
+                break
+    ranks = {prefix: (-prefix.count("/"), len(names)) for prefix, names in held.items()}
+    best = [prefix for prefix, rank in ranks.items() if rank == max(ranks.values())]
+    return best[0] if len(best) == 1 else None
 
 
 def check_names(items: Sequence[Item], contest: Contest) -> tuple[list[Finding], list[Claim]]:
@@ -70,11 +102,14 @@ def check_names(items: Sequence[Item], contest: Contest) -> tuple[list[Finding],
     for folder, inner in folders.items():
         style = meant.get(folder)
         if style is None:
-            findings.append(
-                second_spelling(f"{folder}/", folder, meant, loose_style)
-                if loose_style(folder) in map(loose_style, meant)
-                else finding("S106", f"{folder}/", "is no style of this contest")
-            )
+            first = first_claim(folder, meant, loose_style)
+            if first is not None:
+                findings.append(second_spelling(f"{folder}/", folder, first))
+            elif (inside := sorted(_styles_in(folder, inner, contest))) != []:
+                message = f"is no style of this contest, but holds {', '.join(inside[:3])}"
+                findings.append(finding("S106", f"{folder}/", message, _KEEP_ONE))
+            else:
+                findings.append(finding("S106", f"{folder}/", "is no style of this contest"))
             continue
         if folder != style:
             findings.append(finding(*_misspelt(f"{folder}/", folder, style, "/")))
@@ -103,9 +138,12 @@ def without_system(items: Sequence[Item]) -> tuple[list[Item], list[Finding]]:
     return list(kept.values()), findings + [finding("S108", path, "is not part of an entry") for path in sorted(system)]
 
 
-def second_spelling(path: str, name: str, meant: Mapping[str, str], loose: Callable[[str], str]) -> Finding:
-    """The finding for a name that stands for what another one of `meant` stands for already."""
-    first = next(one for one in meant if loose(one) == loose(name))
+def _styles_in(folder: str, items: Iterable[Item], contest: Contest) -> set[str]:
+    return {part for item in items for part in item.path[len(folder) + 1 :].split("/")[:-1] if part in contest.styles}
+
+
+def second_spelling(path: str, name: str, first: str) -> Finding:
+    """The finding for a name that stands for what the name `first` stands for already."""
     if first.casefold() == name.casefold():
         return finding("S113", path, f"is {first} but for case")
     return finding("S109", path, f"is a second spelling of {first}")
@@ -126,24 +164,23 @@ def _check_style(
             findings.append(finding("S107", item.path, "is neither a file nor a folder"))
     wanted = {f"{prompt}.png": prompt for prompt in prompts}
     meant = match(files, wanted, loose_picture)
-    claimed = {loose_picture(name) for name in meant}
     for name, item in files.items():
         if name in meant:
             if name != meant[name]:
                 findings.append(finding(*_misspelt(item.path, name, meant[name])))
-        elif loose_picture(name) in claimed:
-            findings.append(second_spelling(item.path, name, meant, loose_picture))
-        elif name.lower().endswith(PICTURE_ENDINGS):
-            findings.append(finding("S103", item.path, "is no prompt of this style"))
-        else:
+        elif not name.lower().endswith(PICTURE_ENDINGS):
             findings.append(finding("S107", item.path, "is not a picture"))
+        elif (first := first_claim(name, meant, loose_picture)) is not None:
+            findings.append(second_spelling(item.path, name, first))
+        else:
+            findings.append(finding("S103", item.path, "is no prompt of this style"))
     for name in wanted:
         if name not in meant.values():
             findings.append(finding("S102", f"{folder}/{name}", "is not there"))
     claims = [
         Claim(item, style, wanted[meant[name]] if name in meant else None)
         for name, item in files.items()
-        if name.lower().endswith(PICTURE_ENDINGS)
+        if name in meant or name.lower().endswith(PICTURE_ENDINGS)
     ]
     return findings, claims
 

@@ -25,11 +25,13 @@ class Item:
 class Listing:
     """What could safely be listed, sorted by path, and what is wrong with the archive that it lies in.
 
-    An archive with findings is not to be trusted: its names may be judged, its pictures are not decoded.
+    An archive with findings is not to be trusted: its names may be judged, its pictures are not decoded. `whole` is
+    False where it has entries whose names say nothing for certain, and that are in `findings` only.
     """
 
     items: tuple[Item, ...]
     findings: tuple[Finding, ...] = ()
+    whole: bool = True
 
 
 class BadItem(Exception):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+
+from submission.copies import originals
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 _SYSTEM = frozenset(
     {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "system volume information"}
+    | {"@eadir", "@recycle", "#recycle", "#snapshot", "lost+found"}  # of network storage
 )
 _LOOKS = str.maketrans(  # the commonest letters that look like Latin ones: Cyrillic, Greek, others, punctuation
     "аеорсухіјѕһԁԛԝӏАВЕКМНОРСТУХІЈЅ" + "αικνορυΑΒΕΖΗΙΚΜΝΟΡΤΥΧ" + "ıɑɡ" + "‐‑‒–—−‘’ʼ",
@@ -16,14 +19,22 @@ _LOOKS = str.maketrans(  # the commonest letters that look like Latin ones: Cyri
 
 
 def match(names: Iterable[str], wanted: Iterable[str], loose: Callable[[str], str]) -> dict[str, str]:
-    """Which wanted name each name stands for: exact ones first, then at most one near miss for each left."""
+    """Which wanted name each name stands for: exact ones first, then for each left at most one near miss, or copy."""
     names, wanted = list(names), list(wanted)
     meant = {name: name for name in names if name in set(wanted)}
     left = {loose(want): want for want in wanted if want not in meant}
-    for name in names:
-        if name not in meant and loose(name) in left:
-            meant[name] = left.pop(loose(name))
+    for peel in (_itself, originals):
+        for name in names:
+            key = None if name in meant else next((key for key in map(loose, peel(name)) if key in left), None)
+            if key is not None:
+                meant[name] = left.pop(key)
     return meant
+
+
+def first_claim(name: str, meant: Mapping[str, str], loose: Callable[[str], str]) -> str | None:
+    """The name that stands already for what this one may stand for, too, or None."""
+    claims = {loose(want): one for one, want in meant.items()}
+    return next((claims[key] for key in map(loose, originals(name)) if key in claims), None)
 
 
 def loose_name(name: str) -> str:
@@ -41,7 +52,9 @@ def loose_style(name: str) -> str:
 def loose_picture(name: str) -> str:
     """A picture's name without what people get wrong, its ending too."""
     stem, _, ending = name.rpartition(".")
-    return loose_name(stem) if f".{ending}".lower() in PICTURE_ENDINGS else name
+    if stem and f".{ending}".lower() not in PICTURE_ENDINGS:
+        return name
+    return loose_name(stem if stem else name)
 
 
 def misspelling(name: str, wanted: str) -> tuple[str, str]:
@@ -67,6 +80,15 @@ def system_part(path: str, folder: bool) -> str:
     parts = path.split("/")
     end = next(i for i, part in enumerate(parts) if is_system(part)) + 1
     return "/".join(parts[:end]) + ("/" if end < len(parts) or folder else "")
+
+
+def printable(text: str) -> str:
+    """The text with what could steer a terminal shown as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _itself(name: str) -> tuple[str]:
+    return (name,)
 
 
 def _is_invisible(character: str) -> bool:

@@ -11,22 +11,33 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from submission import cures
 from submission.alike import difference_hash
 from submission.checks import Finding, finding
 from submission.contest import Limits
+from submission.errors import first_line
 from submission.listing import BadItem, Item
-from submission.png import COLOURS, RGB, SIGNATURE, BrokenPng, Chunk, colour_space, read_chunks, read_header, read_texts
+from submission.pixels import read_exact, to_eight_bits
+from submission.png import (
+    COLOURS,
+    GREY_ALPHA,
+    RGB,
+    RGBA,
+    SIGNATURE,
+    BrokenPng,
+    Chunk,
+    Header,
+    colour_space,
+    has_large_notes,
+    read_chunks,
+    read_header,
+    read_texts,
+)
+from submission.signatures import identify
 
 if TYPE_CHECKING:
     from PIL import Image
 
-_OTHERS = {
-    b"\xff\xd8\xff": "a JPEG",
-    b"GIF8": "a GIF",
-    b"BM": "a BMP",
-    b"II*\0": "a TIFF",
-    b"MM\0*": "a TIFF",
-}
 _ORIENTATION = 0x0112  # EXIF tag
 _FLAT = 2  # levels that each channel spans at most in a blank picture; a JPEG of one colour has as many
 _THREADS = 2  # each may hold a picture as large as the contest takes; more gain little
@@ -52,7 +63,8 @@ class Picture:
 def inspect(path: str, data: bytes, limits: Limits = Limits()) -> Picture:  # noqa: B008
     """Check one file's bytes; nothing is decoded before its header is within the limits."""
     if not data.startswith(SIGNATURE):
-        return Picture(None, (finding("S201", path, f"is {_looks_like(data)}"),))
+        what, cure = identify(data)
+        return Picture(None, (finding("S201", path, f"is {what}", cure),))
     try:
         chunks, end = read_chunks(data)
         header = read_header(chunks)
@@ -60,28 +72,35 @@ def inspect(path: str, data: bytes, limits: Limits = Limits()) -> Picture:  # no
         return Picture(None, (finding("S203", path, str(error)),))
     size = (header.width, header.height)
     if max(size) > limits.side:
-        return Picture(None, (_too_large(path, f"is {header.width}x{header.height}", limits),))
+        message = f"is {header.width}x{header.height}; the contest takes {limits.side} a side"
+        return Picture(None, (finding("S207", path, message, cures.to_side(limits.side)),))
     findings = list(_chunk_findings(path, chunks))
-    if header.colour != RGB or header.depth != 8:
-        colour = COLOURS.get(header.colour, f"colour type {header.colour}")
-        findings.append(finding("S202", path, f"is {header.depth}-bit {colour}"))
-    elif any(chunk.kind == b"tRNS" for chunk in chunks):
-        findings.append(finding("S202", path, "is 8-bit RGB with a transparent colour"))
     if end < len(data):
         findings.append(finding("S206", path, f"has {len(data) - end} bytes after its end"))
-    pixels = looks = None
+    keyed = any(chunk.kind == b"tRNS" for chunk in chunks)
+    plain = header.colour == RGB and header.depth == 8 and not keyed
     try:
-        image, orientation = _decode(data[:end])
+        seen = _see_plain(data[:end]) if plain else _see(data[:end], header)
     except Exception as error:  # Pillow's decoders raise whatever damaged bytes provoke
-        findings.append(finding("S203", path, f"cannot be decoded ({error})"))
-    else:
-        if orientation != 1:
-            findings.append(finding("S205", path, f"has EXIF orientation {orientation}, which some readers apply"))
-        if all(high - low <= _FLAT for low, high in _extrema(image)):
-            findings.append(finding("S210", path, "has one colour only"))
+        if has_large_notes(chunks):
+            findings.append(finding("S214", path, "holds a text or profile of more than 1 MiB"))
         else:
-            pixels, looks = _digest(image), difference_hash(image)
-    return Picture(size, tuple(findings), pixels, looks, dict(read_texts(chunks)))
+            findings.append(finding("S203", path, f"cannot be decoded ({first_line(error)})"))
+        seen = None
+    if not plain:
+        kind = COLOURS.get(header.colour, f"colour type {header.colour}")
+        message = f"is {header.depth}-bit {kind}{' with a transparent colour' if keyed else ''}"
+        hint = None if seen is None else cures.to_rgb(header, seen.transparent, seen.orientation != 1)
+        findings.append(finding("S202", path, message, hint))
+    if seen is None:
+        return Picture(size, tuple(findings), texts=dict(read_texts(chunks)))
+    if seen.orientation != 1:
+        findings.append(finding("S205", path, f"has EXIF orientation {seen.orientation}, which some readers apply"))
+    digests: tuple[str | None, int | None] = (seen.digest, difference_hash(seen.image))
+    if all(high - low <= _FLAT for low, high in _extrema(seen.image)):
+        findings.append(finding("S210", path, "has one colour only"))
+        digests = (None, None)
+    return Picture(size, tuple(findings), *digests, dict(read_texts(chunks)))
 
 
 def inspect_items(items: Sequence[Item], limits: Limits, decode: bool = True) -> dict[str, Picture]:
@@ -90,7 +109,8 @@ def inspect_items(items: Sequence[Item], limits: Limits, decode: bool = True) ->
 
     def look(item: Item) -> Picture:
         if item.size > limits.file_bytes:
-            return Picture(None, (_too_large(item.path, f"has {item.size} bytes", limits),))
+            message = f"has {item.size} bytes; the contest takes {limits.file_bytes}"
+            return Picture(None, (finding("S207", item.path, message),))
         if not decode:
             return Picture(None, ())
         try:
@@ -116,9 +136,10 @@ def wrong_sizes(sizes: Mapping[str, tuple[int, int]], wanted: tuple[int, int] | 
     for path, size in sizes.items():
         if wanted is not None and size != wanted:
             message = f"is {size[0]}x{size[1]}; the contest asks for {wanted[0]}x{wanted[1]}"
-            yield finding("S204", path, message, "make it the size that the contest asks for")
+            yield finding("S204", path, message, cures.to_size(size, wanted))
         elif wanted is None and size != usual:
-            yield finding("S204", path, f"is {size[0]}x{size[1]}; most are {usual[0]}x{usual[1]}")
+            message = f"is {size[0]}x{size[1]}; most are {usual[0]}x{usual[1]}"
+            yield finding("S204", path, message, cures.to_size(size, usual))
 
 
 def equal_pixels(digests: Mapping[str, str]) -> Iterator[Finding]:
@@ -130,26 +151,60 @@ def equal_pixels(digests: Mapping[str, str]) -> Iterator[Finding]:
             yield finding("S211", path, f"has the same pixels as {earlier}")
 
 
-def _too_large(path: str, message: str, limits: Limits) -> Finding:
-    hint = f"the contest takes {limits.side} pixels a side and {limits.file_bytes} bytes a file"
-    return finding("S207", path, message, hint)
-
-
 def _chunk_findings(path: str, chunks: list[Chunk]) -> Iterator[Finding]:
     if any(chunk.kind == b"acTL" for chunk in chunks):
         yield finding("S208", path, "has more than one frame")
     space = colour_space(chunks)
     if space is not None:
-        yield finding("S209", path, f"has {space}")
+        yield finding("S209", path, f"has {space}", cures.to_srgb(chunks))
 
 
-def _decode(data: bytes) -> tuple[Image.Image, int]:
+@dataclass(frozen=True)
+class _Seen:
+    """A decoded picture: eight-bit RGB, a digest of all its bits, its EXIF orientation.
+
+    `transparent`: it shows what lies behind it in degrees or by an alpha channel, and `image` has white there.
+    """
+
+    image: Image.Image
+    digest: str
+    orientation: int
+    transparent: bool = False
+
+
+def _see_plain(data: bytes) -> _Seen:
     from PIL import Image
 
     with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
         image.load()
-        orientation = image.getexif().get(_ORIENTATION, 1)
-        return image if image.mode == "RGB" else image.convert("RGB"), orientation
+        return _Seen(image, _digest(image), _orientation(image))
+
+
+def _see(data: bytes, header: Header) -> _Seen:
+    """Any other kind than eight-bit RGB."""
+    import numpy as np
+    from PIL import Image
+
+    exact = read_exact(data)
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        orientation = _orientation(image)
+    alpha = exact[..., 3]
+    most = np.iinfo(exact.dtype).max
+    transparent = bool((alpha < most).any()) and (
+        header.colour in (GREY_ALPHA, RGBA) or bool(((alpha > 0) & (alpha < most)).any())
+    )
+    seen = Image.fromarray(to_eight_bits(exact))
+    if transparent:
+        seen = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
+    seen = seen.convert("RGB")
+    if exact.dtype == np.uint8 and bool((alpha == most).all()):
+        return _Seen(seen, _digest(seen), orientation)  # equals the same pixels without alpha
+    digest = hashlib.blake2b(repr((seen.size, str(exact.dtype))).encode() + exact.tobytes(), digest_size=16)
+    return _Seen(seen, digest.hexdigest(), orientation, transparent)
+
+
+def _orientation(image: Image.Image) -> int:
+    return int(image.getexif().get(_ORIENTATION, 1))
 
 
 def _extrema(image: Image.Image) -> tuple[tuple[int, int], ...]:
@@ -161,11 +216,3 @@ def _digest(image: Image.Image) -> str:
     for top in range(0, image.height, _BAND):
         digest.update(image.crop((0, top, image.width, min(top + _BAND, image.height))).tobytes())
     return digest.hexdigest()
-
-
-def _looks_like(data: bytes) -> str:
-    if not data:
-        return "empty"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "a WebP"
-    return next((what for start, what in _OTHERS.items() if data.startswith(start)), "no picture format known here")

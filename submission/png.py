@@ -12,12 +12,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-RGB = 2
-COLOURS = {0: "grey", RGB: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
+GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
+COLOURS = {GREY: "grey", RGB: "RGB", PALETTE: "palette", GREY_ALPHA: "grey with alpha", RGBA: "RGB with alpha"}
 _MOST_INFLATED = 1 << 20  # bytes of a text or profile; Pillow reads no more either
+_MOST_TEXT = 64 << 20  # bytes of all texts together; likewise
 _SRGB_GAMMA = 45455
 _SRGB_PRIMARIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 _SRGB_CODE_POINTS = bytes((1, 13, 0, 1))  # cICP: BT.709 primaries, sRGB curve, RGB, full range
+
+_SPACES = {
+    b"cICP": "code points of another colour space (cICP)",
+    b"gAMA": "a gamma other than sRGB's (gAMA)",
+    b"cHRM": "primaries other than sRGB's (cHRM)",
+}
 
 
 class BrokenPng(Exception):
@@ -90,21 +97,69 @@ def read_texts(chunks: Sequence[Chunk]) -> Iterator[tuple[str, str]]:
 
 
 def colour_space(chunks: Sequence[Chunk]) -> str | None:
-    """What makes readers that heed it show other colours than sRGB, or None. Order: section 4.3 of the format."""
-    found = {chunk.kind: bytes(chunk.content) for chunk in chunks if chunk.kind in (b"cICP", b"iCCP", b"gAMA", b"cHRM")}
-    srgb = any(chunk.kind == b"sRGB" for chunk in chunks)
-    if b"cICP" in found:
-        return None if found[b"cICP"] == _SRGB_CODE_POINTS else "code points of another colour space (cICP)"
-    if b"iCCP" in found:
-        name = _profile_name(found[b"iCCP"])
-        return None if "srgb" in name.casefold() else f"the colour profile {name!r} (iCCP)"
-    if srgb:
+    """What makes readers that heed it show other colours than sRGB, or None."""
+    problem = colour_problem(chunks)
+    if problem == b"iCCP":
+        return f"the colour profile {_profile_name(_content(chunks, b'iCCP'))!r} (iCCP)"
+    return None if problem is None else _SPACES[problem]
+
+
+def colour_problem(chunks: Sequence[Chunk]) -> bytes | None:
+    """The kind of the chunk that names another colour space than sRGB, or None. Order: section 4.3 of the format."""
+    kinds = {chunk.kind for chunk in chunks}
+    if b"cICP" in kinds:
+        return None if _content(chunks, b"cICP") == _SRGB_CODE_POINTS else b"cICP"
+    if b"iCCP" in kinds:
+        return None if "srgb" in _profile_name(_content(chunks, b"iCCP")).casefold() else b"iCCP"
+    if b"sRGB" in kinds:
         return None
-    if b"gAMA" in found and found[b"gAMA"] != struct.pack(">I", _SRGB_GAMMA):
-        return "a gamma other than sRGB's (gAMA)"
-    if b"cHRM" in found and found[b"cHRM"] != struct.pack(">8I", *_SRGB_PRIMARIES):
-        return "primaries other than sRGB's (cHRM)"
+    if b"gAMA" in kinds and _content(chunks, b"gAMA") != struct.pack(">I", _SRGB_GAMMA):
+        return b"gAMA"
+    if b"cHRM" in kinds and _content(chunks, b"cHRM") != struct.pack(">8I", *_SRGB_PRIMARIES):
+        return b"cHRM"
     return None
+
+
+def file_gamma(chunks: Sequence[Chunk]) -> int:
+    """What gAMA says, times 100,000; 0 where it says nothing that can be used."""
+    content = _content(chunks, b"gAMA")
+    return int.from_bytes(content, "big") if len(content) == 4 else 0
+
+
+def profile_space(chunks: Sequence[Chunk]) -> bytes:
+    """The colour space that an ICC profile is for, as b"RGB "; empty where there is none that can be read."""
+    try:
+        return _inflate(_content(chunks, b"iCCP").partition(b"\0")[2][1:])[16:20]
+    except zlib.error:
+        return b""
+
+
+def has_large_notes(chunks: Sequence[Chunk]) -> bool:
+    """Is there a packed text or a profile of more than 1 MiB, or are all texts more than 64? Pillow stops there."""
+    together = 0
+    for chunk in chunks:
+        if chunk.kind not in (b"tEXt", b"zTXt", b"iTXt", b"iCCP"):
+            continue
+        rest = bytes(chunk.content).partition(b"\0")[2]
+        packed = rest[1:]
+        if chunk.kind == b"tEXt" or (chunk.kind == b"iTXt" and rest[:1] != b"\1"):
+            together += len(rest)
+            continue
+        if chunk.kind == b"iTXt":
+            packed = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
+        try:
+            size = len(_inflate(packed, _MOST_INFLATED + 1))
+        except zlib.error:
+            continue
+        if size > _MOST_INFLATED:
+            return True
+        together += size if chunk.kind != b"iCCP" else 0
+    return together > _MOST_TEXT
+
+
+def _content(chunks: Sequence[Chunk], kind: bytes) -> bytes:
+    """The content of the last chunk of a kind, empty without one."""
+    return next((bytes(chunk.content) for chunk in reversed(chunks) if chunk.kind == kind), b"")
 
 
 def _profile_name(content: bytes) -> str:
@@ -127,5 +182,5 @@ def _profile_name(content: bytes) -> str:
     return name.decode("latin-1")
 
 
-def _inflate(data: bytes) -> bytes:
-    return zlib.decompressobj().decompress(data, _MOST_INFLATED)
+def _inflate(data: bytes, most: int = _MOST_INFLATED) -> bytes:
+    return zlib.decompressobj().decompress(data, most)

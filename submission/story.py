@@ -51,7 +51,8 @@ def check_story(listed: Sequence[Item], contest: Contest, story: Story, decode: 
             findings.append(finding("S107", name, "is not a picture", hint))
             continue
         if name.casefold() in map(str.casefold, pictures):
-            findings.append(second_spelling(name, name, {one: one for one in pictures}, str.casefold))
+            first = next(one for one in pictures if one.casefold() == name.casefold())
+            findings.append(second_spelling(name, name, first))
         elif not name.lower().endswith(".png"):
             findings.append(finding("S105", name, "does not end in .png", "save it as PNG and name it so"))
         pictures[name] = item

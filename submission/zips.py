@@ -11,12 +11,13 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import starmap
 
 from submission.checks import finding
 from submission.contest import Limits
 from submission.listing import BadItem, Item, Listing
 from submission.zip_data import DEFLATED, STORED, unpack
-from submission.zip_names import read_name
+from submission.zip_names import ZIP_ANEW, Problem, read_name
 from submission.zip_records import (
     CENTRAL,
     STREAMED,
@@ -37,6 +38,11 @@ _RATIO = 200  # a PNG hardly shrinks; deflate reaches 1032
 _SMALL = 1 << 20  # bytes; below it the ratio does no harm
 _DIRECTORY = 64 << 20  # bytes; 20,000 entries with names of 100 letters take 5 MiB
 _DEPTH = 4  # deeper folders are not listed: one name may have hundreds
+_PADDING = 1 << 20  # bytes; tar's blocks are 10 KiB
+_UNPIPED = (
+    "a program such as bsdtar pads what it writes to a pipe; let it write the file itself, as in bsdtar -a -cf "
+    f"entry.zip 00 01, or {ZIP_ANEW}"
+)
 _ARCHIVES = (b".zip", b".rar", b".7z", b".tar", b".gz", b".tgz", b".bz2", b".xz", b".zst", b".jar")
 
 
@@ -44,13 +50,13 @@ _ARCHIVES = (b".zip", b".rar", b".7z", b".tar", b".gz", b".tgz", b".bz2", b".xz"
 class _Entry:
     """One entry. Its bytes lie from `data`, its own records and bytes from `start` to `stop`.
 
-    `stop` is None without a local header, `name` without a name to trust. `problems` are (code, message).
+    `stop` is None without a local header, `name` without a name to trust.
     """
 
     header: Header
     start: int
     name: str | None
-    problems: list[tuple[str, str]]
+    problems: list[Problem]
     data: int = 0
     stop: int | None = None
 
@@ -75,33 +81,39 @@ def list_zip(read_at: ReadAt, size: int, label: str, limits: Limits) -> Listing:
     except BrokenZip as error:
         return Listing((), (*findings, finding("S401", label, str(error))))
     entries = [_open_entry(read_at, header, shift) for header in headers]
-    around += _find_overlaps(entries, shift, directory)
-    findings += [finding("S413", label, message) for message in around]
+    around += [(message, None) for message in _find_overlaps(entries, shift, directory)]
+    findings += [finding("S413", label, message, hint) for message, hint in around]
     total = sum(entry.header.size for entry in entries)
     if total > limits.total_bytes:
         findings.append(finding("S409", label, f"says it unpacks to {total} bytes, more than {limits.total_bytes}"))
     for entry in entries:
         where = label if entry.name is None else entry.name
-        findings += [finding(code, where, message) for code, message in entry.problems]
-    return Listing(_items(read_at, entries, limits), tuple(findings))
+        findings += [finding(code, where, message, hint) for code, message, hint in entry.problems]
+    whole = all(entry.name is not None for entry in entries)
+    return Listing(_items(read_at, entries, limits), tuple(findings), whole)
 
 
-def _find_directory(read_at: ReadAt, end: End, size: int) -> tuple[int, int, list[str]]:
-    """Where the central directory starts, by how much all places are moved, and what lies around the archive."""
+def _find_directory(read_at: ReadAt, end: End, size: int) -> tuple[int, int, list[tuple[str, str | None]]]:
+    """Where the central directory starts, by how much all places are moved, and what lies around the archive.
+
+    The last are messages, each with a hint where there is a better one than usual.
+    """
     start = end.start - end.size
     shift = start - end.offset
-    around = []
+    around: list[tuple[str, str | None]] = []
     if start < 0 or shift < 0:
         raise BrokenZip("says its directory is where there is no room for it")
     if shift and read_at(end.offset, 4) == CENTRAL:
-        around.append(f"has {shift} bytes between its directory and its end record")
+        around.append((f"has {shift} bytes between its directory and its end record", None))
         start, shift = end.offset, 0
     elif shift:
-        around.append(f"has {shift} bytes before its first entry")
+        around.append((f"has {shift} bytes before its first entry", None))
     if end.stop < size:
-        around.append(f"has {size - end.stop} bytes after its end")
+        left = size - end.stop
+        zeros = left <= _PADDING and not read_at(end.stop, left).strip(b"\0")
+        around.append((f"has {left} {'zeros' if zeros else 'bytes'} after its end", _UNPIPED if zeros else None))
     if end.hidden:
-        around.append("has a second end record in its comment or after it")
+        around.append(("has a second end record in its comment or after it", None))
     return start, shift, around
 
 
@@ -119,11 +131,11 @@ def _open_entry(read_at: ReadAt, header: Header, shift: int) -> _Entry:
     """An entry with all its own problems, and its local header's."""
     start = header.offset + shift
     name, problems = read_name(header.name, bool(header.flags & _UTF8))
-    entry = _Entry(header, start, name, [*problems, *_check_claims(header)])
+    entry = _Entry(header, start, name, [*problems, *starmap(Problem, _check_claims(header))])
     try:
         local = read_local(read_at, start)
     except BrokenZip as error:
-        entry.problems.append(("S408", str(error)))
+        entry.problems.append(Problem("S408", str(error)))
         return entry
     entry.data = local.stop
     entry.stop = local.stop + header.packed
@@ -131,12 +143,14 @@ def _open_entry(read_at: ReadAt, header: Header, shift: int) -> _Entry:
     if streamed:
         length = descriptor_length(read_at, entry.stop, header)
         if length is None:
-            entry.problems.append(("S408", "has no data descriptor, or one that contradicts the directory"))
+            entry.problems.append(Problem("S408", "has no data descriptor, or one that contradicts the directory"))
         else:
             entry.stop += length
+    if not {local.alias, header.alias} <= {None, header.name}:
+        entry.problems.append(Problem("S408", "has another name in its field for Unicode names (0x7075)"))
     differs = _differences(header, local, streamed)
     if differs:
-        entry.problems.append(("S408", f"has another {' and '.join(differs)} in its local header"))
+        entry.problems.append(Problem("S408", f"has another {' and '.join(differs)} in its local header"))
     return entry
 
 
@@ -170,7 +184,7 @@ def _differences(header: Header, local: Header, streamed: bool) -> list[str]:
         return mine == said or (streamed and mine == 0)
 
     same = {
-        "name": local.name == header.name and {local.alias, header.alias} <= {None, header.name},
+        "name": local.name == header.name,
         "version": local.version <= max(header.version, _VERSION),
         "method": local.method == header.method,
         "encryption": not (local.flags ^ header.flags) & (_PASSWORD | _PATCH | _STRONG | _MASKED),
@@ -202,7 +216,7 @@ def _find_overlaps(entries: Iterable[_Entry], first: int, directory: int) -> lis
 
 
 def _overlaps(entry: _Entry | None) -> None:
-    problem = ("S407", "shares bytes with another entry or with the directory")
+    problem = Problem("S407", "shares bytes with another entry or with the directory")
     if entry is not None and problem not in entry.problems:
         entry.problems.append(problem)
 
@@ -222,7 +236,7 @@ def _items(read_at: ReadAt, entries: Sequence[_Entry], limits: Limits) -> tuple[
 
 
 def _read(read_at: ReadAt, entry: _Entry, limit: int) -> bytes:
-    for code, message in entry.problems:
+    for code, message, _ in entry.problems:
         raise BadItem(code, message)
     return unpack(read_at, entry.header, entry.data, limit)
 

@@ -32,8 +32,8 @@ def spoil(outputs: Path) -> dict[str, str]:
     Image.fromarray(paint(4, 256, 1)).convert("CMYK").save(style / "Watch.png", "JPEG")
     Image.fromarray(paint(5, 256, 1)).resize((1, 1)).save(style / "Owl.png")
     Image.fromarray(paint(6, 128, 1)).save(style / "Sun.png")
-    (style / "Cloud.png").rename(outputs.parent / "elsewhere.png")
-    (style / "Cloud.png").symlink_to(outputs.parent / "elsewhere.png")
+    (style / "Cloud.png").unlink()
+    (style / "Cloud.png").symlink_to(outputs.parent / "nowhere.png")
     (style / "notes.txt").write_text("hello")
     return {
         "00/Dolphin.png": "unreadable",
@@ -45,7 +45,7 @@ def spoil(outputs: Path) -> dict[str, str]:
         "01/Watch.png": "unreadable",
         "01/Owl.png": "too-small",
         "01/Sun.png": "mixed-sizes",
-        "01/Cloud.png": "link",
+        "01/Cloud.png": "stray-file",
         "01/notes.txt": "stray-file",
     }
 
@@ -55,6 +55,19 @@ def test_all_are_found_and_there_is_no_score(pack, references, outputs):
     with pytest.raises(EntryRefused) as refused:
         score_submission(outputs, references=references, weights=pack)
     assert {finding.where: finding.code for finding in refused.value.findings} == wanted
+
+
+def test_pictures_and_style_folders_may_be_links(pack, references, outputs, report):
+    store = outputs.parent / "blobs"
+    store.mkdir()
+    for path in sorted(outputs.glob("00/*.png")):
+        path.rename(store / path.name)
+        path.symlink_to(store / path.name)
+    (outputs / "01").rename(store / "01")
+    (outputs / "01").symlink_to(store / "01")
+    linked = score_submission(outputs, references=references, weights=pack, write=False)
+    assert linked.submission.sha256 == report.submission.sha256
+    assert numbers(asdict(linked.scores)) == pytest.approx(numbers(asdict(report.scores)), abs=1e-9)
 
 
 def test_the_rest_can_be_scored_without_them(pack, references, outputs, report):
@@ -169,7 +182,7 @@ def test_the_command(pack, references, outputs, tmp_path):
     (outputs / "00" / "Dog.png").write_bytes(b"")
     given = ["score", outputs, "--references", references, "--weights", pack, "--out", tmp_path / "report"]
     strict = CliRunner().invoke(main, [str(part) for part in given])
-    assert (strict.exit_code, "00/Dog.png: is empty [unreadable]" in strict.output) == (1, True)
+    assert (strict.exit_code, "00/Dog.png: is empty; it was never written" in strict.output) == (1, True)
     assert not (tmp_path / "report").exists()
     skipping = CliRunner().invoke(main, [str(part) for part in (*given, "--skip-bad")])
     assert skipping.exit_code == 0, skipping.output

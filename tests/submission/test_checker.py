@@ -187,6 +187,8 @@ CASES = {
     "not to be drawn": (added(ICE, noted("parameters", "sweet\nNegative prompt: dolphin")), []),
     "word that holds another": (added(ICE, noted("parameters", "sunny day")), []),
     "damaged note": (added(ICE, with_chunk(png(), b"iTXt", b"prompt\0\1")), []),
+    "large text": (added(SUN, noted("prompt", "x" * (1 << 21), zip=True)), [("S214", SUN)]),
+    "large profile": (added(SUN, png(icc_profile=bytes(1 << 21))), [("S209", SUN), ("S214", SUN)]),
     "two faults in one": (
         added(SUN, png(mode="RGBA", size=(9, 9)) + b"x"),
         [(c, SUN) for c in ("S202", "S204", "S206")],
@@ -215,7 +217,7 @@ def test_folder_and_zip_give_the_same_findings(name, tmp_path):
 
 def test_every_code_of_the_rules_has_a_row():
     rows = {code for _, expected in CASES.values() for code, _ in expected}
-    assert {code for code in CHECKS if code < "S3"} - rows == {"S110", "S212"}  # their own tests below
+    assert {code for code in CHECKS if code < "S3"} - rows == {"S110", "S212", "S215"}  # their own tests
 
 
 @pytest.mark.parametrize("kind", ["tiny", "several blocks"])
@@ -279,7 +281,8 @@ def test_copy_of_a_reference_is_a_warning(entry, tmp_path):
     references = tmp_path / "refs"
     (references / "00" / "images").mkdir(parents=True)
     drawn.save(references / "00" / "images" / "boat.jpg", quality=60)
-    (references / "00" / "images" / "broken.png").write_bytes(b"no picture")
+    (references / "01" / "images").mkdir(parents=True)
+    Image.open(io.BytesIO(png(size=(8, 8), seed=99))).save(references / "01" / "images" / "other.png")
     findings = check(entry, CONTEST, references)
     assert [(one.code, one.path, one.severity) for one in findings] == [("S212", DOLPHIN, "warning")]
     assert "boat.jpg" in findings[0].message

@@ -15,6 +15,7 @@ REFERENCES = {"00": {"0": "Dolphin", "1": "Ice cream"}, "01": {"0": "Sun"}}
 @pytest.fixture
 def references(tmp_path):
     files = {f"{style}/prompt.json": json.dumps(value).encode() for style, value in REFERENCES.items()}
+    files |= {f"{style}/images/boat.png": png(size=(9, 8), seed=90) for style in REFERENCES}
     return str(write_files(tmp_path / "refs", files))
 
 

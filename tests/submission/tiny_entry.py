@@ -17,9 +17,10 @@ def png(size=(6, 4), mode="RGB", seed=0, **options):
     noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     stream = io.BytesIO()
     image = Image.fromarray(noise)
-    if mode == "I;16":  # only reached by way of grey in older Pillow
-        image = image.convert("L").convert("I")
-    image.convert(mode).save(stream, "PNG", **options)
+    if mode == "I;16":
+        Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257).save(stream, "PNG", **options)
+    else:
+        image.convert(mode).save(stream, "PNG", **options)
     return stream.getvalue()
 
 
