@@ -9,7 +9,7 @@ from typing import Any
 from jdart.lora.pairs import LoraPair
 from submission.errors import UserError
 
-NAME = re.compile(r"\^?[\w.]+")
+NAME = re.compile(r"\^?(?:\w|\\?\.)+\$?")  # a dot may be escaped
 
 
 def adapter_config(pairs: Mapping[str, LoraPair]) -> dict[str, Any]:
@@ -25,25 +25,21 @@ def adapter_config(pairs: Mapping[str, LoraPair]) -> dict[str, Any]:
     }
 
 
-def noted_alpha(adapter: Mapping[str, Any], layer: str) -> Any:
-    """What the settings say of a layer's alpha, or None. UserError for a pattern that is more than a name."""
-    pattern = adapter.get("alpha_pattern")
-    for key, value in pattern.items() if isinstance(pattern, Mapping) else ():
+def noted(adapter: Mapping[str, Any], layer: str, pattern: str, default: str) -> Any:
+    """What the settings say of a layer: by `pattern` (rank_pattern, alpha_pattern), else by `default`; or None.
+
+    UserError for a pattern that is more than the end of a name, which PEFT takes as a regular expression.
+    """
+    patterns = adapter.get(pattern)
+    names = (layer, _tail(layer))
+    for key, value in patterns.items() if isinstance(patterns, Mapping) else ():
         if NAME.fullmatch(key) is None:
-            raise UserError(f"alpha_pattern {key!r} is more than a layer's name; save the adapter with names alone")
-        if layer == key.lstrip("^") or (not key.startswith("^") and layer.endswith("." + key)):
+            raise UserError(f"{pattern} {key!r} is more than a layer's name; save the adapter with names alone")
+        plain = key.replace("\\", "")
+        end = plain.lstrip("^").rstrip("$")
+        if any(name == end or (not plain.startswith("^") and name.endswith(f".{end}")) for name in names):
             return value
-    return adapter.get("lora_alpha")
-
-
-def require_plain(adapter: Mapping[str, Any]) -> None:
-    """Raise UserError for kinds of adapters whose tensors would be read as LoRA's and mean something else."""
-    kind = adapter.get("peft_type")
-    if kind not in (None, "LORA"):
-        raise UserError(f"the adapter is {kind}, not LORA; only LoRA is read")
-    for key in ("use_dora", "fan_in_fan_out", "lora_bias", "alora_invocation_tokens", "layer_replication"):
-        if adapter.get(key):
-            raise UserError(f"the adapter has {key}; only plain and rank-stabilised LoRA are read")
+    return adapter.get(default)
 
 
 def _target(layer: str) -> str:

@@ -5,6 +5,7 @@
 | diffusers | .safetensors, `unet.<layer>.lora_A.weight` | metadata `lora_adapter_metadata` |
 | peft | a folder for each network: adapter_model.safetensors, adapter_config.json | adapter_config.json |
 | kohya | .safetensors, `lora_unet_<layer>.lora_down.weight`; also ComfyUI's | a tensor for each layer |
+| comfyui (read alone) | .safetensors, `diffusion_model.<LDM name>.lora_down.weight` | nowhere, or as in kohya |
 | bin | torch's .bin, `unet.<layer>.lora.down.weight`, as JDiffusion reads it | nowhere: it equals the rank |
 """
 
@@ -31,3 +32,4 @@ class LoraFile:
     settings: Mapping[str, Any] = field(default_factory=dict)  # jdart's own: base, template, style, ...
     format: str = "diffusers"
     alpha_known: bool = True  # False: the file says nothing, and alpha is taken as the rank
+    types: tuple[str, ...] = ()  # number types of A and B in the file, as safetensors names them

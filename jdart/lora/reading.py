@@ -6,135 +6,90 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
-import numpy as np
-
-from jdart.lora.adapter import noted_alpha, require_plain
-from jdart.lora.file import METADATA_KEY, PEFT_CONFIG, PEFT_WEIGHTS, LoraFile
-from jdart.lora.names import NETWORKS, Part, parse
+from jdart.lora.assembly import assemble
+from jdart.lora.file import FILE_NAME, METADATA_KEY, PEFT_CONFIG, PEFT_WEIGHTS, LoraFile
+from jdart.lora.names import NETWORKS
 from jdart.lora.pairs import LoraPair
-from jdart.models.tensors import read_tensors
+from jdart.lora.peft_options import require_plain
 from submission.errors import UserError
 from submission.files import read_json
+from submission.tensor_files import read_header
 
 
-def load_lora(path: Path, alpha: float | None = None) -> LoraFile:
+def load_lora(path: Path, alpha: Optional[float] = None) -> LoraFile:
     """Read a LoRA of any of FORMATS: a .safetensors or .bin file, or a folder of PEFT. Nothing in it is executed.
 
-    `alpha` is for a file that does not say its own. Raises UserError for a missing or unreadable file, a tensor that
-    is no part of a pair, one half of a pair alone, shapes that do not belong together, numbers that are not finite.
+    `alpha` is for a file that does not say its own. Raises UserError for a missing or unreadable file, a file that is
+    another thing than a plain or rank-stabilised LoRA of Stable Diffusion 1 or 2, one half of a pair alone, a layer
+    twice, shapes that do not belong together, numbers that are not finite.
     """
     if path.is_dir():
-        return _load_peft(path, alpha)
+        return _load_folder(path, alpha)
     if not path.is_file():
         raise UserError(f"{path}: no such file; name a LoRA file (.safetensors or .bin), or a folder that PEFT wrote")
-    metadata = _metadata(path) if path.suffix == ".safetensors" else {}
-    noted = _notes(metadata, METADATA_KEY, path)
-    adapters = {n: {k[len(n) + 1 :]: v for k, v in noted.items() if k.startswith(f"{n}.")} for n in NETWORKS}
-    lora = _assemble(path, adapters, alpha)
-    return replace(lora, settings=_notes(metadata, "jdart", path), format=_format(lora.format, path))
+    config = path.parent / PEFT_CONFIG
+    if path.name in PEFT_WEIGHTS and config.is_file():  # without it, alpha and more would be guessed
+        return _load(path, config, alpha)
+    return _load(path, None, alpha)
 
 
 def load_notes(path: Path) -> dict[str, Any]:
     """What jdart noted in a LoRA file of its own, without reading its tensors; nothing of any other file."""
-    return _notes(_metadata(path), "jdart", path) if path.suffix == ".safetensors" and path.is_file() else {}
+    readable = path.suffix == ".safetensors" and path.is_file()
+    return _notes(read_header(path).metadata, "jdart", path) if readable else {}
 
 
-def _load_peft(folder: Path, alpha: float | None) -> LoraFile:
+def _load_folder(folder: Path, alpha: Optional[float]) -> LoraFile:
     """A folder with adapter_config.json, or with one for each network in unet/ and text_encoder/."""
-    parts = [folder, *(folder / network for network in NETWORKS)]
-    configs = [part for part in parts if (part / PEFT_CONFIG).is_file()]
-    if not configs:
-        raise UserError(f"{folder}: no {PEFT_CONFIG} in it; name a LoRA file, or a folder that PEFT wrote")
+    configs = [part / PEFT_CONFIG for part in (folder, *(folder / network for network in NETWORKS))]
+    loras = [_load(_weights(config.parent), config, alpha) for config in configs if config.is_file()]
+    if not loras:
+        raise UserError(f"{folder}: no {PEFT_CONFIG} in it; {_instead(folder)}")
     pairs: dict[str, Mapping[str, LoraPair]] = {network: {} for network in NETWORKS}
-    settings: dict[str, Any] = {}
-    known = True
-    for part in configs:
-        path = next((part / name for name in PEFT_WEIGHTS if (part / name).is_file()), None)
-        if path is None:
-            raise UserError(f"{part}: no {' or '.join(PEFT_WEIGHTS)} in it; copy it there too")
-        adapter = read_json(part / PEFT_CONFIG)
-        if not isinstance(adapter, dict):
-            raise UserError(f"{part / PEFT_CONFIG}: no JSON object; save the adapter again")
-        lora = _assemble(path, dict.fromkeys(NETWORKS, adapter), alpha)
-        metadata = _metadata(path) if path.suffix == ".safetensors" else {}
-        settings.update(_notes(metadata, "jdart", path))
-        known = known and lora.alpha_known
+    for lora in loras:
         for network, found in lora.pairs.items():
+            twice = sorted(set(pairs[network]) & set(found))
+            if twice:
+                raise UserError(f"{folder}: {network}.{twice[0]} is there twice, in two folders; name one")
             pairs[network] = {**pairs[network], **found}
-    return LoraFile(pairs, settings, "peft", known)
+    settings = {key: value for lora in loras for key, value in lora.settings.items()}
+    types = tuple(sorted({type for lora in loras for type in lora.types}))
+    return LoraFile(pairs, settings, "peft", all(lora.alpha_known for lora in loras), types)
 
 
-def _assemble(path: Path, adapters: Mapping[str, Mapping[str, Any]], alpha: float | None) -> LoraFile:
-    """The pairs of a tensor file; `adapters` is PEFT's settings of each network, empty where there are none."""
-    halves: dict[tuple[str, str], dict[str, np.ndarray]] = {}
-    unknown, twice, formats = [], [], set()
-    for name, array in read_tensors([path]):
-        found = parse(name)
-        if found is None:
-            unknown.append(name)
-            continue
-        format, part = found
-        formats.add(format)
-        own = halves.setdefault((part.network, part.layer), {})
-        if part.side in own:
-            twice.append(name)
-        own[part.side] = array
-    single = [".".join(key) for key, own in halves.items() if not {"A", "B"} <= set(own)]
-    for names, what in ((unknown, "not LoRA tensors: "), (twice, "twice: "), (single, "only one of A and B for ")):
-        if names:
-            raise UserError(f"{path}: {what}{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}")
-    if not halves:
-        raise UserError(f"{path}: holds no LoRA; name a LoRA file")
-    pairs: dict[str, dict[str, LoraPair]] = {network: {} for network in NETWORKS}
-    known = True
-    for (network, layer), own in halves.items():
-        adapter = adapters[network]
+def _weights(folder: Path) -> Path:
+    path = next((folder / name for name in PEFT_WEIGHTS if (folder / name).is_file()), None)
+    if path is None:
+        raise UserError(f"{folder}: no {' or '.join(PEFT_WEIGHTS)} in it; copy it there too")
+    return path
+
+
+def _load(path: Path, config: Optional[Path], alpha: Optional[float]) -> LoraFile:
+    """One file of tensors with the settings beside it (PEFT) and those in it (diffusers), which both must be plain."""
+    beside = {} if config is None else read_json(config)
+    if not isinstance(beside, dict):
+        raise UserError(f"{config}: no JSON object; save the adapter again")
+    metadata = read_header(path).metadata if path.suffix == ".safetensors" else {}
+    inside = _notes(metadata, METADATA_KEY, path)
+    adapters = {n: {k[len(n) + 1 :]: v for k, v in inside.items() if k.startswith(f"{n}.")} for n in NETWORKS}
+    for place, adapter in ((config, beside), *((path, adapter) for adapter in adapters.values())):
         try:
             require_plain(adapter)
-            noted = own.get("alpha", noted_alpha(adapter, layer))
         except UserError as error:
-            raise UserError(f"{path}: {error}") from None
-        known = known and noted is not None
-        chosen = float(own["A"].shape[0]) if own["A"].ndim else 0.0
-        if noted is not None:
-            chosen = _number(noted, path)
-            if alpha is not None and chosen != alpha:
-                raise UserError(f"{path}: its alpha is {chosen:g}, not {alpha:g}; leave --alpha out")
-        elif alpha is not None:
-            chosen = alpha
-        pair = LoraPair(own["A"], own["B"], chosen, bool(adapter.get("use_rslora", False)))
-        pairs[network][layer] = _checked(pair, Part(network, layer, ""), path)
-    return LoraFile(pairs, format=min(formats), alpha_known=known)
+            raise UserError(f"{place}: {error}") from None
+    lora = assemble(path, adapters if config is None else dict.fromkeys(NETWORKS, beside), alpha)
+    format = "bin" if lora.format == "diffusers" and path.suffix != ".safetensors" else lora.format
+    return replace(lora, settings=_notes(metadata, "jdart", path), format=format)
 
 
-def _checked(pair: LoraPair, part: Part, path: Path) -> LoraPair:
-    """The pair, once its shapes belong together and its numbers are finite."""
-    a, b = pair.a, pair.b
-    shapes = a.ndim == b.ndim and a.ndim in (2, 4) and a.shape[0] == b.shape[1] > 0 and b.shape[2:] in ((), (1, 1))
-    if not shapes:
-        raise UserError(
-            f"{path}: {part.network}.{part.layer}: A {a.shape} and B {b.shape} are no pair of a linear layer or a "
-            "convolution; fetch the file again, or train it again"
-        )
-    if not (np.isfinite(a).all() and np.isfinite(b).all() and np.isfinite(pair.alpha)):
-        raise UserError(
-            f"{path}: {part.network}.{part.layer} holds numbers that are not finite: its training diverged; "
-            "train again with a lower learning rate"
-        )
-    return pair
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata()
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: not a readable safetensors file ({error})") from error
-    return {} if metadata is None else metadata
+def _instead(folder: Path) -> str:
+    """What a folder holds that could have been meant."""
+    if (folder / FILE_NAME).is_file():
+        return f"name the file in it, {folder / FILE_NAME}"
+    below = sorted(config.parent for config in folder.glob(f"*/{PEFT_CONFIG}"))  # one for each adapter's name
+    return f"name {below[0]}, where one is" if below else "name a LoRA file, or a folder that PEFT wrote"
 
 
 def _notes(metadata: Mapping[str, str], key: str, path: Path) -> dict[str, Any]:
@@ -146,14 +101,3 @@ def _notes(metadata: Mapping[str, str], key: str, path: Path) -> dict[str, Any]:
     if not isinstance(notes, dict):
         raise UserError(f"{path}: its metadata {key} is no JSON object; fetch the file again, or train it again")
     return notes
-
-
-def _format(found: str, path: Path) -> str:
-    return "bin" if found == "diffusers" and path.suffix != ".safetensors" else found
-
-
-def _number(value: Any, path: Path) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{path}: an alpha is no number; fetch the file again, or train it again") from error

@@ -180,7 +180,8 @@ def test_the_oldest_spelling_of_attention_processors(tmp_path):
     ("names", "word"),
     [
         (["unet.a.lora_A.weight"], "only one of A and B for unet.a"),
-        (["unet.conv_in.weight"], "not LoRA tensors: unet.conv_in.weight"),
+        (["unet.conv_in.weight"], "a model's own weights, not what a LoRA adds, as unet.conv_in.weight tells"),
+        (["lora_unet_conv_in.surprise"], "not LoRA tensors: lora_unet_conv_in.surprise"),
         ([], "holds no LoRA"),
     ],
 )
