@@ -68,15 +68,19 @@ def lora_convert_command(
     arch: str | None,
     as_json: bool,
 ) -> None:
-    """Write the LoRA of IN to OUT in another format (peft: a folder), and show what was read.
+    """Write the LoRA of IN to OUT in another format (peft: a folder); show what was read, and who reads OUT.
 
-    With a layer that does not fit the base that it is compared with, nothing is written (exit code 1).
+    kohya is for ComfyUI and sd-scripts, bin for JDiffusion. With a layer that does not fit the base that it is compared
+    with, nothing is written (exit code 1).
     """
+    from jdart.lora.clients import show_readers
     from jdart.lora.convert import convert
     from jdart.lora.inspect import show_lora
 
     report = convert(file, out, format, dtype, alpha, base, arch)
     show_lora(report, as_json)
+    if report.readers and not as_json:
+        show_readers(report.readers, f"who reads {out.name}")
     if report.left_over:
         raise SystemExit(FINDINGS)
 

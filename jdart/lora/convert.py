@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from jdart.lora.clients import Reader, readers
 from jdart.lora.combine import combine, truncate
 from jdart.lora.file import LoraFile
 from jdart.lora.inspect import LoraReport, report_on, shapes_of
 from jdart.lora.into_base import merge_into_base
 from jdart.lora.names import NETWORKS
+from jdart.lora.origin import from_another_base
 from jdart.lora.pairs import LoraPair
 from jdart.lora.reading import load_lora
-from jdart.lora.writing import DTYPES, save_lora
+from jdart.lora.writing import DTYPES, save_lora, transformers_major
 from submission.errors import UserError
 
+log = logging.getLogger(__name__)
 SUFFIXES = {"diffusers": ".safetensors", "kohya": ".safetensors", "bin": ".bin"}  # "peft" makes a folder
+
+
+@dataclass(frozen=True)
+class Conversion(LoraReport):
+    """The report on the file that was read, and how other programs read the one that was written."""
+
+    readers: tuple[Reader, ...] = ()
 
 
 def convert(
@@ -27,8 +38,8 @@ def convert(
     alpha: float | None = None,
     base: Path | None = None,
     arch: str | None = None,
-) -> LoraReport:
-    """Write the LoRA of `source` to `out` in another format, and report what was read.
+) -> Conversion:
+    """Write the LoRA of `source` to `out` in another format; report what was read, and who reads what was written.
 
     With a base folder or a published shape, layers are compared with it, and nothing is written when one is left over.
     `alpha` is for a file that does not say its own. Raises UserError as `load_lora` does, and when `out` is there.
@@ -37,9 +48,10 @@ def convert(
     lora = load_lora(source, alpha)
     shapes = shapes_of(base, arch)
     report = report_on(lora, source, shapes, arch if base is None else str(base))
-    if not report.left_over:
-        save_lora(out, lora if shapes is None else _fitted(lora, shapes), format, dtype)
-    return report
+    if report.left_over:
+        return Conversion(**vars(report))
+    save_lora(out, lora if shapes is None else _fitted(lora, shapes), format, dtype)
+    return Conversion(**vars(report), readers=readers(lora.pairs, format, transformers_major()))
 
 
 def merge_files(parts: Sequence[tuple[Path, float]], out: Path, rank: int | None, dtype: str) -> float:
@@ -58,7 +70,14 @@ def merge_files(parts: Sequence[tuple[Path, float]], out: Path, rank: int | None
 
 
 def merge_files_into_base(parts: Sequence[tuple[Path, float]], base: Path, out: Path, dtype: str) -> None:
-    """Write a copy of the folder `base` with the weighted sum of LoRA files in its weights."""
+    """Write a copy of the folder `base` with the weighted sum of LoRA files in its weights.
+
+    One that was trained on another base is merged all the same, which is logged.
+    """
+    for path, _ in parts:
+        remark = from_another_base(path, base)
+        if remark is not None:
+            log.warning("%s: %s", path, remark)
     merge_into_base(base, out, _combined(parts), DTYPES[dtype])
 
 

@@ -1,0 +1,191 @@
+"""Who reads a LoRA file, and what each will lose: one list of rules about other programs.
+
+Seen in ComfyUI 0.3.64, kohya's sd-scripts 0.10.1, diffusers 0.34 to 0.42, JDiffusion f10e14b and PEFT 0.15 to 0.21.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from jdart.lora.pairs import LoraPair
+
+CLIENTS = ("ComfyUI", "sd-scripts", "diffusers", "JDiffusion")
+PEFT_CLIENTS = ("PEFT, transformers 4", "PEFT, transformers 5")
+
+UNREAD, STRENGTH, REFUSED = "unread", "strength", "refused"
+SHOWN = 4  # layers named in the table
+
+
+class Layer(NamedTuple):
+    """One adapted layer of a file, and the major version of transformers that a PEFT folder was written beside."""
+
+    network: str
+    name: str
+    pair: LoraPair
+    transformers: int
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a client does to some layers of a file of some formats: UNREAD, at another STRENGTH, or the file REFUSED."""
+
+    code: str
+    client: str
+    formats: tuple[str, ...]
+    effect: str
+    applies: Callable[[Layer], bool]
+    message: str
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What one rule says of a file: stable code, effect, words, and the layers that it concerns."""
+
+    code: str
+    effect: str
+    message: str
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one client reads a file: `reads` of its `layers`, not always at their strength, and what is lost."""
+
+    client: str
+    reads: int
+    layers: int
+    losses: tuple[Loss, ...]
+
+
+def _every(layer: Layer) -> bool:
+    return True
+
+
+def _text(layer: Layer) -> bool:
+    return layer.network == "text_encoder"
+
+
+def _attention(layer: Layer) -> bool:
+    return layer.network == "unet" and (".attn1." in layer.name or ".attn2." in layer.name)
+
+
+def _scaled(layer: Layer) -> bool:
+    return layer.pair.scale != 1
+
+
+def _ends(layer: Layer) -> bool:
+    return layer.name in ("conv_in", "conv_out")
+
+
+def _outside_blocks(layer: Layer) -> bool:
+    return _ends(layer) or layer.name.startswith("time_embedding.")
+
+
+def _to_out(layer: Layer) -> bool:
+    return layer.name.endswith(".to_out.0")
+
+
+RULES = (
+    Rule("C101", "ComfyUI", ("peft",), UNREAD, _every, "knows none of these names: convert --to kohya"),
+    Rule(
+        "C102",
+        "ComfyUI",
+        ("diffusers", "bin"),
+        UNREAD,
+        _attention,
+        "knows no UNet attention by these names: convert --to kohya",
+    ),
+    Rule(
+        "C103",
+        "ComfyUI",
+        ("diffusers",),
+        STRENGTH,
+        _scaled,
+        "reads no alpha from metadata, and takes it as the rank: convert --to kohya",
+    ),
+    Rule(
+        "K101",
+        "sd-scripts",
+        ("diffusers", "bin", "peft"),
+        UNREAD,
+        _every,
+        "knows none of these names: convert --to kohya",
+    ),
+    Rule("K102", "sd-scripts", ("kohya",), UNREAD, _outside_blocks, "adapts nothing outside the UNet's blocks"),
+    Rule("D101", "diffusers", ("peft",), REFUSED, _every, "is loaded by PEFT, not by load_lora_weights"),
+    Rule(
+        "D102",
+        "diffusers",
+        ("diffusers",),
+        STRENGTH,
+        _scaled,
+        "before 0.34 reads no alpha from metadata, and takes it as the rank",
+    ),
+    Rule("J101", "JDiffusion", ("diffusers", "kohya", "peft"), REFUSED, _every, "reads .bin alone: convert --to bin"),
+    Rule(
+        "J102",
+        "JDiffusion",
+        ("bin",),
+        REFUSED,
+        lambda layer: _text(layer) or _ends(layer),
+        "refuses a file with these layers: train without them",
+    ),
+    Rule("J103", "JDiffusion", ("bin",), UNREAD, _to_out, "never adapts to_out.0"),
+    Rule(
+        "P104",
+        PEFT_CLIENTS[0],
+        ("peft",),
+        UNREAD,
+        lambda layer: _text(layer) and layer.transformers >= 5,
+        "names text encoders otherwise: convert beside transformers 4",
+    ),
+    Rule(
+        "P105",
+        PEFT_CLIENTS[1],
+        ("peft",),
+        UNREAD,
+        lambda layer: _text(layer) and layer.transformers < 5,
+        "names text encoders otherwise: convert beside transformers 5",
+    ),
+)
+
+
+def readers(networks: Mapping[str, Mapping[str, LoraPair]], format: str, transformers: int = 0) -> tuple[Reader, ...]:
+    """How each client reads a file of `format` with these pairs; `transformers` is for "peft" alone."""
+    layers = [
+        Layer(network, name, pair, transformers) for network, own in networks.items() for name, pair in own.items()
+    ]
+    clients = (*CLIENTS, *PEFT_CLIENTS) if format == "peft" else CLIENTS
+    return tuple(_reader(client, format, layers) for client in clients)
+
+
+def _reader(client: str, format: str, layers: Sequence[Layer]) -> Reader:
+    losses = []
+    for rule in RULES:
+        concerned = [layer for layer in layers if rule.applies(layer)] if rule.client == client else []
+        if concerned and format in rule.formats:
+            names = tuple(f"{layer.network}.{layer.name}" for layer in concerned)
+            losses.append(Loss(rule.code, rule.effect, rule.message, names))
+    unread = {name for loss in losses if loss.effect == UNREAD for name in loss.layers}
+    refused = any(loss.effect == REFUSED for loss in losses)
+    return Reader(client, 0 if refused else len(layers) - len(unread), len(layers), tuple(losses))
+
+
+def show_readers(found: Sequence[Reader], title: str) -> None:
+    """Print who reads the file as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("read by", "layers", "what is lost", title=title)
+    for reader in found:
+        losses = "\n".join(_words(loss, reader.layers) for loss in reader.losses)
+        table.add_row(reader.client, f"{reader.reads} of {reader.layers}", losses if losses else "nothing")
+    Console().print(table)
+
+
+def _words(loss: Loss, layers: int) -> str:
+    more = f", ... ({len(loss.layers)})" if len(loss.layers) > SHOWN else ""
+    names = "" if len(loss.layers) == layers else f": {', '.join(loss.layers[:SHOWN])}{more}"
+    return f"{loss.code} {loss.message}{names}"
