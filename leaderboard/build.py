@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import logging
 import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from leaderboard.digests import Digests
 from leaderboard.entries import Board, Section, rank_reports
+from leaderboard.left_out import distinct, notes
 from leaderboard.marker import MARKER, About, read_marker
 from leaderboard.reports import read_reports
 from leaderboard.search import find_reports
@@ -21,6 +24,9 @@ from leaderboard.taker import NAME
 from leaderboard.text import clean
 from leaderboard.thumbnails import Thumbnails
 from submission.errors import UserError
+from submission.writable import require_folder
+
+_log = logging.getLogger(__name__)
 
 
 def build_site(
@@ -115,14 +121,18 @@ def _build(sources: Sequence[Path], out: Path, title: str, language: str, force:
 
     catalogue(language)
     before = Before.of(out, force)  # what is wrong with the place is said before the work
+    require_folder(before.folder.parent)
     folder = before.folder
     digests = Digests.of_site(folder)
-    read = read_reports(find_reports(sources), digests)
-    sections = rank_reports(read)
+    read = read_reports(find_reports(sources, partial(_log.warning, "%s")), digests)
+    kept, left = distinct(read)
+    for line in notes(kept, left):
+        _log.warning("%s", line)
+    sections = rank_reports(kept)
     title = clean(title, NAME)
     board = Board(title, tuple(sections), language)
     thumbnails = Thumbnails()
-    for report in read:
+    for report in kept:
         thumbnails.take_all(report)
     about = About(title, language, tuple(sorted({os.path.relpath(source.resolve(), folder) for source in sources})))
     pages = (page for part in (site_pages(board, thumbnails, before), _data(board)) for page in part)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
+from leaderboard.left_out import distinct
 from leaderboard.reports import Report
 
 RANKED, INCOMPLETE, NOT_COMPARABLE = "ranked", "incomplete", "not comparable"
 _ORDER = (RANKED, INCOMPLETE, NOT_COMPARABLE)
+_TWINS = 5  # shown of those with the same pictures
 _TOY = "toy weights"  # what the evaluator's reason for them begins with
 
 
@@ -21,7 +23,8 @@ class Row:
     """One entry on the board. `title` is its name, made distinct; `slug` is safe as a file name.
 
     `tied`: another entry has the same rank. `rank_range` holds the best and the worst rank that the 95 % intervals of
-    Final allow: those whose intervals overlap may stand in either order.
+    Final allow: those whose intervals overlap may stand in either order. `twins` are (title, page) of others with the
+    very same pictures, and `more_twins` how many there are beyond these.
     """
 
     rank: int | None
@@ -31,6 +34,8 @@ class Row:
     report: Report
     tied: bool = False
     rank_range: tuple[int, int] | None = None
+    twins: tuple[tuple[str, str], ...] = ()
+    more_twins: int = 0
 
     @property
     def page(self) -> str:
@@ -78,11 +83,13 @@ class Board:
 def rank_reports(reports: Iterable[Report]) -> list[Section]:
     """Sort reports into sections; the order they come in does not matter, the same one twice counts once.
 
+    The same one is that which has the same report and the same description.
+
     Equal Finals share a rank, and the next rank is left out. What is not comparable with the contest is ranked among
     those that were scored alike and have the same reasons, such as the same toy weights; what is incomplete is not.
     """
-    unique = list({report.digest: report for report in reports}.values())
-    names = Counter(report.name for report in unique)
+    unique, _ = distinct(reports)
+    titles, slugs = _titles(unique), _slugs(unique)
     groups: dict[tuple[int, str, str, str, str, tuple[str, ...]], list[Report]] = {}
     for report in unique:
         same = (report.contest, report.profile, report.references_id, report.weights_id)
@@ -91,15 +98,15 @@ def rank_reports(reports: Iterable[Report]) -> list[Section]:
         groups.setdefault(key, []).append(report)
     sections = []
     for key in sorted(groups):
-        group = sorted(groups[key], key=lambda report: (-_final(report), report.name, report.digest))
+        group = sorted(groups[key], key=lambda report: (-_final(report), report.name, report.digest, report.identity))
         finals = [_final(report) for report in group]
         ranked = _ORDER[key[0]] != INCOMPLETE
         ranges = _rank_ranges(group) if ranked else [None] * len(group)
         rows = [
             Row(
                 rank=finals.index(_final(report)) + 1 if ranked else None,
-                title=report.name if names[report.name] == 1 else f"{report.name} · {report.digest[:6]}",
-                slug=_slug(report),
+                title=titles[report.identity],
+                slug=slugs[report.identity],
                 reasons=_reasons(report),
                 report=report,
                 tied=ranked and finals.count(_final(report)) > 1,
@@ -108,7 +115,7 @@ def rank_reports(reports: Iterable[Report]) -> list[Section]:
             for report, rank_range in zip(group, ranges)
         ]
         sections.append(Section(_ORDER[key[0]], *key[1:], tuple(rows), _section_slug(_ORDER[key[0]], *key[1:])))
-    return sections
+    return _with_twins(sections)
 
 
 def _rank_ranges(group: Sequence[Report]) -> list[tuple[int, int] | None]:
@@ -152,6 +159,43 @@ def _plain(text: str, longest: int) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower())[:longest].strip("-")
 
 
-def _slug(report: Report) -> str:
-    """A file name that any disk takes: the name's plain letters, and enough of the hash to be alone."""
-    return "-".join(part for part in (_plain(report.name, 40), report.digest[:10]) if part)
+def _titles(reports: Sequence[Report]) -> dict[str, str]:
+    """Identity -> the entry's name; some of a hash tells those of one name apart."""
+    names = Counter(report.name for report in reports)
+    named = {
+        report.identity: report.name if names[report.name] == 1 else f"{report.name} · {report.digest[:6]}"
+        for report in reports
+    }
+    return _apart(named, " · ", 6)
+
+
+def _slugs(reports: Sequence[Report]) -> dict[str, str]:
+    """Identity -> a file name that any disk takes: the name's plain letters, and enough of the hash to be alone."""
+    named = {
+        report.identity: "-".join(part for part in (_plain(report.name, 40), report.digest[:10]) if part)
+        for report in reports
+    }
+    return _apart(named, "-", 10)
+
+
+def _apart(named: Mapping[str, str], joint: str, digits: int) -> dict[str, str]:
+    """Identity -> name, where several have one name with some of the identity: copies of one report."""
+    often = Counter(named.values())
+    return {one: name if often[name] == 1 else f"{name}{joint}{one[:digits]}" for one, name in named.items()}
+
+
+def _with_twins(sections: Sequence[Section]) -> list[Section]:
+    """The sections with rows that know of the others with the same pictures."""
+    alike: dict[str, list[Row]] = {}
+    for row in (row for section in sections for row in section.rows):
+        if row.report.sha256 is not None:
+            alike.setdefault(row.report.sha256, []).append(row)
+
+    def told(row: Row) -> Row:
+        others = [one for one in alike.get(str(row.report.sha256), ())[: _TWINS + 1] if one is not row][:_TWINS]
+        if not others:
+            return row
+        more = len(alike[str(row.report.sha256)]) - 1 - len(others)
+        return replace(row, twins=tuple((one.title, one.page) for one in others), more_twins=more)
+
+    return [replace(section, rows=tuple(map(told, section.rows))) for section in sections]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,14 @@ class Meta:
 
 
 def find_meta(folders: tuple[Path, ...]) -> Path | None:
-    """The first description in any of the folders; a link is left alone, as it may lead to a file of another."""
+    """The first description in any of the folders."""
+    return next(descriptions(folders), None)
+
+
+def descriptions(folders: tuple[Path, ...], links: bool = False) -> Iterator[Path]:
+    """Every description in the folders; or those that are `links`, which may lead to files of others."""
     places = (folder / name for folder in folders for name in NAMES)
-    return next((place for place in places if place.is_file() and not place.is_symlink()), None)
+    return (place for place in places if place.is_file() and place.is_symlink() is links)
 
 
 def read_meta(path: Path | None, run: Mapping[str, Any]) -> tuple[Meta, str | None]:

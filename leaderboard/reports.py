@@ -82,6 +82,11 @@ class Report:
     inputs: str = ""
 
     @property
+    def identity(self) -> str:
+        """A hash of the report and of what its description says: entries that are equal in both are one."""
+        return hashlib.sha256(repr((self.digest, self.name, self.meta)).encode("utf-8", "backslashreplace")).hexdigest()
+
+    @property
     def references_id(self) -> str:
         """Short name of the references scored against: two contests may call themselves the same."""
         return self.references[:8]

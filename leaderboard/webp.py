@@ -5,6 +5,12 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from typing import TYPE_CHECKING
+
+from submission.pixels import grey_of
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # A picture that cannot be decoded after all is shown as this: a WebP of one grey pixel.
 GREY = bytes.fromhex("52494646240000005745425056503820180000005001009d012a0100010001402625a40004740000e4400000")
@@ -55,17 +61,29 @@ def fits(size: tuple[int, int] | None, most: int = _MOST_PIXELS) -> bool:
 def resized(data: bytes, side: int, quality: int = 80) -> bytes:
     """A WebP file of at most side x side pixels, never enlarged; `GREY` where the data cannot be decoded.
 
-    The same bytes for the same data and Pillow version.
+    Transparency is shown over white. The same bytes for the same data and Pillow version.
     """
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=("WEBP", "PNG")).convert("RGB")
+            image = _as_seen(Image.open(io.BytesIO(data), formats=("WEBP", "PNG")))
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError, struct.error, Image.DecompressionBombError):
         return GREY
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     image.save(stream, "WEBP", quality=quality, method=4)
     return stream.getvalue()
+
+
+def _as_seen(image: Image.Image) -> Image.Image:
+    """RGB; Pillow alone would clip what has 16 bits, and show what is transparent."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        return grey_of(image).convert("RGB")
+    if image.mode[-1] in "Aa" or "transparency" in image.info:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")

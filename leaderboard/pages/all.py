@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 from leaderboard.pages import compare, entry, index, methods, scripts, style
@@ -13,8 +13,6 @@ from leaderboard.site import Before, Page
 if TYPE_CHECKING:
     from leaderboard.entries import Board
     from leaderboard.thumbnails import Thumbnails
-
-_STATIC = Path(__file__).parent.parent / "static"
 
 
 def site_pages(board: Board, thumbnails: Thumbnails, before: Before) -> Iterator[Page]:
@@ -26,6 +24,5 @@ def site_pages(board: Board, thumbnails: Thumbnails, before: Before) -> Iterator
     for section in board.sections:
         yield from entry.pages(studio, section)
         yield from style.pages(studio, section)
-    for path in sorted(_STATIC.iterdir()):
-        yield studio.file(f"static/{path.name}", (), path.read_bytes)
-    yield studio.file("static/texts.js", (), scripts.texts)
+    for name, data in scripts.static_files().items():
+        yield studio.file(f"static/{name}", (), partial(bytes, data))

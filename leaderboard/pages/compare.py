@@ -5,6 +5,7 @@ A page opened from a file may not fetch, but it may load scripts; so the files a
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -12,27 +13,35 @@ from typing import Any
 from leaderboard.entries import Row, Section
 from leaderboard.pages.figures import row_rank
 from leaderboard.pages.pictures import gallery
-from leaderboard.pages.studio import Studio
+from leaderboard.pages.studio import Studio, code_digest
 from leaderboard.site import Page
 
 
 def pages(studio: Studio) -> Iterator[Page]:
     """compare.html and the entries' data."""
     sections = studio.board.sections
+    rows = [(section, row) for section in sections for row in section.rows]
+    versions = {row.slug: _version(section, row) for section, row in rows}
     named = [
         (section.slug, [(row.slug, row.title, row_rank(row), row.reasons) for row in section.rows])
         for section in sections
     ]
-    yield studio.page("compare.html", named, "compare.html", lambda: {"sections": sections})
-    for section in sections:
-        for row in section.rows:
-            yield _data(studio, section, row)
+    values = {"sections": sections, "versions": versions}
+    yield studio.page("compare.html", (named, versions), "compare.html", lambda: values)
+    for section, row in rows:
+        yield _data(studio, section, row)
+
+
+def _version(section: Section, row: Row) -> str:
+    """Changes with what the data hold: a browser may have kept those of an earlier build."""
+    depends = (code_digest(), section.slug, row.slug, row.title, row.report.inputs)
+    return hashlib.sha256(repr(depends).encode("utf-8", "backslashreplace")).hexdigest()[:10]
 
 
 def _data(studio: Studio, section: Section, row: Row) -> Page:
     return studio.file(
         f"data/{row.slug}.js",
-        (section.slug, row.slug, row.title, row.report.inputs),
+        _version(section, row),
         lambda: _script(studio, section, row),
     )
 

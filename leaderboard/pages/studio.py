@@ -13,6 +13,7 @@ from markupsafe import Markup
 from leaderboard.i18n import LANGUAGES, TAGS, Words
 from leaderboard.pages.figures import Figures, heat_cells, references, row_rank
 from leaderboard.pages.names import picture_id, style_id
+from leaderboard.pages.scripts import static_place
 from leaderboard.site import Before, Page
 from submission.numbers import decimal
 
@@ -86,7 +87,7 @@ def range_text(row: Row) -> str | None:
 
 def line_of(row: Row) -> tuple[object, ...]:
     """What a page depends on that shows an entry with its rank."""
-    return (row.report.inputs, row.title, row.slug, row_rank(row), row.rank_range, row.reasons)
+    return (row.report.inputs, row.title, row.slug, row_rank(row), row.rank_range, row.reasons, row.twins)
 
 
 def signed(value: float | None, digits: int = 4) -> str:
@@ -142,6 +143,7 @@ def _environment(words: Words) -> jinja2.Environment:
         lang=TAGS[words.language],
         languages=LANGUAGES,
         rank_text=row_rank,
+        static_place=static_place,
         heat_cells=heat_cells,
         reference_items=references,
         gallery_items=figures.gallery,

@@ -8,10 +8,10 @@ function jdartEntry(entry) {
   jdartEntries[entry.slug] = entry;
 }
 
-function jdartLoad(slug) {
+function jdartLoad({ value: slug, dataset }) {
   jdartWaiting[slug] ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    script.src = `data/${slug}.js`;
+    script.src = `data/${slug}.js?${dataset.version}`;
     script.addEventListener("load", () => (jdartEntries[slug] ? resolve(jdartEntries[slug]) : reject(new Error(slug))));
     script.addEventListener("error", () => reject(new Error(slug)));
     document.head.append(script);
@@ -255,7 +255,7 @@ for (const form of document.querySelectorAll("[data-compare]")) {
     const wanted = sides.map((side) => side.value).join();
     jdartSetHash({ a: sides[0].value, b: sides[1].value });
     try {
-      const [a, b] = await Promise.all(sides.map((side) => jdartLoad(side.value)));
+      const [a, b] = await Promise.all(sides.map((side) => jdartLoad(side.selectedOptions[0])));
       if (wanted !== sides.map((side) => side.value).join()) return; // another pair was chosen meanwhile
       jdartShow(place, a, b);
       const finals = [a.scores.final, b.scores.final];

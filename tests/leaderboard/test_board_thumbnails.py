@@ -3,11 +3,14 @@
 import io
 import struct
 
-from PIL import Image
+import numpy as np
+import pytest
+from PIL import Image, ImageStat
 from some_reports import draw, make, make_run
 
 from leaderboard.reports import read_report
 from leaderboard.thumbnails import Thumbnails, make_all
+from leaderboard.webp import resized
 
 
 def published(report, folder):
@@ -116,3 +119,28 @@ def test_file_that_changes_while_the_site_is_built_is_not_published(tmp_path):
         path.write_bytes(b"a secret")
     _, made = published(report, tmp_path / "out")
     assert {size_of(data) for data in made.values()} == {(1, 1)}
+
+
+def mean_of(data):
+    with Image.open(io.BytesIO(data)) as image:
+        return [round(value) for value in ImageStat.Stat(image.convert("RGB")).mean]
+
+
+@pytest.mark.parametrize("value", [0, 257 * 40, 257 * 128 + 100, 65535])
+def test_a_sheet_of_16_bits_a_pixel_keeps_its_greys(value):
+    data = io.BytesIO()
+    Image.fromarray(np.full((64, 64), value, np.uint16)).save(data, "PNG")
+    assert mean_of(resized(data.getvalue(), 32)) == pytest.approx([value / 257] * 3, abs=1.5)
+
+
+def test_what_is_transparent_is_white_as_on_a_page():
+    palette = Image.new("RGB", (64, 64), (255, 0, 0)).quantize(4)
+    for picture, options in (
+        (Image.new("RGBA", (64, 64), (255, 0, 0, 0)), {}),
+        (Image.new("LA", (64, 64), (0, 0)), {}),
+        (Image.new("RGB", (64, 64), (255, 0, 0)), {"transparency": (255, 0, 0)}),
+        (palette, {"transparency": palette.getpixel((0, 0))}),
+    ):
+        data = io.BytesIO()
+        picture.save(data, "PNG", **options)
+        assert mean_of(resized(data.getvalue(), 32)) == pytest.approx([255] * 3, abs=1.5), picture.mode
