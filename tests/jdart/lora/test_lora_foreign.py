@@ -48,6 +48,9 @@ CASES = [  # by LyCORIS 4.1.3, PEFT 0.21, sd-scripts, ComfyUI, OneTrainer, clone
     ("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", "a language model"),
     ("down_blocks.0.motion_modules.0.proj_in.lora_A.weight", "AnimateDiff"),
     ("bundle_emb.mystyle.clip_l", "an embedding that was trained along"),
+    ("lllite_unet_input_blocks_4_1_attn1_to_q.down.0.weight", "ControlNet-LLLite"),
+    (f"base_model.model.{DIFFUSERS}.lora_diag", "a KaSA"),
+    ("base_model.model.token_embedding.token_adapter.trainable_tokens_delta", "words that were trained along"),
     ("unet:0:up", "numbered, not named"),
     ("<mystyle>", "textual inversion"),
     ("emb_params", "textual inversion"),
@@ -74,12 +77,7 @@ def test_what_is_no_lora_of_these_networks_is_told_with_a_cure(name, what, tmp_p
 
 
 def test_every_kind_is_among_the_cases():
-    found = {find_kind([name])[0].what for name, _ in CASES}
-    assert {kind.what for kind in KINDS} - found == {
-        "a ControlNet-LLLite",
-        "a KaSA",
-        "a LoRA with words that were trained along",
-    }
+    assert {find_kind([name])[0].what for name, _ in CASES} == {kind.what for kind in KINDS}
 
 
 @pytest.mark.parametrize("preset", ["sd15", "sd21"])
@@ -88,12 +86,8 @@ def test_no_name_of_a_plain_lora_is_taken_for_another_kind(preset):
 
     for network in ("unet", "text_encoder"):
         layers = layer_shapes(build_network(network, PRESETS[preset][network]))
-        for spelling in (
-            "{network}.{layer}.lora_A.weight",
-            "base_model.model.{layer}.lora_B.x.weight",
-            "{kohya}.alpha",
-        ):
-            names = [spelling.format(network=network, layer=n, kohya=kohya_name(network, n)) for n in layers]
+        for name in ("{network}.{layer}.lora_A.weight", "base_model.model.{layer}.lora_B.x.weight", "{kohya}.alpha"):
+            names = [name.format(network=network, layer=n, kohya=kohya_name(network, n)) for n in layers]
             assert find_kind(names) is None
 
 
@@ -134,10 +128,7 @@ def test_a_core_that_does_not_belong_is_refused(down, core, up, tmp_path):
 
 
 def test_a_convolution_of_dylora_has_a_flat_b(rng, tmp_path):
-    down, up = (
-        torch.tensor(rng.standard_normal((3, 5, 3, 3), np.float32)),
-        torch.tensor(rng.standard_normal((6, 3), np.float32)),
-    )
+    down, up = (torch.tensor(rng.standard_normal(shape, np.float32)) for shape in ((3, 5, 3, 3), (6, 3)))
     tensors = {f"{KOHYA}.lora_down.weight": down, f"{KOHYA}.lora_up.weight": up}
     save_file(tensors, tmp_path / "x.safetensors")
     (pair,) = load_lora(tmp_path / "x.safetensors").pairs["unet"].values()
