@@ -13,6 +13,7 @@ import numpy as np
 
 from jdart.config import MemoryConfig
 from jdart.models.schedule import NoiseSchedule
+from jdart.models.spelling import pointers, require_base_name, why_no_base
 from jdart.models.weights import load, text_name, vae_name, weight_files
 from submission.errors import UserError, needs
 from submission.files import read_json, sha256
@@ -30,7 +31,11 @@ class Base:
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
-            raise UserError(f"{self.folder}: no such folder; make a miniature base with: jdart base new {self.folder}")
+            require_base_name(str(self.folder))
+            raise UserError(
+                f"{self.folder}: no such folder; name a folder in diffusers' layout, a repository of the hub as "
+                f"owner/name, or toy; a miniature base is made by: jdart base new {self.folder}"
+            )
         absent = [
             name
             for name in (
@@ -43,7 +48,13 @@ class Base:
             if not (self.folder / name).exists()
         ]
         if absent:
-            raise UserError(f"{self.folder}: not a diffusers folder, {', '.join(absent)} not found")
+            raise UserError(f"{self.folder}: {why_no_base(self.folder, absent)}")
+        left = pointers(self.folder)
+        if left:
+            raise UserError(
+                f"{left[0]}: a Git LFS pointer, not the file itself; in {self.folder} run: git lfs pull"
+                + (f" ({len(left)} files)" if len(left) > 1 else "")
+            )
 
     @cached_property
     def configs(self) -> Mapping[str, Any]:
@@ -120,11 +131,13 @@ class Base:
     def tokenizer(self) -> Any:
         """The CLIP tokenizer of `tokenizer/`, padding as its own configuration says."""
         with needs("train"):
-            from transformers import CLIPTokenizer
+            from transformers import CLIPTokenizer, CLIPTokenizerFast
 
         folder = self.folder / "tokenizer"
+        plain = (folder / "vocab.json").exists() or not (folder / "tokenizer.json").exists()
+        kind = CLIPTokenizer if plain else CLIPTokenizerFast  # transformers 4 reads tokenizer.json alone with this one
         try:
-            tokenizer = CLIPTokenizer.from_pretrained(folder)
+            tokenizer = kind.from_pretrained(folder)
             words = tokenizer.tokenize("a photo")
         except Exception as error:  # transformers raises whatever a damaged file provokes
             first = str(error).strip().split("\n")[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +20,32 @@ SAFETENSORS_FIRST = (
     ".safetensors",
     ".safetensors.index.json",
     ".fp16.safetensors",
+    ".safetensors.index.fp16.json",
     ".bin",
     ".bin.index.json",
     ".fp16.bin",
+    ".bin.index.fp16.json",
 )
 OLD_VAE_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
+def choose_weights(names: Container[str], stems: tuple[str, ...]) -> str | None:
+    """The one of a part's files that holds a network's weights, or the index of their shards; None where there is none.
+
+    safetensors before .bin, full precision before fp16.
+    """
+    found = (stem + suffix for suffix in SAFETENSORS_FIRST for stem in stems if stem + suffix in names)
+    return next(found, None)
+
+
 def weight_files(folder: Path, stems: tuple[str, ...]) -> list[Path]:
-    """The file, or the shards, that hold a network's weights; safetensors before .bin, full precision before fp16.
+    """The file, or the shards, that hold a network's weights, as `choose_weights` chooses.
 
     Raises UserError when there is none, or when an index names a shard that is not there.
     """
-    for suffix in SAFETENSORS_FIRST:
-        for stem in stems:
-            path = folder / (stem + suffix)
-            if not path.is_file():
-                continue
-            if suffix.endswith(".index.json"):
-                return _shards(path)
-            return [path]
+    name = choose_weights({path.name for path in folder.glob("*") if path.is_file()}, stems)
+    if name is not None:
+        return _shards(folder / name) if name.endswith(".json") else [folder / name]
     tried = " or ".join(f"{stem}.safetensors / {stem}.bin" for stem in stems)
     raise UserError(f"{folder}: no weights found ({tried}); is this a diffusers folder?")
 

@@ -70,8 +70,19 @@ def _connect(ray: Any, address: str | None, kind: str, workers: int) -> None:
             logging_level="ERROR",
             **({} if address is not None else size),
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(f"no Ray cluster: {first_line(error)}; start one with: ray start --head") from error
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        said = first_line(error).partition(". ")[0]
+        raise UserError(f"no Ray cluster: {said}; {_cure(isinstance(error, ray.exceptions.RayError))}") from error
+
+
+def _cure(refused: bool) -> str:
+    """What helps; a cluster that wants another token answers like one that is not there."""
+    token = "the cluster's token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
+    if refused:
+        return f"put {token}"
+    if os.environ.get("RAY_AUTH_MODE") == "token":
+        return f"start one with: ray start --head; where it runs, put {token}"
+    return f"start one with: ray start --head; one that wants a token needs RAY_AUTH_MODE=token and {token}"
 
 
 def _work(task: Task, kind: str, threads: int, place: str, told: Any) -> Progress:

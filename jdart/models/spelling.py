@@ -1,0 +1,66 @@
+"""What a name means that was given for a base model and is none: what it probably is, and how to write it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from submission.errors import UserError
+
+_CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+_HUB_PAGE = re.compile(
+    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|hf-mirror\.com)/(?:models/)?([\w.-]+/[\w.-]+)"
+    r"(?:/(?:tree|blob|resolve|commit)/([^/?#]+))?.*|hf://(?:models/)?([\w.-]+/[\w.-]+).*"
+)
+_LFS = b"version https://git-lfs"
+
+
+def require_base_name(model: str) -> None:
+    """Raise UserError for a file, a web address and the like; other names may be a folder or a repository."""
+    page = _HUB_PAGE.fullmatch(model)
+    if page is not None:
+        name = page[1] if page[3] is None else page[3]
+        revision = "" if page[2] in (None, "main") else f" and base.revision: {page[2]}"
+        raise UserError(f"{model}: an address; write base.model: {name}{revision}")
+    if "://" in model:
+        raise UserError(f"{model}: an address; download it, and name the folder")
+    path = Path(model).expanduser() if model.startswith("~/") else Path(model)
+    if path.is_file():
+        if _is_base(path.parent):
+            raise UserError(f"{model}: a file of a base model; name its folder: {path.parent}")
+        raise UserError(f"{model}: a file, not a folder in diffusers' layout; {_conversion(path)}")
+    if path.suffix.lower() in _CHECKPOINTS:
+        raise UserError(f"{model}: no such file; and a base model is a folder in diffusers' layout, not a file")
+
+
+def _conversion(path: Path) -> str:
+    if path.suffix.lower() not in _CHECKPOINTS:
+        return "name that folder"
+    return (
+        'with diffusers installed, turn it into one: python -c "from diffusers import StableDiffusionPipeline as P; '
+        f"P.from_single_file('{path}').save_pretrained('{path.stem}')\" and name {path.stem}"
+    )
+
+
+def why_no_base(folder: Path, absent: list[str]) -> str:
+    """What is the matter with a folder in which `absent` were not found, and what to do."""
+    if _is_base(folder.parent):
+        return f"one part of a base model; name the folder around it: {folder.parent}"
+    inside = sorted(path.parent.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/unet/config.json"))
+    if inside:
+        return f"holds a base model, and is none; name it: {inside[0]}"
+    return f"not a diffusers folder, {', '.join(absent)} not found; fetch it again, or name another"
+
+
+def pointers(folder: Path) -> list[Path]:
+    """The files of a base model that are Git LFS pointers: a line or two of text in place of what they stand for."""
+    return [path for path in sorted(folder.glob("*/*")) if path.is_file() and _starts(path) == _LFS]
+
+
+def _starts(path: Path) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read(len(_LFS))
+
+
+def _is_base(folder: Path) -> bool:
+    return (folder / "unet" / "config.json").is_file() and (folder / "text_encoder" / "config.json").is_file()
