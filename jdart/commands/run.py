@@ -146,9 +146,14 @@ def _go(
     """Open the job and run the named stages, with progress on the screen."""
     settings = settings_of(config, overrides, styles, output)
     workers = None if devices is None else parse_devices(devices, executor)
+    if ray_address is not None and executor != "ray":
+        raise UserError("--ray-address is for a Ray cluster; add --executor ray, or leave it out")
     if workers is not None:
-        device = "cpu" if workers[0] == "cpu" else "cuda"
-    elif executor == "ray" or ray_address is not None:
+        kind = "cpu" if workers[0] == "cpu" else "cuda"
+        if device not in ("auto", kind):
+            raise UserError(f"--device {device} and --devices {devices} are not the same; leave --device out")
+        device = kind
+    elif executor == "ray":
         raise UserError("--executor ray needs to know what a style runs on; add --devices cuda or --devices cpu")
     from jdart.running.screen import show_stages, speak
 
@@ -159,12 +164,18 @@ def _go(
     from jdart.running.borrowing import take_loras
     from jdart.running.job import open_job
     from jdart.running.pipeline import require_scorable, stages
+    from jdart.running.remarks import warn_of_idle_settings, warn_of_other_bases
+    from jdart.running.training import require_startable
 
     job = open_job(settings)
     if "score" in names:
         require_scorable(job)
     if loras is not None:
         take_loras(job, loras)
+    if "train" in names:
+        require_startable(job)
+    warn_of_idle_settings(job)
+    warn_of_other_bases(job)
     job.note()
     if workers is not None:
         from jdart.running.processes import run_processes

@@ -18,6 +18,7 @@ class DataConfig:
 
     size: int = 512  # pixels, of the square that is learnt and drawn
     template: str = "an image of {object} in style_{id}"
+    instance_prompt: Optional[str] = None  # one caption for all pictures, "style_{id}"; drawn is with the template
     captions: str = "file_name"  # through the template; or "txt", "jsonl", "csv", "auto": whichever the folder has
     min_size: int = 0  # pixels; pictures whose shorter side is below are left out
     min_aspect: float = 0.0  # width by height; flatter and taller pictures are left out
@@ -48,11 +49,18 @@ class DataConfig:
         if self.max_aspect is not None:
             good = 0 < self.max_aspect >= self.min_aspect
             check(good, f"max_aspect: {self.max_aspect} is not above 0, or below min_aspect {self.min_aspect}")
-        for name in ("template", "prior_template"):
+        alone = self.instance_prompt is None or self.captions == "file_name"
+        check(alone, f"instance_prompt: takes the place of captions: {self.captions}; set one of the two")
+        for name in ("template", "prior_template", *(["instance_prompt"] if self.instance_prompt is not None else [])):
             try:
                 getattr(self, name).format(object="dog", id="00")
             except (KeyError, IndexError, ValueError, AttributeError):
                 raise Problem(f"{name}: only {{object}} and {{id}} can stand in braces") from None
+
+    @property
+    def caption(self) -> str:
+        """The template of a picture's caption, where its file's name makes it."""
+        return self.template if self.instance_prompt is None else self.instance_prompt
 
     def of_prior(self) -> DataConfig:
         """How prior pictures are read: their captions stay the very prompts that they were drawn from."""

@@ -33,11 +33,14 @@ class LoraConfig:
     exclude_modules: Targets = ()
     rank_pattern: Mapping[str, int] = field(default_factory=dict)
     alpha_pattern: Mapping[str, float] = field(default_factory=dict)
+    # A LoRA file, or a run folder, that both networks start from; {style} stands for the style. None: anew
+    init_from: Optional[str] = None
 
     def __post_init__(self) -> None:
         check(self.r >= 1, f"r: {self.r} is below 1")
         check(self.lora_alpha is None or self.lora_alpha > 0, f"lora_alpha: {self.lora_alpha} is not above 0")
         check(len(self.target_modules) > 0, "target_modules: name at least one layer")
+        check(self.init_from != "", "init_from: name a LoRA file or a run folder, or leave it out")
         check(0 <= self.lora_dropout < 1, f"lora_dropout: {self.lora_dropout} is not in [0, 1)")
         for key, rank in self.rank_pattern.items():
             check(rank >= 1, f"rank_pattern.{key}: {rank} is below 1")
@@ -94,6 +97,7 @@ class TextLoraConfig(LoraConfig):
 
     def __post_init__(self) -> None:
         check(self.r >= 0, f"r: {self.r} is below 0")
+        check(self.init_from is None, "init_from: lora.init_from names the file of both networks; leave this one out")
         if self.r > 0:
             super().__post_init__()
 

@@ -40,6 +40,11 @@ class StyleOverride(PromptOverride):
 
     prompts: Mapping[str, PromptOverride] = field(default_factory=dict)
 
+    @property
+    def every(self) -> tuple[PromptOverride, ...]:
+        """The style's own and those of its prompts."""
+        return (self, *self.prompts.values())
+
 
 def settings_of(
     settings: GenerateConfig, seed: int, overrides: Mapping[str, StyleOverride], style: str, prompt: str

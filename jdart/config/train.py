@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
+from typing import Optional, Union  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
 from jdart.config.problem import check
+
+Formats = Union[tuple[str, ...], str]
+ALSO = ("kohya", "peft", "bin")  # formats of jdart.lora.file beside the one that is always written
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class TrainConfig:
     ema_decay: Optional[float] = None  # of an average of the weights, which then is what is kept; None: the last ones
     checkpointing_steps: Optional[int] = 100  # updates after which a stop costs nothing; None: a style is begun anew
     tensorboard: bool = False  # write event files beside the LoRA
+    also: Formats = ()  # formats that it is written in as well: kohya (ComfyUI), peft, bin
 
     def __post_init__(self) -> None:
         from jdart.training.lr import SCHEDULES
@@ -53,6 +57,8 @@ class TrainConfig:
         )
         for name in ("adam_beta1", "adam_beta2"):
             check(0 <= getattr(self, name) < 1, f"{name}: {getattr(self, name)} is not in [0, 1)")
+        for name in self.formats:
+            check(name in ALSO, f"also: {name!r}; beside diffusers' there are {', '.join(ALSO)}")
         self._check_loraplus()
         self._check_loss()
         check(self.adam_epsilon > 0, f"adam_epsilon: {self.adam_epsilon} is not above 0")
@@ -65,6 +71,11 @@ class TrainConfig:
         decay, every = self.ema_decay, self.checkpointing_steps
         check(decay is None or 0 <= decay < 1, f"ema_decay: {decay} is not in [0, 1); use null for none")
         check(every is None or every >= 1, f"checkpointing_steps: {every} is below 1; use null for none")
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """`also` as a list without repetitions."""
+        return (self.also,) if isinstance(self.also, str) else tuple(dict.fromkeys(self.also))
 
     def _check_loraplus(self) -> None:
         ratio, gamma = self.loraplus_lr_ratio, self.loraplus_gamma

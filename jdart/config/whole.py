@@ -70,13 +70,17 @@ class Config:
         require_good(self.generate, self.overrides)
         if self.token is not None:
             word = self.token.placeholder
-            check(word in self.data.template, f"token.placeholder: {word} is not in data.template; put it there")
+            for name in ("template", "caption"):
+                where = "template" if name == "template" else "instance_prompt"
+                known = word in getattr(self.data, name)
+                check(known, f"token.placeholder: {word} is not in data.{where}; put it there")
             check(
                 word not in self.data.prior_template, f"token.placeholder: the base does not know {word} of the prior"
             )
             check(not self.train.packed, "token: is learnt for one style; leave it out with train.packed")
         if self.train.packed:
             check("{id}" in self.data.template, "train.packed: data.template needs {id} to tell the styles apart")
+            check("{id}" in self.data.caption, "train.packed: data.instance_prompt needs {id} to tell the styles apart")
 
     @property
     def frozen_text(self) -> bool:

@@ -58,7 +58,7 @@ def style_pictures(folder: Path, style: str, config: DataConfig) -> tuple[Pictur
 
     UserError as `load_pictures` has it, and when all are left out.
     """
-    pictures = load_pictures(folder, config.template, style, config.captions)
+    pictures = load_pictures(folder, config.caption, style, config.captions)
     if config.min_size == 0 and config.min_aspect == 0 and config.max_aspect is None:
         return pictures
     reasons = [refusal(read_facts(picture.path), config) for picture in pictures]

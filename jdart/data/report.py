@@ -40,7 +40,7 @@ def report_on_data(folders: Iterable[tuple[str, Path]], config: DataConfig) -> t
     found = []
     for style, folder in folders:
         try:
-            pictures = load_pictures(folder, config.template, style, config.captions)
+            pictures = load_pictures(folder, config.caption, style, config.captions)
         except UserError as error:
             found.append(StyleRows(style, (), str(error)))
             continue

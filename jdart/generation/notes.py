@@ -100,6 +100,18 @@ def read_notes(path: Path) -> dict[str, Any]:
     return notes
 
 
+def noted_files(path: Path) -> tuple[str, ...] | None:
+    """SHA-256 of the LoRAs, and of the style token, that a picture says it was drawn with; None if it says nothing."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:  # the text stands before the pixels, which need not be read
+            notes = json.loads(image.info[KEY])
+        return (*(lora["sha256"] for lora in notes["loras"]), *([notes["token"]] if notes["token"] else []))
+    except (OSError, ValueError, SyntaxError, KeyError, TypeError):
+        return None
+
+
 def lora_note(path: Path, weight: float) -> dict[str, Any]:
     """How a LoRA is noted: its file's name, hash and weight."""
     return {"file": path.name, "sha256": sha256(path), "weight": weight}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from jdart.lora.file import LoraFile
+from jdart.lora.origin import from_another_base
 from jdart.lora.pairs import coverage
 from jdart.lora.reading import load_lora
 from submission.errors import UserError
@@ -32,14 +33,17 @@ class LoraReport:
     matched: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     left_over: tuple[str, ...] = ()
+    remark: Optional[str] = None  # that it was trained on another base
 
 
 def inspect_lora(file: Path, base: Path | None, arch: str | None) -> LoraReport:
     """Read `file` and compare it with a base folder or a published shape, if one is given.
 
-    No weights of the base are read. Raises UserError for an unreadable file or an unknown shape.
+    No weights of the base are read, but for their hash where the file notes one. Raises UserError for an unreadable
+    file or an unknown shape.
     """
-    return report_on(load_lora(file), file, shapes_of(base, arch), arch if base is None else str(base))
+    report = report_on(load_lora(file), file, shapes_of(base, arch), arch if base is None else str(base))
+    return report if base is None else replace(report, remark=from_another_base(file, base))
 
 
 def report_on(
@@ -63,7 +67,9 @@ def report_on(
         sum(pair.a.ndim == 4 for pair in pairs),
         dict(lora.settings),
         compared_with,
-        **{kind: tuple(names) for kind, names in found.items()},
+        tuple(found["matched"]),
+        tuple(found["missing"]),
+        tuple(found["left_over"]),
     )
 
 
@@ -106,6 +112,8 @@ def show_lora(report: LoraReport, as_json: bool) -> None:
     if report.compared_with is not None:
         table.add_section()
         table.add_row("compared with", report.compared_with)
+        if report.remark is not None:
+            table.add_row("warning", report.remark)
         for kind in ("matched", "missing", "left_over"):
             names = getattr(report, kind)
             shown = "".join(f"\n{name}" for name in names[:10]) if kind != "matched" else ""

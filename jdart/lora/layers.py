@@ -77,8 +77,10 @@ def _kind(layer: Any) -> type[Adapter] | None:
     return LoraConv if isinstance(layer, nn.Conv) and layer.groups == 1 else None
 
 
-def inject(network: Any, settings: LoraConfig, rng: np.random.Generator) -> dict[str, Adapter]:
-    """Put a fresh adapter on every layer that `settings` chooses; layer name -> adapter.
+def inject(
+    network: Any, settings: LoraConfig, rng: np.random.Generator, start: Mapping[str, LoraPair] | None = None
+) -> dict[str, Adapter]:
+    """Put an adapter on every layer that `settings` chooses; layer name -> adapter. Without a `start` it is fresh.
 
     Everything else in the network is frozen. Raises UserError for a rank below 1, or when a target, an exclusion or a
     pattern fits no layer.
@@ -109,6 +111,8 @@ def inject(network: Any, settings: LoraConfig, rng: np.random.Generator) -> dict
         out_width, *in_shape = layer.weight.shape  # in, or in, kh, kw
         a = (rng.standard_normal((rank, *in_shape)) / rank).astype(np.float32)
         b = np.zeros((out_width, rank, *[1] * (len(in_shape) - 1)), np.float32)
+        if start is not None and name in start:  # drawn all the same: the other layers are those of a fresh start
+            a, b = start[name].a, start[name].b
         adapters[name] = kinds[name](layer, a, b, settings.alpha_of(name), settings.lora_dropout, settings.use_rslora)
         put(network, name, adapters[name])
     return adapters

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from jdart.running.folder import RunFolder
 from jdart.running.job import Job
 from jdart.running.learning import lessons
 from submission.errors import UserError
-from submission.files import write_bytes
+from submission.files import sha256, write_bytes
+
+log = logging.getLogger(__name__)
 
 
 def take_loras(job: Job, run: Path) -> None:
     """Copy the LoRAs of another run folder, with their tokens, where the job has none yet. What it lacks is trained.
 
-    Raises UserError when there is no such folder.
+    What is not taken is logged. Raises UserError when there is no such folder, or no LoRA in it that is asked for.
     """
     if not run.is_dir():
         raise UserError(f"{run}: no such run folder; name one with LoRAs in it")
     other = RunFolder(run, job.folder.packed)
-    for name in lessons(job):
-        lora, token = other.lora(name), other.token(name)
-        if lora.exists() and not job.folder.lora(name).exists():
+    names = list(lessons(job))
+    lacking = [name for name in names if not other.lora(name).exists()]
+    if names and lacking == names:
+        raise UserError(f"{run}: has no LoRA of {', '.join(names)}; name a run folder with them, or leave --loras out")
+    if lacking:
+        log.warning("--loras %s: has no LoRA of %s", run, ", ".join(lacking))
+    if not names:
+        log.warning("--loras %s: not used, with generate.lora_weight: 0", run)
+    for name in names:
+        lora, token, own = other.lora(name), other.token(name), job.folder.lora(name)
+        if lora.exists() and own.exists() and sha256(lora) != sha256(own):
+            log.warning("--loras %s: its LoRA of %s is not used, %s has another", run, name, job.folder.root)
+        if lora.exists() and not own.exists():
             if token.exists():
                 write_bytes(job.folder.token(name), token.read_bytes())
             write_bytes(job.folder.learnt(name) / lora.name, lora.read_bytes())  # last: with this file it is done

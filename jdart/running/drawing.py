@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from jdart.data.seeds import image_seed
 from jdart.generation.notes import lora_note, picture_notes, pixels_hash, png_info
 from jdart.running.folder import require_trained_on
 from jdart.running.job import Event, Job
+from jdart.running.trained import goes_on, set_stale_aside, stale_pictures
 from submission.errors import UserError
 from submission.files import atomic_write, sha256
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from jdart.generation.adapters import Adapter
     from jdart.generation.draw import Request
 
+log = logging.getLogger(__name__)
+
 
 def generate_styles(job: Job) -> Iterator[Event]:
     """Draw every missing picture of every style, then its contact sheets."""
@@ -30,11 +34,20 @@ def generate_styles(job: Job) -> Iterator[Event]:
         groups = wanted_pictures(job, style)
         paths = [Path(request.name) for _, requests in groups for request in requests]
         made = job.folder.drawn(style, prompts, job.config.generate.num_images_per_prompt)
-        if all(path.exists() for path in made):
+        longer = job.config.learns(style) and goes_on(job.folder, job.config, style)
+        stale = stale_pictures(job.folder, job.config, style, prompts)
+        if not longer and not stale and all(path.exists() for path in made):
             yield Event("generate", style, len(paths), len(paths), "there already", skipped=True)
             continue
-        if job.config.learns(style) and not job.folder.lora(style).exists():
+        if longer or (job.config.learns(style) and not job.folder.lora(style).exists()):
             raise UserError(f"style {style} is not trained yet; run: jdart train, or jdart run for the whole way")
+        if stale:
+            log.warning(
+                "style %s: %d pictures were drawn with another LoRA; they are kept in %s, and drawn anew",
+                style,
+                len(stale),
+                set_stale_aside(job.folder, style, stale),
+            )
         yield from _tally("generate", style, paths, _draw_style(job, style, groups))
         for path, write in _sheets(job, style).items():
             with atomic_write(path) as out:
@@ -113,12 +126,12 @@ def wanted_pictures(job: Job, style: str) -> list[Group]:
 def _draw_style(job: Job, style: str, groups: Sequence[Group]) -> Iterator[Path]:
     """Draw what is missing of `groups`; yields each path when it is there."""
     from jdart.generation.adapters import Adapter, adapted
-    from jdart.lora.reading import load_lora
+    from jdart.lora.reading import load_notes
     from jdart.lora.token import token_applied
 
     learnt = job.folder.lora(style) if job.config.learns(style) else None
     if learnt is not None:
-        require_trained_on(job.folder, load_lora(learnt).settings, style)
+        require_trained_on(job.folder, load_notes(learnt), style)
     token = None if job.config.token is None else job.folder.token(style)
     pictures = [picture.path for picture in job.references[style]]
     size = job.config.data.size

@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +24,6 @@ SCHEMA_VERSION = 1
 PACKED = "packed"  # the name of the LoRA of all styles
 TOKEN_NAME = "learned_embeds.safetensors"  # as diffusers looks for it
 LIBRARIES = ("jittor", "numpy", "pillow", "transformers")
-# Settings that change nothing in a picture: a run may go on with other values of these.
-FREE = (
-    "name",
-    "output",
-    "styles",
-    "contest",
-    "references",
-    "base.model",
-    "base.revision",
-    "generate.batch_size",
-    "memory.attention_slice",
-    "memory.gradient_checkpointing",
-    "train.checkpointing_steps",
-    "train.tensorboard",
-    "validation.images",
-    "validation.prompts",
-    "score",
-)
 
 
 @dataclass(frozen=True)
@@ -96,6 +78,11 @@ class RunFolder:
         baseline = path.with_suffix(".bin")
         return baseline if baseline.exists() and not path.exists() else path
 
+    def also(self, style: str, format: str) -> Path:
+        """The style's LoRA in another format, for other programs: nothing is drawn with it here. PEFT's is a folder."""
+        ending = {"kohya": "kohya.safetensors", "bin": "jdiffusion.bin", "peft": "peft"}[format]
+        return self.learnt(style) / f"{Path(FILE_NAME).stem}.{ending}"
+
     def losses(self, style: str) -> Path:
         return self.learnt(style) / "loss.csv"
 
@@ -121,6 +108,14 @@ class RunFolder:
     def log(self, task: str) -> Path:
         """What the process of a task says: its own words, its libraries' and its compiler's."""
         return self.root / "logs" / f"{task}.log"
+
+    def earlier(self, name: str) -> RunFolder:
+        """Where what was replaced lies, each file at the place that it had."""
+        return replace(self, root=self.root / "earlier" / name)
+
+    def pictures(self, style: str) -> list[Path]:
+        """Every picture that lies there for a style, its candidates among them."""
+        return sorted([*(self.images / style).glob("*.png"), *(self.root / "candidates" / style).glob("*/*.png")])
 
     def sheet(self, style: str) -> Path:
         return self.root / "sheets" / f"{style}.png"
@@ -159,26 +154,6 @@ def earlier_run(folder: RunFolder) -> Mapping[str, Any] | None:
     return run
 
 
-def require_same(folder: RunFolder, run: Mapping[str, Any], config: Config, identity: str) -> None:
-    """Refuse to go on with settings, or a base, that made other pictures than those already in the folder."""
-    before, now = (
-        {**what_matters(to_mapping(Config())), **what_matters(run["config"])},
-        what_matters(to_mapping(config)),
-    )
-    changed = [
-        f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
-        for key in sorted({*before, *now})
-        if before.get(key) != now.get(key)
-    ]
-    if run["base"].get("sha256") != identity:
-        changed.append("the base model's weights")
-    if changed:
-        raise UserError(
-            f"{folder.root} was made with other settings ({'; '.join(changed)}); "
-            "nothing was touched: choose another folder with --output, or go back to the settings"
-        )
-
-
 def require_trained_on(folder: RunFolder, settings: Mapping[str, Any], *styles: str) -> None:
     """Raise UserError when a packed LoRA, by the notes in its file, was trained without one of `styles`."""
     missing = [style for style in styles if folder.packed and style not in settings.get("styles", ())]
@@ -189,9 +164,20 @@ def require_trained_on(folder: RunFolder, settings: Mapping[str, Any], *styles: 
         )
 
 
-def write_run(folder: RunFolder, config: Config, contest: Contest, identity: str, revision: str | None) -> None:
-    """Write `run.json` as the folder stands now. The styles of earlier calls stay listed."""
+def write_run(
+    folder: RunFolder,
+    config: Config,
+    contest: Contest,
+    identity: str,
+    revision: str | None,
+    started_from: Mapping[str, str],
+) -> None:
+    """Write `run.json` as the folder stands now. The styles of earlier calls stay listed.
+
+    `started_from` is the hash of the file that each LoRA starts from.
+    """
     earlier, weights = earlier_run(folder), config.score.weights
+    starts = {**({} if earlier is None else earlier.get("init_from", {})), **started_from}
     styles = [*contest.styles, *([] if earlier is None else earlier["styles"])]
     loras = {
         style: {
@@ -213,6 +199,7 @@ def write_run(folder: RunFolder, config: Config, contest: Contest, identity: str
         "base": {"source": config.base.model, "revision": revision, "sha256": identity},
         "commit": find_commit(folder.root) if earlier is None else earlier.get("commit"),
         "lora": loras,
+        **({"init_from": starts} if starts else {}),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
         "local": {
             "references": _local(config.references, folder.root),
@@ -233,22 +220,3 @@ def _version(distribution: str) -> str | None:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def what_matters(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings by which a run is what it is, by their dotted names."""
-    return {
-        key: value
-        for key, value in _flat(settings).items()
-        if not any(key == free or key.startswith(free + ".") for free in FREE)
-    }
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat

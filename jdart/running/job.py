@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from jdart.config import Config
 from jdart.data.captions import Picture
 from jdart.data.facts import style_pictures
-from jdart.running.folder import RunFolder, contest_of, earlier_run, require_same, write_run
+from jdart.running.folder import RunFolder, contest_of, earlier_run, write_run
+from jdart.running.init_from import start_hashes
+from jdart.running.same_run import require_same
 from submission.contest import Contest
 from submission.errors import UserError
 from submission.shipped import means_toy, references_folder
@@ -47,7 +49,8 @@ class Job:
         """Bring run.json up to date, where this process keeps it."""
         if not self.notes:
             return
-        write_run(self.folder, self.config, self.contest, self.base.identity, self.revision)
+        starts = start_hashes(self.config, tuple(self.contest.styles))
+        write_run(self.folder, self.config, self.contest, self.base.identity, self.revision, starts)
 
 
 def open_job(config: Config, notes: bool = True) -> Job:
@@ -80,7 +83,7 @@ def open_job(config: Config, notes: bool = True) -> Job:
     _check_size(base, config)
     _check_steps(base, config)
     if earlier is not None:
-        require_same(folder, earlier, config, base.identity)
+        require_same(folder, earlier, config, base.identity, start_hashes(config, tuple(contest.styles)))
     return Job(config, folder, contest, references, base, revision, notes)
 
 
@@ -92,10 +95,18 @@ def _check_size(base: Base, config: Config) -> None:
 
 def _check_steps(base: Base, config: Config) -> None:
     """What the base's noise schedule has too few steps for is found before hours of training, not after them."""
+    from jdart.generation.samplers import sampling_plan
+
     limit = base.schedule.num_train_timesteps
-    for key, steps in (("generate.steps", config.generate.steps), ("prior.steps", config.prior.steps)):
-        if steps >= limit:
-            raise UserError(f"{key}: {steps} is out of range; this base takes 1 to {limit - 1}")
+    own = config.generate.sampler
+    drawn = [("generate.steps", own, config.generate.steps), ("prior.steps", own, config.prior.steps)]
+    if config.generate.styleid is not None:
+        drawn.append(("generate.styleid.steps", "ddim", config.generate.styleid.steps))
+    for key, sampler, steps in drawn:
+        try:
+            sampling_plan(base.schedule, sampler, steps)
+        except UserError as error:
+            raise UserError(f"{key}: {error}") from error
     top = config.train.max_timestep
     if config.train.min_timestep >= limit or (top is not None and top > limit):
         raise UserError(f"train.min_timestep, train.max_timestep: out of range; this base has {limit} timesteps")

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from jdart.config import Config
 from jdart.data.captions import Picture
 from jdart.data.seeds import rng_for
 from jdart.running.folder import PACKED
+from jdart.running.init_from import load_start, log_start
 from jdart.running.job import Job
 from jdart.running.prior import prior_pictures
 from submission.errors import UserError
@@ -41,15 +43,20 @@ def split(job: Job, style: str) -> tuple[list[Picture], list[Picture]]:
     )
 
 
+def adapters_of(config: Config, styles: Sequence[str]) -> Config:
+    """The configuration with the ranks of one LoRA: a packed one is as many times as large as it has styles."""
+    if not config.train.packed:
+        return config
+    lora, text = config.lora.times(len(styles)), config.text_encoder_lora.times(len(styles))
+    return replace(config, lora=lora, text_encoder_lora=text)
+
+
 def open_learner(job: Job, name: str, styles: Sequence[str]) -> tuple[Learner, Examples]:
-    """A learner of `styles` with fresh adapters, to be closed by the caller, and what its validation is measured on."""
+    """A learner of `styles` at its start, to be closed by the caller, and what its validation is measured on."""
     from jdart.training.examples import encode
     from jdart.training.learner import Learner
 
-    config, base = job.config, job.base
-    if config.train.packed:
-        lora, text = config.lora.times(len(styles)), config.text_encoder_lora.times(len(styles))
-        config = replace(config, lora=lora, text_encoder_lora=text)
+    config, base = adapters_of(job.config, styles), job.base
     parts = [split(job, style) for style in styles]
     pictures = [picture for chosen, _ in parts for picture in chosen]
     held_out = [picture for _, left in parts for picture in left]
@@ -58,4 +65,8 @@ def open_learner(job: Job, name: str, styles: Sequence[str]) -> tuple[Learner, E
     prior = None
     if config.prior.used:
         prior = encode(base, prior_pictures(job, *styles), config.data.of_prior(), config.seed, config.frozen_text)
-    return Learner(base, config, name, instance, prior), measured
+    start = load_start(base, config, name)
+    learner = Learner(base, config, name, instance, prior, start)
+    if start is not None:
+        log_start(config, name, learner, start)
+    return learner, measured

@@ -22,7 +22,9 @@ from jdart.running.job import Job
 from jdart.running.learning import lessons
 from jdart.running.plan import Costs, Work
 from jdart.running.prior import prior_prompts
+from jdart.running.trained import goes_on, is_trained
 from jdart.running.training import train_styles
+from jdart.training.checkpoint import steps_of
 
 STEPS = 6  # of training
 CALLS = (1, 4)  # of the sampler; the difference of two batches is free of what a batch costs beside its calls
@@ -223,11 +225,11 @@ def work_of(job: Job) -> list[Work]:
         own = replace(job, contest=replace(job.contest, styles={style: job.contest.styles[style] for style in styles}))
         if config.prior.used:
             wanted.update({folder.prior(p, n): None for p in prior_prompts(own, *styles) for n in range(many)})
-        if not folder.lora(name).exists():
+        if not is_trained(folder, config, name):
             looks, strips = _looks(config, len(styles))
             trainings[name] = Work(
                 None,
-                steps=config.train.steps,
+                steps=max(0, config.train.steps - steps_of(folder.checkpoint(name))),
                 encodings=_encodings(own, many),
                 looks=looks,
                 look_batches=strips,
@@ -242,7 +244,9 @@ def work_of(job: Job) -> list[Work]:
         entry = {folder.candidate(style, prompt, 0) for prompt in prompts}
         for settings, requests in wanted_pictures(job, style):
             paths = [Path(request.name) for request in requests]
-            batches, missing = _missing(paths, settings.batch_size)
+            batches, missing = _missing(
+                paths, settings.batch_size, config.learns(style) and goes_on(folder, config, style)
+            )
             work = replace(
                 work,
                 batches=work.batches + batches,
@@ -263,7 +267,7 @@ def _looks(config: Config, styles: int) -> tuple[int, int]:
     return config.train.steps // settings.steps, sum(ceil(count / size) for count in drawn)
 
 
-def _missing(paths: list[Path], size: int) -> tuple[int, int]:
-    """Batches to draw, which are drawn whole, and pictures that are not there."""
-    absent = [not path.exists() for path in paths]
+def _missing(paths: list[Path], size: int, anew: bool = False) -> tuple[int, int]:
+    """Batches to draw, which are drawn whole, and pictures that are not there, or are drawn `anew`."""
+    absent = [anew or not path.exists() for path in paths]
     return sum(any(absent[i : i + size]) for i in range(0, len(absent), size)), sum(absent)

@@ -145,7 +145,8 @@ def _lora_files(run: Run | None, sources: Sources) -> Iterator[Path]:
         yield path
     if run is not None:
         folder, said = run
-        yield from (path for path in sorted(folder.root.glob("lora/*/*")) if path.suffix in (".safetensors", ".bin"))
+        places = sorted([*folder.root.glob("lora/*/*"), *folder.root.glob("earlier/*/lora/*/*")])
+        yield from (path for path in places if path.suffix in (".safetensors", ".bin"))
         yield from (path for path in map(Path, _named_paths(said["config"])) if path.is_file())
 
 

@@ -16,6 +16,7 @@ from typing import Optional
 from jdart.config import Config, from_mapping, to_mapping
 from jdart.running.folder import RunFolder
 from jdart.running.job import Event, Job
+from jdart.running.trained import goes_on, stale_pictures
 
 WAITING, RUNNING, DONE, FAILED, THERE = "waiting", "running", "done", "failed", "there already"
 HEADING = "=== "  # begins a process in a log
@@ -96,11 +97,17 @@ def _pinned(job: Job, styles: tuple[str, ...]) -> Config:
 
 def is_there(task: Task, folder: RunFolder, prompts: Mapping[str, Sequence[str]]) -> bool:
     """Whether everything that a style's task makes is there already, so that no process need be started to see it."""
-    made = []
-    if "train" in task.stages and task.config.learns(task.name):
-        made.append(folder.lora(task.name))
+    name, config, made = task.name, task.config, []
+    if name not in prompts:
+        return False
+    if config.learns(name) and goes_on(folder, config, name):
+        return False
+    if "train" in task.stages and config.learns(name):
+        made += [folder.lora(name), *(folder.also(name, format) for format in config.train.formats)]
     if "generate" in task.stages:
-        made += folder.drawn(task.name, prompts[task.name], task.config.generate.num_images_per_prompt)
+        if stale_pictures(folder, config, name, prompts[name]):
+            return False
+        made += folder.drawn(name, prompts[name], config.generate.num_images_per_prompt)
     return len(made) > 0 and all(path.exists() for path in made)
 
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jdart.config import to_mapping
+from jdart.config import Config, to_mapping
 from jdart.data.captions import Picture
 from jdart.data.pictures import read_rgb
 from jdart.lora.file import LoraFile
-from jdart.lora.reading import load_lora
+from jdart.lora.reading import load_lora, load_notes
 from jdart.lora.writing import save_lora
-from jdart.running.folder import require_trained_on, what_matters
+from jdart.running.folder import require_trained_on
+from jdart.running.init_from import load_start, start_file, start_hash
 from jdart.running.job import Event, Job
-from jdart.running.learning import lessons, open_learner, split
+from jdart.running.learning import adapters_of, lessons, open_learner, split
 from jdart.running.prior import prior_pictures
+from jdart.running.same_run import what_matters
+from jdart.running.trained import STOPPED_EARLY, is_trained, set_aside
 from jdart.running.validation import Validation
+from jdart.training.lr import OPEN_ENDED
 from submission.files import sha256
 
 if TYPE_CHECKING:
@@ -30,10 +34,10 @@ def train_styles(job: Job) -> Iterator[Event]:
     every = lessons(job)
     if not every:
         yield Event("train", None, 1, 1, "left out: generate.lora_weight is 0", skipped=True)
-    for style in (
-        style for styles in every.values() for style in styles
-    ):  # a broken picture of the last style is found before hours are spent on the first
-        if not job.folder.lora(style).exists():
+    for name, styles in every.items():  # what the last one lacks is found before hours are spent on the first
+        if is_trained(job.folder, job.config, name):
+            continue
+        for style in styles:
             split(job, style)
             for picture in job.references[style]:
                 read_rgb(picture.path)
@@ -43,12 +47,21 @@ def train_styles(job: Job) -> Iterator[Event]:
         require_tensorboard()
     for name, styles in every.items():
         steps = job.config.train.steps
-        if job.folder.lora(name).exists():
-            require_trained_on(job.folder, load_lora(job.folder.lora(name)).settings, *styles)
-            yield Event("train", name, steps, steps, "there already", skipped=True)
-            continue
-        yield from _train(job, name, styles)
-        job.note()
+        if is_trained(job.folder, job.config, name):
+            notes = load_notes(job.folder.lora(name))
+            require_trained_on(job.folder, notes, *styles)
+            yield Event("train", name, steps, steps, _there(notes, steps), skipped=True)
+        else:
+            yield from _train(job, name, styles)
+            job.note()
+        yield from _also(job, name)
+
+
+def require_startable(job: Job) -> None:
+    """Raise UserError now for a file of lora.init_from that will not do, before the run is noted with it."""
+    for name, styles in lessons(job).items():
+        if not is_trained(job.folder, job.config, name):
+            load_start(job.base, adapters_of(job.config, styles), name)
 
 
 def _train(job: Job, name: str, styles: Sequence[str]) -> Iterator[Event]:
@@ -70,7 +83,7 @@ def _train(job: Job, name: str, styles: Sequence[str]) -> Iterator[Event]:
             words = learner.learnt_words()
     finally:
         learner.close()
-    losses = job.folder.losses(name)
+    losses, end = job.folder.losses(name), len(records)
     loss_plot(records, losses.with_suffix(".png"), f"Training loss, style {name}")
     settings = {
         "style": name,
@@ -79,12 +92,30 @@ def _train(job: Job, name: str, styles: Sequence[str]) -> Iterator[Event]:
         "template": config.data.template,
         "rank": learner.config.lora.r,
         "alpha": learner.config.lora.alpha,
+        "prediction_type": base.schedule.prediction_type,
         "seed": config.seed,
-        "steps": len(records),
+        **_started_from(config, name),
+        "steps": end,
+        **({STOPPED_EARLY: True} if end < config.train.steps else {}),
     }
+    kept = set_aside(job.folder, name, styles)
+    if kept is not None:
+        place, pictures = kept
+        yield Event("train", name, end, end, f"the LoRA before, and {pictures} pictures: in {place}")
     if words is not None:
         save_token(job.folder.token(name), *words)
     save_lora(job.folder.lora(name), LoraFile(pairs, settings))  # last: a style with this file is done
+
+
+def _also(job: Job, name: str) -> Iterator[Event]:
+    """Write the LoRA in the other formats that are asked for, where it is not there in them, or is newer."""
+    source = job.folder.lora(name)
+    for format in job.config.train.formats:
+        path = job.folder.also(name, format)
+        files = [path] if path.is_file() else list(path.rglob("*.*"))
+        if not files or min(file.stat().st_mtime_ns for file in files) < source.stat().st_mtime_ns:
+            save_lora(path, load_lora(source), format)
+            yield Event("train", f"{name} {format}", 1, 1, path.name)
 
 
 def _steps(job: Job, style: str, validation: Validation, belongs_to: str, records: list[StepRecord]) -> Iterator[Event]:
@@ -107,10 +138,24 @@ def _steps(job: Job, style: str, validation: Validation, belongs_to: str, record
             record, strip = validation.look(trainer.step())
             records.append(record)
             log.add(record, strip)
-            if settings.checkpointing_steps is not None and record.step % settings.checkpointing_steps == 0:
+            every = settings.checkpointing_steps
+            if every is not None and (record.step % every == 0 or record.step == settings.steps):
                 log.flush()
                 save_checkpoint(folder.checkpoint(style), Checkpoint(belongs_to, tuple(records), trainer.state()))
             yield Event("train", style, record.step, settings.steps, _text(records))
+
+
+def _started_from(config: Config, name: str) -> dict[str, Any]:
+    """How the file that a LoRA started from is noted."""
+    path = start_file(config, name)
+    return {} if path is None else {"init_from": {"file": path.name, "sha256": start_hash(path)}}
+
+
+def _there(notes: Mapping[str, Any], steps: int) -> str:
+    """What is said of a LoRA that need not be trained."""
+    made = notes.get("steps", steps)
+    why = "its validation stopped it" if notes.get(STOPPED_EARLY, False) else "not trained in this folder"
+    return "there already" if made == steps else f"there already, of {made} steps: {why}"
 
 
 def _text(records: Sequence[StepRecord]) -> str:
@@ -121,9 +166,14 @@ def _text(records: Sequence[StepRecord]) -> str:
 
 def _fingerprint(job: Job, name: str, styles: Sequence[str]) -> str:
     """Of everything that a step of training depends on: settings, base, and pictures with their captions."""
+    settings = what_matters(to_mapping(job.config))
+    if job.config.train.lr_scheduler in OPEN_ENDED:
+        del settings["train.steps"]
     pictures: list[Picture] = [picture for style in styles for picture in job.references[style]]
     if job.config.prior.used:
         pictures += prior_pictures(job, *styles)
     learnt = [{**asdict(picture), "path": picture.path.name, "sha256": sha256(picture.path)} for picture in pictures]
-    value = [name, what_matters(to_mapping(job.config)), job.base.identity, learnt]
+    start = start_file(job.config, name)
+    settings["lora.init_from"] = None if start is None else start_hash(start)
+    value = [name, settings, job.base.identity, learnt]
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -19,7 +19,7 @@ from jdart.training.logs import StepRecord
 from submission.errors import UserError, needs
 from submission.files import write_bytes
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,17 @@ def load_checkpoint(path: Path, belongs_to: str) -> Checkpoint | None:
             "go back to them, or move it away to train this style anew"
         )
     return Checkpoint(belongs_to, records, tensors)
+
+
+def steps_of(path: Path) -> int:
+    """The number of updates before a checkpoint; 0 where there is none that can be read."""
+    with needs("train"):
+        from safetensors import SafetensorError, safe_open
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return len(json.loads(file.metadata()["jdart"])["records"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:

@@ -17,6 +17,7 @@ from jdart.config.lora import fits, one_by_one
 from jdart.data.seeds import rng_for
 from jdart.lora.layers import Adapter, inject, remove
 from jdart.lora.pairs import LoraPair
+from jdart.lora.start import Start
 from jdart.lora.token import StyleToken, initial_vectors
 from jdart.models.build import Base
 from jdart.models.recompute import recomputed
@@ -44,25 +45,35 @@ class Learner:
     computed before it. `close` puts the base back as it was.
     """
 
-    def __init__(self, base: Base, config: Config, style: str, instance: Examples, prior: Examples | None):
+    def __init__(
+        self,
+        base: Base,
+        config: Config,
+        style: str,
+        instance: Examples,
+        prior: Examples | None,
+        start: Start | None = None,
+    ):
         self.base, self.config, self.style = base, config, style
         self.instance, self.prior = instance, prior
         self.token: StyleToken | None = None
+        start = Start() if start is None else start
         if config.token is not None:
-            self.token = StyleToken(base, config.token.placeholder, initial_vectors(base, config.token))
-        self.adapters = self._inject()
+            words = initial_vectors(base, config.token) if start.words is None else start.words
+            self.token = StyleToken(base, config.token.placeholder, words)
+        self.adapters = self._inject(start)
         self.checkpointing = ExitStack()
         if config.memory.gradient_checkpointing:
             self.checkpointing.enter_context(recomputed(base.unet))
         self.texts = Texts(base, config.frozen_text, [instance, *([] if prior is None else [prior])])
 
-    def _inject(self) -> Mapping[str, Mapping[str, Adapter]]:
-        """Fresh adapters by network and layer: on the UNet and, if asked for, on the text encoder."""
+    def _inject(self, start: Start) -> Mapping[str, Mapping[str, Adapter]]:
+        """Adapters by network and layer: on the UNet and, if asked for, on the text encoder."""
         adapters = {}
         for name, settings in (("unet", self.config.lora), ("text_encoder", self.config.text_encoder_lora)):
             if settings.r > 0:
                 rng = rng_for("lora", self.config.seed, self.style, name)
-                adapters[name] = inject(getattr(self.base, name), settings, rng)
+                adapters[name] = inject(getattr(self.base, name), settings, rng, start.pairs.get(name))
                 for adapter in adapters[name].values():
                     adapter.train()
         return adapters
@@ -143,7 +154,7 @@ class Learner:
 
         context = self.texts(batch.captions)
         if any(adapter.dropout > 0 for layers in self.adapters.values() for adapter in layers.values()):
-            jt.set_global_seed(int(draw("dropout").integers(2**31)))
+            jt.set_seed(int(draw("dropout").integers(2**31)))
         noisy = base.schedule.add_noise(latents, noise, timesteps)
         output = base.unet(jt.array(noisy), timesteps, context)
         error = output - jt.array(target)

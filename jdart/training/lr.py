@@ -8,6 +8,7 @@ from jdart.config import TrainConfig
 from submission.errors import UserError
 
 SCHEDULES = ("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial")
+OPEN_ENDED = ("constant", "constant_with_warmup")  # no step depends on how many follow it
 
 
 def lr_factor(

@@ -5,11 +5,12 @@ import dataclasses
 import pytest
 
 from jdart.config import Config, from_mapping, load_config, recipes, to_mapping
+from jdart.config.idle import idle_settings
 from submission.errors import UserError
 
 
 def test_every_recipe_loads_and_survives_a_round_trip():
-    assert {"baseline", "safe", "aggressive", "demo"} <= set(recipes())
+    assert {"baseline", "baseline-jdiffusion", "safe", "aggressive", "demo"} <= set(recipes())
     for name in recipes():
         config = load_config(name)
         assert from_mapping(to_mapping(config)) == config
@@ -36,6 +37,48 @@ def test_the_published_settings():
         assert config.lora.alpha == config.lora.r
 
 
+def test_the_example_of_the_contest():
+    """The arguments of JDiffusion's examples/dreambooth (train_all.sh, run_all.py), and what its code makes of them."""
+    config = load_config("baseline-jdiffusion")
+    train, data = config.train, config.data
+    assert config.lora.target_modules == ("to_q", "to_k", "to_v")
+    assert (config.lora.r, config.lora.alpha, config.text_encoder_lora.r) == (4, 4, 0)
+    assert (train.steps, train.batch_size, train.gradient_accumulation_steps, train.lr_warmup_steps) == (500, 1, 1, 0)
+    assert (train.learning_rate, train.lr_scheduler, train.max_grad_norm) == (1e-4, "constant", None)
+    assert (train.adam_beta1, train.adam_beta2, train.adam_weight_decay, train.adam_epsilon) == (0.9, 0.999, 1e-2, 1e-8)
+    assert not config.prior.used
+    assert data.caption.format(object="cow", id="07") == "style_07"
+    assert data.template.format(object="cow", id="07") == "cow in style_07"
+    assert (config.generate.steps, config.generate.guidance_scale, data.size) == (25, 7.5, 512)
+
+
+def test_no_recipe_gives_what_does_nothing():
+    assert {name: idle_settings(load_config(name)) for name in recipes()} == {name: [] for name in recipes()}
+
+
+@pytest.mark.parametrize(
+    ("given", "cured"),
+    [
+        ("prior.steps=9", "prior.weight=1.0"),
+        ("data.prior_template=a {object}", "generate.origin_scale=0.5"),
+        ("text_encoder_lora.lora_alpha=3", "text_encoder_lora.r=2"),
+        ("train.text_encoder_learning_rate=0.1", "text_encoder_lora.r=2"),
+        ("train.lr_warmup_steps=9", "train.lr_scheduler=constant_with_warmup"),
+        ("train.style_loss_max_timestep=99", "train.style_loss_weight=0.1"),
+        ("validation.images=2", "validation.steps=9"),
+        ("validation.min_delta=0.1", "validation={steps: 9, patience: 2, min_delta: 0.1}"),
+        ("generate.negative_prompt=grey", "generate.guidance_scale=2.0"),
+        ("generate.guidance_rescale=0.7", "overrides={'00': {prompts: {Dog: {guidance_scale: 3.0}}}}"),
+    ],
+)
+def test_what_is_given_and_does_nothing_is_named(given, cured):
+    plain = ["generate.guidance_scale=1.0"]
+    key = given.partition("=")[0]
+    (line,) = idle_settings(load_config("baseline", [*plain, given]))
+    assert line.startswith(f"{key}: ") and "does nothing" in line
+    assert idle_settings(load_config("baseline", [*plain, given, cured])) == []
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [
@@ -54,6 +97,12 @@ def test_the_published_settings():
         ("generate.strength=1.5", ["generate.strength: 1.5"]),
         ("generate.strength=0.01", ["leaves no step"]),
         ("train.lr_scheduler=stairs", ["train.lr_scheduler", "cosine"]),
+        ("lora.init_from=''", ["lora.init_from: name a LoRA file"]),
+        ("text_encoder_lora={r: 2, init_from: x}", ["text_encoder_lora.init_from: lora.init_from names the file"]),
+        ("train.also=onnx", ["train.also: 'onnx'", "kohya, peft, bin"]),
+        ("train.also=[kohya, 1]", ["train.also", "is not a list of texts"]),
+        ("data.instance_prompt='{x}'", ["data.instance_prompt: only {object} and {id}"]),
+        ("data={instance_prompt: a, captions: txt}", ["data.instance_prompt: takes the place of captions: txt"]),
         ("styles=00", ["styles: 0 is not a list"]),
         ("seed=-1", ["seed: -1"]),
         ("seed=true", ["seed: True is not a whole number"]),

@@ -1,0 +1,65 @@
+"""Settings that were given and do nothing beside the others that were given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from jdart.config.data import DataConfig, PriorConfig
+from jdart.config.generate import GenerateConfig
+from jdart.config.lora import TextLoraConfig
+from jdart.config.train import TrainConfig
+from jdart.config.validation import ValidationConfig
+from jdart.config.whole import Config
+
+PRIOR = ("images_per_prompt", "steps", "pool")
+LOOKS = ("images", "prompts", "loss_batches", "patience", "min_delta")
+
+
+def idle_settings(config: Config) -> list[str]:
+    """One line for each setting that differs from its default and changes nothing: which, why, what would."""
+    train, generate = config.train, config.generate
+    default = TrainConfig()
+    said: list[str] = []
+    if not config.prior.used:
+        said += _given(config.prior, PriorConfig(), PRIOR, "prior", "without prior.weight or prior.mixture")
+        if generate.origin_scale == 0 and not _origin(config):
+            said += _given(config.data, DataConfig(), ("prior_template",), "data", "without a prior or origin_scale")
+    if config.text_encoder_lora.r == 0:
+        names = [name for name in vars(config.text_encoder_lora) if name != "r"]
+        said += _given(config.text_encoder_lora, TextLoraConfig(), names, "text_encoder_lora", "with r: 0")
+        said += _given(train, default, ("text_encoder_learning_rate",), "train", "with text_encoder_lora.r: 0")
+    if train.lr_scheduler == "constant":
+        reason = "with lr_scheduler: constant; take constant_with_warmup"
+        said += _given(train, default, ("lr_warmup_steps",), "train", reason)
+    if train.style_loss_weight == 0:
+        said += _given(train, default, ("style_loss_max_timestep",), "train", "with style_loss_weight: 0")
+    if config.validation.steps is None:
+        said += _given(config.validation, ValidationConfig(), LOOKS, "validation", "without validation.steps")
+    elif config.validation.patience is None:
+        said += _given(config.validation, ValidationConfig(), ("min_delta",), "validation", "without patience")
+    if generate.guidance_scale == 1 and not _guided(config):
+        words = ("negative_prompt", "guidance_rescale")
+        said += _given(generate, GenerateConfig(), words, "generate", "with guidance_scale: 1")
+    return said
+
+
+def idle_overrides(config: Config, drawn: tuple[str, ...]) -> list[str]:
+    """One line for each override of a style that is not among those that are `drawn`."""
+    return [f"overrides.{style}: not used, the style is not drawn" for style in config.overrides if style not in drawn]
+
+
+def _given(section: object, default: object, names: Sequence[str], title: str, why: str) -> Iterator[str]:
+    for name in names:
+        value = getattr(section, name)
+        if value != getattr(default, name):
+            yield f"{title}.{name}: {value!r} does nothing {why}"
+
+
+def _origin(config: Config) -> bool:
+    """Whether an override mixes the plain prompt in."""
+    return any(each.origin_scale not in (None, 0) for own in config.overrides.values() for each in own.every)
+
+
+def _guided(config: Config) -> bool:
+    """Whether an override has a guidance scale of its own."""
+    return any(each.guidance_scale not in (None, 1) for own in config.overrides.values() for each in own.every)
