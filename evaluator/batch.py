@@ -12,12 +12,13 @@ from typing import Any
 from evaluator.check import EntryRefused
 from evaluator.entry import is_text, open_entry
 from evaluator.evaluate import Admission, Scorer
-from evaluator.output import write_report
+from evaluator.output import require_report_folder, write_report
 from evaluator.report import Report, read_report
 from evaluator.score import Scores
 from submission.errors import UserError
 from submission.files import write_bytes
 from submission.spreadsheet import to_csv
+from submission.writable import require_file
 
 SUMMARY = "summary.csv"
 _FIGURES = tuple(item.name for item in fields(Scores))
@@ -48,8 +49,7 @@ def score_batch(
     An entry whose report is there, made of the same pictures in the same way, is not scored again. Entries of one
     name are told apart by their paths. Raises UserError for an `out` that cannot be used.
     """
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: is not a folder; choose another with --out")
+    require_file(out / SUMMARY)
     names = _folder_names(paths)
     outcomes: list[Outcome] = []
     for done, (path, name) in enumerate(zip(paths, names)):
@@ -69,6 +69,7 @@ def _score_one(path: Path, name: str, scorer: Scorer, folder: Path, as_is: bool,
             there = _report_of(folder, admission, scorer, as_is)
             if there is not None:
                 return Outcome(name, path, "kept", folder, there)
+            require_report_folder(folder)
             report, attachments = scorer.score(entry, admission, as_is, skip_bad)
         write_report(folder, report, attachments)
         return Outcome(name, path, "scored", folder, report)

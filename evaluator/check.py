@@ -108,16 +108,20 @@ def check_enough(pictures: Mapping[str, Sequence[Picture]]) -> list[Finding]:
 
 
 def check_references(references: Mapping[str, Mapping[str, Source]]) -> dict[str, list[Picture]]:
-    """The reference pictures of each style. Raises UserError that names every one that cannot be used."""
+    """The reference pictures of each style. Raises UserError that names everything that is wrong with them."""
     pictures: dict[str, list[Picture]] = {}
-    problems: list[str] = []
+    refused: dict[str, list[str]] = {}  # what is wrong -> with which pictures
     for style, images in references.items():
         pictures[style] = []
         for name, read in images.items():
             try:
                 pictures[style].append(_inspect(style, name, read))
             except BadPicture as problem:
-                problems.append(f"{style}/images/{name} {problem}")
+                refused.setdefault(str(problem), []).append(f"{style}/images/{name}")
+    problems = [
+        f"{places[0]} {problem}" + (f" (and {len(places) - 1} more like it)" if len(places) > 1 else "")
+        for problem, places in refused.items()
+    ]
     problems += [str(finding) for finding in _mixed_sizes(pictures)]
     if not problems and sum(map(len, pictures.values())) < 2:
         problems.append("FID needs at least two pictures")

@@ -37,6 +37,7 @@ from evaluator.refpack import open_references
 from evaluator.report import Pictures, Provenance, Report
 from evaluator.stopwatch import Stopwatch
 from evaluator.weights import AESTHETIC, doubts, open_weights
+from evaluator.wrapped import without_styles
 from submission.errors import UserError, needs
 from submission.files import fingerprint
 
@@ -163,7 +164,7 @@ class Scorer:
         chosen = _choose(styles, entry.styles, self.references)
         self.references.digests(chosen)
         if not any(style in entry.files for style in chosen):
-            raise UserError(f"{entry.name}: holds none of the style folders {', '.join(chosen)}")
+            raise UserError(f"{entry.name}: {without_styles(entry, chosen)}")
         pictures, findings = check_entry(entry.files, self.references.prompts(chosen))
         incomplete = [finding for finding in findings if finding.code in INCOMPLETE]
         if as_is:

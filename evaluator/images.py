@@ -17,11 +17,13 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
+from submission.png import SIGNATURE, Chunk, has_large_notes
+from submission.signatures import identify
+
 MAX_BYTES = 1 << 26  # of one file: 64 MiB
 MIN_SIDE = 32  # CLIP-IQA's network halves a picture five times
 MAX_PIXELS = 1 << 26  # of one picture: 8192 x 8192, below the size at which Pillow itself warns
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha (RGBA)"}
 
 
@@ -50,10 +52,12 @@ def inspect_png(data: bytes) -> tuple[int, int]:
     Raises BadPicture: "unreadable" (not a PNG, truncated, damaged), "not-rgb8", "too-small", "too-large".
     Source: PNG specification, third edition, chapters 5 and 11.
     """
-    if not data.startswith(_SIGNATURE):
-        raise BadPicture("unreadable", "is not a PNG file" if data else "is empty")
+    if not data.startswith(SIGNATURE):
+        what, cure = identify(data)
+        raise BadPicture("unreadable", f"is {what}; {cure}")
     size = None
-    kind, position, has_pixels = b"", len(_SIGNATURE), False
+    notes: list[Chunk] = []
+    kind, position, has_pixels = b"", len(SIGNATURE), False
     while kind != b"IEND":
         if position + 12 > len(data):
             raise BadPicture("unreadable", "is truncated")
@@ -66,9 +70,13 @@ def inspect_png(data: bytes) -> tuple[int, int]:
         if size is None:
             size = _read_header(kind, data[position + 8 : end - 4])
         has_pixels = has_pixels or kind == b"IDAT"
+        if kind not in (b"IHDR", b"IDAT"):
+            notes.append(Chunk(kind, memoryview(data)[position + 8 : end - 4]))
         position = end
     if size is None or not has_pixels:
         raise BadPicture("unreadable", "holds no pixels")
+    if has_large_notes(notes):
+        raise BadPicture("unreadable", "holds a text or profile of more than 1 MiB; save it without metadata")
     return size
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from os import PathLike
@@ -17,6 +18,7 @@ from evaluator.report import ImageScores, Report, StyleScores
 from submission.errors import UserError
 from submission.files import write_bytes, write_json
 from submission.spreadsheet import to_csv
+from submission.writable import require_file, require_folder
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,20 @@ class Attachments:
 
 
 def report_folder(entry: Entry, out: str | PathLike[str] | None) -> Path:
-    """`out`, else the entry's own place. Raises UserError when that lies inside the submission."""
+    """`out`, else the entry's own place, tried. Raises UserError: inside the submission, or nothing can be written."""
     folder = entry.report if out is None else Path(out)
     home, place = entry.home.resolve(), folder.resolve()
     if home == place or home in place.parents:
         raise UserError(f"{folder}: lies inside the submission; choose another folder with --out")
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: is not a folder; choose another with --out")
+    require_report_folder(folder)
     return folder
+
+
+def require_report_folder(folder: Path) -> None:
+    """Raise UserError unless `write_report` can write there; to be asked before the networks are loaded."""
+    require_file(folder / "report.json")
+    for inside, _, _ in os.walk(folder / "thumbnails"):
+        require_folder(Path(inside))
 
 
 def write_report(folder: Path, report: Report, attachments: Attachments) -> None:

@@ -18,6 +18,7 @@ from evaluator.download import TIMEOUT, Mismatch, Unavailable, download
 from evaluator.weights import LOCK, read_lock
 from submission.errors import UserError, first_line, needs
 from submission.files import sha256, write_json
+from submission.writable import require_folder
 
 # name of a file, bytes of it that are there, its bytes in all where known
 Progress = Callable[[str, int, "int | None"], None]
@@ -54,11 +55,11 @@ def pull(
     it nothing is fetched. `endpoint` is the hub's address, by default HF_ENDPOINT or the public one. Raises UserError
     when a file cannot be had, or is not the pinned one; what has come so far stays and is not fetched again.
     """
-    if root.exists() and not root.is_dir():
-        raise UserError(f"{root}: is a file; name a folder for the weights")
     standings = stand(root, files)
     _refuse_others(root, [item.file.name for item in standings if item.state == WRONG and not force])
     left = [item for item in standings if item.state != RIGHT]
+    for folder in sorted({item.path.parent for item in left} | ({root} if left else set())):
+        require_folder(folder)
     names = [item.file.name for item in left]
     try:
         wanted = [_look_up(item, endpoint) for item in left]

@@ -81,8 +81,15 @@ def list_styles(folder: Path) -> tuple[str, ...]:
         item.name for item in folder.iterdir() if (item / "images").is_dir() or (item / "prompt.json").is_file()
     )
     if not styles:
-        raise UserError(f"{folder}: no styles in it; references are <style>/images/*.png and <style>/prompt.json")
+        raise UserError(f"{folder}: no styles in it; {_cure(folder)}")
     return tuple(styles)
+
+
+def _cure(folder: Path) -> str:
+    """Where the styles are, if they lie one folder deeper."""
+    for place in sorted({path.parent.parent for path in folder.glob("*/*/prompt.json")}):
+        return f"they are in {place}, give that"
+    return "references are <style>/images/*.png and <style>/prompt.json"
 
 
 def _list_images(style: Path) -> Mapping[str, Source]:

@@ -22,7 +22,7 @@ import numpy as np
 from evaluator.extractors.base import Arrays, Extractor
 from evaluator.references import Digests, FolderReferences, References
 from submission.errors import UserError
-from submission.files import atomic_write
+from submission.files import LFS_POINTER, atomic_write, is_lfs_pointer
 from submission.shipped import references_folder
 from submission.typed import from_json
 
@@ -133,7 +133,8 @@ class PackedReferences:
         except FileNotFoundError as error:
             raise UserError(f"{self._path}: no such file") from error
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-            raise UserError(f"{self._path}: not a references pack, or damaged ({error})") from error
+            why = LFS_POINTER if is_lfs_pointer(self._path) else f"not a references pack, or damaged ({error})"
+            raise UserError(f"{self._path}: {why}") from error
 
 
 def _read_header(path: Path, raw: np.ndarray) -> Header:

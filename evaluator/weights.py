@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import UserError, needs
-from submission.files import read_json, sha256
+from submission.files import LFS_POINTER, is_lfs_pointer, read_json, sha256
 from submission.shipped import means_toy, toy_archive, unpack
 
 DINO = "dinov2-base"
@@ -83,6 +83,9 @@ def open_weights(root: Path) -> Weights:
             f"{root}: the weights are incomplete, missing: {', '.join(sorted(missing))}; "
             f"`jdart-eval weights pull {root}` fetches the contest's"
         )
+    pointers = [name for name, path in files.items() if is_lfs_pointer(path)]
+    if pointers:
+        raise UserError(f"{root / pointers[0]}: {LFS_POINTER}")
     if (root / AESTHETIC).is_file():
         files[AESTHETIC] = root / AESTHETIC
     files[HEADS] = lpips_heads()

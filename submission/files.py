@@ -13,6 +13,9 @@ from typing import IO, Any
 
 from submission.errors import UserError
 
+LFS_START = "version https://git-lfs.github.com/spec/"
+LFS_POINTER = "a Git LFS pointer; fetch it with: git lfs pull (in CI `lfs: true`)"
+
 
 @contextmanager
 def atomic_write(
@@ -55,15 +58,26 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a file that people write, without the mark that editors on Windows put before it.
 
-    UserError: in another encoding than UTF-8.
+    UserError: in another encoding than UTF-8, or a pointer of Git LFS.
     """
     try:
         text = Path(path).read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text ({error}); save it in that encoding") from error
+    if text.startswith(LFS_START):
+        raise UserError(f"{path}: {LFS_POINTER}")
     if "\0" in text:
         raise UserError(f"{path}: not UTF-8 text but UTF-16 or the like; save it in UTF-8")
     return text
+
+
+def is_lfs_pointer(path: str | os.PathLike[str]) -> bool:
+    """Whether a file holds only where Git LFS keeps what should be in it."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(len(LFS_START)) == LFS_START.encode()
+    except OSError:
+        return False
 
 
 def read_json(path: str | os.PathLike[str], once: bool = False) -> Any:

@@ -14,6 +14,7 @@ from evaluator.analysis.wording import LABELS, caveats, metric_value, not_compar
 from submission.errors import UserError, needs
 from submission.files import write_bytes
 from submission.numbers import decimal, span
+from submission.writable import require_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,10 +77,16 @@ def draw_comparison(found: Comparison) -> Figure:
     return figure
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG, whole or not at all. Raises UserError for another kind of file."""
+def require_plot(path: Path) -> None:
+    """Raise UserError unless `path` can be written and has the name of a PNG picture."""
     if path.suffix.lower() != ".png":
         raise UserError(f"{path}: a plot is a PNG picture; give a name that ends in .png")
+    require_file(path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG, whole or not at all. Raises UserError as `require_plot`."""
+    require_plot(path)
     stream = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a name in a script the font lacks

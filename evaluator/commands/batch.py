@@ -41,7 +41,9 @@ def command(
     from evaluator.refpack import open_references
     from evaluator.table import show_outcomes
     from submission.errors import needs
+    from submission.writable import require_file
 
+    require_file(out / SUMMARY)
     options = read_options(**network)
     with needs("eval"), progress_bars("entries") as progress:
         scorer = Scorer(open_references(references), weights, options, progress)

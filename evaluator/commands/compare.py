@@ -28,6 +28,10 @@ def command(a: Path, b: Path, as_json: bool, as_csv: bool, plot: Path | None, fo
 
     if as_json and as_csv:
         raise UserError("--json and --csv exclude each other; give one of them")
+    if plot is not None:
+        from evaluator.analysis.plots import require_plot
+
+        require_plot(plot)
     found = compare(read_cells(a), read_cells(b), seed=seed, force=force)
     if plot is not None:
         from evaluator.analysis.plots import draw_comparison, save_figure

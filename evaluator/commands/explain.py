@@ -26,6 +26,10 @@ def command(report: Path, as_json: bool, as_csv: bool, plot: Path | None, top: i
 
     if as_json and as_csv:
         raise UserError("--json and --csv exclude each other; give one of them")
+    if plot is not None:
+        from evaluator.analysis.plots import require_plot
+
+        require_plot(plot)
     found = explain(*read_cells(report))
     if plot is not None:
         from evaluator.analysis.plots import draw_explanation, save_figure

@@ -32,9 +32,11 @@ def pack(references: Path, out: Path, weights: Path, **network: Any) -> None:
     from evaluator.references import FolderReferences
     from evaluator.refpack import write_pack
     from submission.errors import UserError, needs
+    from submission.writable import require_file
 
     if out.suffix != ".npz":
         raise UserError(f"{out}: the pack's name must end in .npz")
+    require_file(out)
     options = read_options(**network)
     if options.precision != "float32":
         raise UserError("a pack is made in float32; leave --precision out")

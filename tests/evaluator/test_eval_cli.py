@@ -59,7 +59,7 @@ def test_findings_are_listed_and_end_with_1(pack, references, outputs):
     result = run("score", outputs, "--references", references, "--weights", pack)
     assert result.exit_code == 1
     assert "00/Dolphin.png: is missing [missing-picture]" in result.output
-    assert "01/Owl.png: is empty [unreadable]" in result.output
+    assert "01/Owl.png: is empty; it was never written to its end" in result.output
     assert "no score: 2 problems found" in result.output
     assert not outputs.with_name("outputs-report").exists()
 

@@ -316,7 +316,7 @@ except OSError as error:
 
 def test_a_file_in_the_place_of_the_folder(site, tmp_path):
     (tmp_path / "weights").write_text("mine")
-    with pytest.raises(UserError, match="is a file; name a folder"):
+    with pytest.raises(UserError, match="is not a folder"):
         take(site, tmp_path / "weights")
 
 
