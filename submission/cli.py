@@ -153,6 +153,8 @@ def diff_command(a: Path, b: Path, plot: Path | None, rows: int, form: str) -> N
     from submission.diff_formats import diff_json, diff_lines
     from submission.diff_sheet import write_sheet
 
+    if plot is not None:
+        _require_free(plot, a, b)
     with open_pairs(a, b) as pairs:
         changes = compare_entries(pairs)
         names = (str(a), str(b)) if a.name == b.name else (a.name, b.name)
@@ -167,6 +169,21 @@ def diff_command(a: Path, b: Path, plot: Path | None, rows: int, form: str) -> N
             click.echo(f"{plot}: written{rest}")
     if not is_same(changes):
         raise SystemExit(FINDINGS)
+
+
+def _require_free(plot: Path, *entries: Path) -> None:
+    """UserError where a sheet would replace an entry, or be a stray file in one."""
+    from submission import UserError
+    from submission.source import open_source
+
+    if plot.is_dir():
+        raise UserError(f"{plot}: is a directory; name the file to write, which ends in .png")
+    if plot.suffix.lower() != ".png":
+        raise UserError(f"{plot}: the sheet is a PNG; give it a name that ends in .png")
+    for entry in entries:
+        taken = open_source(entry).pictures.resolve()
+        if taken in (plot.resolve(), *plot.resolve().parents):
+            raise UserError(f"{plot}: lies in {entry}, where it would be a stray file; choose another place")
 
 
 def _contest(path: Path, contest: str | None, references: str | None, styles: str | None) -> Contest:

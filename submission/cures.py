@@ -1,7 +1,7 @@
 """What makes a picture one that the contest takes, as a line of Python that a hint can print.
 
 Each stands behind the hint's first ": " and means the file `path`, with Image, ImageOps, ImageCms and PngImagePlugin of
-Pillow. A test runs them all, on the findings that they are for.
+Pillow, io, and Path. A test runs them all, on the findings that they are for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from submission.png import GREY, GREY_ALPHA, RGBA, Chunk, Header, colour_problem, file_gamma, profile_space
 
 SAVE_ANEW = "save it again, which leaves out the rest: Image.open(path).save(path)"
-FIRST_FRAME = "save its first frame alone, readers disagree on which one they show: Image.open(path).save(path)"
+CLOSED = (
+    "Image.open(io.BytesIO(Path(path).read_bytes()))"  # of several frames Pillow keeps a file open, to be saved over
+)
+FIRST_FRAME = f"save its first frame alone, readers disagree on which one they show: {CLOSED}.save(path)"
 TURN = "turn the pixels and save without EXIF: ImageOps.exif_transpose(Image.open(path)).save(path)"
 WITHOUT_NOTES = (
     "nothing else is wrong with it, save it without metadata: "
@@ -30,7 +33,7 @@ def to_rgb(header: Header, transparent: bool, turned: bool) -> str:
     opened = _UPRIGHT if turned else _OPEN
     if header.colour == GREY and header.depth == 16:
         scaled = f"{opened}.convert('I').point(lambda value: value / 257 + 0.5).convert('L')"
-        return f"bring 16 bits down to 8: grey = {scaled}; Image.merge('RGB', [grey] * 3).save(path)"
+        return f"bring 16 bits down to 8: im = {scaled}; im.info.clear(); im.convert('RGB').save(path)"
     profile = "None" if header.colour in (GREY, GREY_ALPHA) else "im.info.get('icc_profile')"  # grey's fits no RGB
     if transparent:
         return (

@@ -6,7 +6,7 @@ import io
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +15,9 @@ from submission.contents import MANIFEST, open_contents
 from submission.contest import Limits
 from submission.errors import UserError
 from submission.listing import BadItem, Item
+from submission.names import PICTURE_ENDINGS
+from submission.pixels import read_exact, to_eight_bits
+from submission.png import colour_digest, colour_space, frames_digest, read_chunks, read_header
 from submission.source import open_source
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 SAME, REPACKED, CHANGED, ADDED, REMOVED = "same", "repacked", "changed", "added", "removed"
 STATES = (SAME, REPACKED, CHANGED, ADDED, REMOVED)
+_ORIENTATION = 0x0112  # EXIF tag
+_LEVELS = 257  # of 16 bits to one of 8
 _DIFFERENT = (CHANGED, ADDED, REMOVED)
 
 
@@ -87,28 +92,51 @@ def mean_difference(changes: Sequence[Change]) -> float | None:
 
 
 def read_pixels(item: Item) -> np.ndarray:
-    """The picture as H,W,4 uint8. ValueError says why there is none; BadItem: its bytes cannot be had."""
-    import numpy as np
+    """The picture as H,W,4 uint8, for a sheet. ValueError says why there is none; BadItem: its bytes cannot be had."""
+    return to_eight_bits(_look(item).pixels)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """All that decides what a picture shows: H,W,4 uint8 or uint16 and, in words, what readers may heed beside it."""
+
+    pixels: np.ndarray
+    beside: Mapping[str, str]
+
+
+def _look(item: Item) -> _Look:
     from PIL import Image
 
     data = item.read()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of sizes and odd EXIF, both of no matter here
-            with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-                width, height = image.size
-                if max(width, height) <= Limits().side:
-                    return np.asarray(image.convert("RGBA"))
+        chunks, end = read_chunks(data)
+        header = read_header(chunks)
+        if max(header.width, header.height) <= Limits().side:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd EXIF, of which the orientation matters
+                with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+                    orientation = str(image.getexif().get(_ORIENTATION, 1))
+                pixels = read_exact(data[:end])
+            space, frames = colour_space(chunks), frames_digest(chunks)
+            beside = {
+                "EXIF orientation": orientation,
+                "colours": "sRGB" if space is None else f"{space} {colour_digest(chunks)}",
+                "frames": "one" if frames is None else f"several ({frames[:8]})",
+            }
+            return _Look(pixels, beside)
     except Exception as error:  # Pillow's decoders raise whatever damaged bytes provoke
         raise ValueError("is not a readable PNG") from error
-    raise ValueError(f"is {width}x{height}, too large to compare")
+    raise ValueError(f"is {header.width}x{header.height}, too large to compare")
 
 
 def _files(stack: ExitStack, path: str | os.PathLike[str]) -> dict[str, Item]:
     listing = stack.enter_context(open_contents(open_source(path).pictures))
     if listing.findings:
         raise UserError(f"{path}: {listing.findings[0]}; see all with: jdart-submit check {path}")
-    return {item.path: item for item in listing.items if item.kind == "file" and item.path != MANIFEST}
+    files = {item.path: item for item in listing.items if item.kind == "file" and item.path != MANIFEST}
+    if not any(name.lower().endswith(PICTURE_ENDINGS) for name in files):
+        raise UserError(f"{path}: no picture in it; give a run folder, a folder of style folders, or a zip of them")
+    return files
 
 
 def _compare(pair: Pair) -> Change:
@@ -120,18 +148,28 @@ def _compare(pair: Pair) -> Change:
             return Change(pair.path, SAME, 0.0 if picture else None)
         if not picture:
             return Change(pair.path, CHANGED, note="not a picture")
-        return _compare_pixels(pair.path, read_pixels(pair.a), read_pixels(pair.b))
+        return _compare_looks(pair.path, _look(pair.a), _look(pair.b))
     except (BadItem, ValueError) as error:
         return Change(pair.path, CHANGED, note=str(error))
 
 
-def _compare_pixels(path: str, before: np.ndarray, after: np.ndarray) -> Change:
+def _compare_looks(path: str, a: _Look, b: _Look) -> Change:
     import numpy as np
 
+    before, after = a.pixels, b.pixels
     if before.shape != after.shape:
         sizes = (f"{pixels.shape[1]}x{pixels.shape[0]}" for pixels in (before, after))
         return Change(path, CHANGED, note=" -> ".join(sizes))
-    if np.array_equal(before, after):
+    if before.dtype != after.dtype:  # 8 bits beside 16
+        before, after = (
+            pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * _LEVELS for pixels in (before, after)
+        )
+    note = ", ".join(f"{what}: {said} -> {b.beside[what]}" for what, said in a.beside.items() if said != b.beside[what])
+    same = np.array_equal(before, after)
+    if same and not note:
         return Change(path, REPACKED, 0.0)
-    distance = np.abs(before[..., :3].astype(np.int16) - after[..., :3])
-    return Change(path, CHANGED, float(distance.mean()))
+    distance = np.abs(before[..., :3].astype(np.int32) - after[..., :3])
+    if not same and not distance.any():
+        note = ", ".join(filter(None, ("in transparency only", note)))
+    scale = 1 if before.dtype == np.uint8 else _LEVELS
+    return Change(path, CHANGED, float(distance.mean()) / scale, note)

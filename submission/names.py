@@ -64,7 +64,7 @@ def misspelling(name: str, wanted: str) -> tuple[str, str]:
     if unicodedata.normalize("NFKC", name) == unicodedata.normalize("NFKC", wanted):
         return "S112", f" in Unicode normal form {'C' if unicodedata.is_normalized('NFC', wanted) else 'D'}"
     odd = sorted(c for c in set(name) ^ set(wanted) if ord(c) in _LOOKS or _is_invisible(c))
-    if odd:
+    if odd and loose_picture(name) == loose_picture(wanted):  # else more is wrong with it, such as the mark of a copy
         verb = "without" if odd[0] in name else "with"
         return "S111", f", {verb} U+{ord(odd[0]):04X} {unicodedata.name(odd[0], 'unnamed')}"
     return "S105", ""

@@ -83,7 +83,7 @@ def inspect(path: str, data: bytes, limits: Limits = Limits()) -> Picture:  # no
         seen = _see_plain(data[:end]) if plain else _see(data[:end], header)
     except Exception as error:  # Pillow's decoders raise whatever damaged bytes provoke
         if has_large_notes(chunks):
-            findings.append(finding("S214", path, "holds a text or profile of more than 1 MiB"))
+            findings = [finding("S214", path, "holds a text or profile of more than 1 MiB")]  # its cure ends the others
         else:
             findings.append(finding("S203", path, f"cannot be decoded ({first_line(error)})"))
         seen = None

@@ -6,9 +6,11 @@ damaged chunks that it does not need.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -104,6 +106,17 @@ def colour_space(chunks: Sequence[Chunk]) -> str | None:
     return None if problem is None else _SPACES[problem]
 
 
+def colour_digest(chunks: Sequence[Chunk]) -> str | None:
+    """A digest of what `colour_space` is about, which words do not tell apart; None for sRGB."""
+    problem = colour_problem(chunks)
+    if problem is None:
+        return None
+    content = _content(chunks, problem)
+    with suppress(zlib.error):  # else the packed bytes tell it apart
+        content = _inflate(content.partition(b"\0")[2][1:]) if problem == b"iCCP" else content
+    return hashlib.blake2b(content, digest_size=4).hexdigest()
+
+
 def colour_problem(chunks: Sequence[Chunk]) -> bytes | None:
     """The kind of the chunk that names another colour space than sRGB, or None. Order: section 4.3 of the format."""
     kinds = {chunk.kind for chunk in chunks}
@@ -155,6 +168,17 @@ def has_large_notes(chunks: Sequence[Chunk]) -> bool:
             return True
         together += size if chunk.kind != b"iCCP" else 0
     return together > _MOST_TEXT
+
+
+def frames_digest(chunks: Sequence[Chunk]) -> str | None:
+    """A digest of the frames that an animated PNG has beside its first, and of their times; None where it has none."""
+    if not any(chunk.kind == b"acTL" for chunk in chunks):
+        return None
+    digest = hashlib.blake2b(digest_size=16)
+    for chunk in chunks:
+        if chunk.kind in (b"acTL", b"fcTL", b"fdAT"):
+            digest.update(len(chunk.content).to_bytes(4, "big") + chunk.content)
+    return digest.hexdigest()
 
 
 def _content(chunks: Sequence[Chunk], kind: bytes) -> bytes:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 
+from submission.cures import CLOSED
 from submission.png import SIGNATURE
 
 LFS_CURE = "fetch the pictures with: git lfs pull (under GitHub Actions: lfs: true for actions/checkout)"
-_SAVE = "Image.open(path)).convert('RGBA').convert('RGB').save(path, 'PNG')"
-_REDRAW = f"save it as PNG, renaming it does not make it one: ImageOps.exif_transpose({_SAVE}"
+_REDRAW = (
+    "save it as PNG, renaming it does not make it one: "
+    f"ImageOps.exif_transpose({CLOSED}).convert('RGBA').convert('RGB').save(path, 'PNG')"
+)
 _EXPORT = "open it in a picture program and export it as PNG; renaming it does not make it one"
 _AGAIN = "copy it again from where it was drawn, or draw it again"
 _BINARY = (

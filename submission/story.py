@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,11 +13,10 @@ from submission.errors import UserError
 from submission.files import read_json
 from submission.layout import second_spelling, without_system
 from submission.listing import BadItem, Item
-from submission.names import PICTURE_ENDINGS, loose_name, match, misspelling
+from submission.names import PICTURE_ENDINGS, loose_name, match, misspelling, printable
 from submission.pictures import Picture, equal_pixels, inspect_items, wrong_sizes
+from submission.story_prompts import read_prompts
 
-_COLUMNS = ["file", "prompt"]
-_MOST_BYTES = 1 << 20  # of the prompts' file; a page of text a picture is far less
 _ASPECT = 0.05  # how far a cell's aspect may be from the pictures': room for a thin frame
 
 
@@ -88,7 +85,7 @@ def _check_prompts(item: Item | None, pictures: Mapping[str, Item], story: Story
         yield finding("S502", story.prompts, "is not there")
         return
     try:
-        rows = _read_rows(item)
+        rows = read_prompts(item)
     except BadItem as error:
         yield finding(error.code, item.path, str(error))
         return
@@ -98,36 +95,20 @@ def _check_prompts(item: Item | None, pictures: Mapping[str, Item], story: Story
     for (name, prompt), count in Counter(rows).items():
         if count > 1:
             yield finding("S506", item.path, f"has the row of {name} {count} times")
-        if not prompt.strip():
+        if not name:
+            yield finding("S505", item.path, f"has a row without a file, of the prompt {printable(prompt[:60])}")
+            continue
+        if not prompt:
             yield finding("S507", item.path, f"has no prompt for {name}")
         if name not in pictures:
             yield finding("S505", item.path, f"has a row for {name}, which is not there")
-    prompts = Counter(name for name, _ in set(rows))
+    prompts = Counter(name for name, _ in set(rows) if name)
     for name, count in prompts.items():
         if count > 1:
             yield finding("S506", item.path, f"has {count} prompts for {name}")
     for name in pictures:
         if name not in prompts:
             yield finding("S504", name, f"has no row in {item.path}")
-
-
-def _read_rows(item: Item) -> list[tuple[str, str]]:
-    """(file, prompt) pairs. ValueError: not such a table."""
-    if item.size > _MOST_BYTES:
-        raise ValueError(f"has {item.size} bytes; a list of prompts has at most {_MOST_BYTES}")
-    try:
-        text = item.read().decode("utf-8-sig")  # spreadsheets put a mark before the text
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"is not UTF-8 text (byte {error.start})") from error
-    except csv.Error as error:
-        raise ValueError(f"is not valid CSV ({error})") from error
-    if not rows or rows[0] != _COLUMNS:
-        raise ValueError("does not begin with the line: file,prompt")
-    for number, row in enumerate(rows[1:], 1):
-        if len(row) != len(_COLUMNS):
-            raise ValueError(f"has {len(row)} columns in row {number}, not 2; put prompts with a comma in quotes")
-    return [(name, prompt) for name, prompt in rows[1:]]
 
 
 def _check_sheet(

@@ -90,7 +90,7 @@ def test_alpha_alone_is_a_change(entry, other):
     picture.putpixel((0, 0), (*picture.getpixel((0, 0))[:3], 7))
     stream = io.BytesIO()
     picture.save(stream, "PNG")
-    assert changes_of(entry, other(_2=stream.getvalue()))[2] == Change(SUN, "changed", 0.0)
+    assert changes_of(entry, other(_2=stream.getvalue()))[2] == Change(SUN, "changed", 0.0, "in transparency only")
 
 
 def test_a_picture_saved_anew_is_no_difference(entry, other):

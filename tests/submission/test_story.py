@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 
 import pytest
@@ -12,6 +13,8 @@ from submission.checker import check_items
 from submission.checks import CHECKS
 from submission.contents import open_contents
 from submission.contest import Limits, Story
+from submission.listing import Item
+from submission.story_prompts import read_prompts
 
 STORY = Story(3, rows=2, columns=2, aesthetic=6.0)
 CONTEST = Contest("tale", {}, story=STORY, limits=Limits(side=64))
@@ -60,6 +63,25 @@ CASES = {
     "lines of Windows": (put("prompts.csv", table(ROWS.items()).replace(b"\n", b"\r\n")), []),
     "empty file": (put("prompts.csv", b""), [("S503", "prompts.csv")]),
     "other columns": (put("prompts.csv", table(ROWS.items(), "name,text")), [("S503", "prompts.csv")]),
+    "rows of commas": (put("prompts.csv", table(ROWS.items()) + b"\n,\n , \n,,,\n"), []),
+    "semicolons": (put("prompts.csv", table(ROWS.items(), "file;prompt").replace(b'png,"', b'png;"')), []),
+    "tabs": (put("prompts.csv", table(ROWS.items(), "file\tprompt").replace(b'png,"', b'png\t"')), []),
+    "separator said": (put("prompts.csv", b"sep=,\r\n" + table(ROWS.items())), []),
+    "semicolon said": (
+        put("prompts.csv", b"sep=;\n" + table(ROWS.items(), "file;prompt").replace(b'png,"', b'png;"')),
+        [],
+    ),
+    "empty columns": (put("prompts.csv", table(ROWS.items(), "file,prompt,,").replace(b'"\n', b'",,\n')), []),
+    "capitals": (put("prompts.csv", table(ROWS.items(), "File,Prompt")), []),
+    "spaces": (put("prompts.csv", table(ROWS.items(), "file, prompt").replace(b"png,", b"png, ")), []),
+    "other order": (put("prompts.csv", b"prompt,file\na,1.png\nb,2.png\nc,3.png"), []),
+    "index of pandas": (put("prompts.csv", b",file,prompt\n0,1.png,a\n1,2.png,b\n2,3.png,c"), []),
+    "empty lines first": (put("prompts.csv", b"\n,\n" + table(ROWS.items())), []),
+    "no heading": (put("prompts.csv", table([*ROWS.items()][1:], '1.png,"a"')), [("S503", "prompts.csv")]),
+    "more columns": (put("prompts.csv", b"file,prompt,seed\n1.png,a,1"), [("S503", "prompts.csv")]),
+    "UTF-16": (put("prompts.csv", table(ROWS.items()).decode().encode("utf-16")), [("S503", "prompts.csv")]),
+    "row without a name": (rows(("", "a prompt")), [("S505", "prompts.csv")]),
+    "empty lines only": (put("prompts.csv", b"\n,\n"), [("S503", "prompts.csv")]),
     "not UTF-8": (put("prompts.csv", table(ROWS.items()) + b"\xff"), [("S503", "prompts.csv")]),
     "comma outside quotes": (put("prompts.csv", b"file,prompt\n1.png,a, b\n"), [("S503", "prompts.csv")]),
     "quote without end": (put("prompts.csv", b'file,prompt\n1.png,"a\n'), [("S503", "prompts.csv")]),
@@ -100,6 +122,23 @@ def test_findings(name, tmp_path):
     assert sorted((one.code, one.path) for one in findings) == sorted(expected)
     shutil.make_archive(str(tmp_path / "story"), "zip", tmp_path / "story")
     assert check(tmp_path / "story.zip", CONTEST) == findings
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"name,text\n1.png,a", "begins with the line name,text, not with file,prompt"),
+        (b"file|prompt\n1.png|a", "begins with the line file|prompt, not with file,prompt"),
+        (b"sep=;\nfile,prompt\n1.png,a", "begins with the line file,prompt, not with file,prompt"),
+        (b"file,prompt,seed\n1.png,a,1", "has more columns than file and prompt: seed; leave them out"),
+        (b"file,prompt\n1.png,a, b", "row 1: b; put prompts with a comma in quotes"),
+        ("file,prompt\n1.png,a".encode("utf-16"), "is UTF-16 text, not UTF-8; save it as CSV UTF-8"),
+        (b"", "is empty; it begins with the line: file,prompt"),
+    ],
+)
+def test_what_is_said_of_other_tables(data, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        read_prompts(Item("prompts.csv", "file", len(data), lambda: data))
 
 
 def test_every_code_has_a_row():
