@@ -12,7 +12,7 @@ import numpy as np
 from jdart.lora.adapter import noted
 from jdart.lora.file import LoraFile
 from jdart.lora.foreign import find_kind
-from jdart.lora.names import NETWORKS, Part, parse
+from jdart.lora.names import NETWORKS, TRAINING_ONLY, Part, parse
 from jdart.lora.pairs import LoraPair
 from jdart.models.tensors import read_typed
 from submission.errors import UserError
@@ -71,7 +71,7 @@ def _parts(path: Path) -> list[tuple[str, Part, str, str, np.ndarray]]:
         types = read_header(path).types
         require_readable(path, types)
         _require_lora(path, types)
-    tensors = list(read_typed(path))
+    tensors = [entry for entry in read_typed(path) if not entry[0].endswith(TRAINING_ONLY)]
     _require_lora(path, [name for name, _, _ in tensors])
     parsed = [(parse(name), name, type, array) for name, type, array in tensors]
     unknown = [name for found, name, _, _ in parsed if found is None]

@@ -46,6 +46,7 @@ LEAVES = (
     re.compile(r"(?P<stem>.+?)(\.lora|\.lora_linear_layer|_lora)\.(?P<side>down|up)\.weight"),
     re.compile(r"(?P<stem>.+?)(\.lora)?\.(?P<side>alpha)"),
 )
+TRAINING_ONLY = (".lora_velora_embed",)  # ends of names: VeLoRA's gradients need it, what is drawn does not
 SIDES = {"down": "A", "up": "B"}
 OLD_TEXT_LEAVES = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
 

@@ -28,6 +28,7 @@ HARMLESS = (
     "layers_to_transform",
     "layers_pattern",
     "target_modules_to_tie",
+    "target_parameters",  # another way to say target_modules, for layers as these networks have them
     "ensure_weight_tying",  # of layers that share a weight; the networks here have none
     "lora_dropout",
     "fan_in_fan_out",  # PEFT itself takes it back for the linear layers of these networks
@@ -52,7 +53,6 @@ REFUSED = {
     "arrow_config": "chooses among several LoRAs",
     "alora_invocation_tokens": "is aLoRA, which acts from a word on",
     "layer_replication": "is for a network with layers repeated",
-    "target_parameters": "adapts parameters, not layers",
     "megatron_config": "is for Megatron's layers",
     "lora_bias": "has biases beside B",
     "bias": "trained the layers' biases too",
