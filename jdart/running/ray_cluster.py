@@ -8,6 +8,7 @@ what it had finished in the run folder.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from submission.errors import UserError, first_line, needs
 RETRIES = 2  # of a task whose worker died; one that failed by itself is not tried again
 STORE = 100 << 20  # bytes; Ray's smallest object store is more than a few events need
 POLL = 0.5  # seconds
+ANSWER = 10.0  # seconds to wait for a cluster's port
 
 
 class WorkerDied(Exception):
@@ -61,6 +63,7 @@ def run_on_ray(tasks: Sequence[Task], devices: Sequence[str], address: str | Non
 
 
 def _connect(ray: Any, address: str | None, kind: str, workers: int) -> None:
+    _require_answer(address)
     size: dict[str, Any] = {"num_gpus" if kind == "cuda" else "num_cpus": workers, "object_store_memory": STORE}
     try:
         ray.init(
@@ -75,6 +78,17 @@ def _connect(ray: Any, address: str | None, kind: str, workers: int) -> None:
         raise UserError(f"no Ray cluster: {said}; {_cure(isinstance(error, ray.exceptions.RayError))}") from error
 
 
+def _require_answer(address: str | None) -> None:
+    """UserError where nobody listens at host:port; Ray itself would try for minutes."""
+    host, _, port = ("" if address is None else address).rpartition(":")
+    if not host or not port.isdecimal() or "/" in host or os.environ.get("RAY_AUTH_MODE") == "token":
+        return  # a token that is missing is said first, and by Ray
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise UserError(f"no Ray cluster: nobody answers at {address} ({error}); {_cure(False)}") from error
+
+
 def _cure(refused: bool) -> str:
     """What helps; a cluster that wants another token answers like one that is not there."""
     token = "the cluster's token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
@@ -87,8 +101,6 @@ def _cure(refused: bool) -> str:
 
 def _work(task: Task, kind: str, threads: int, place: str, told: Any) -> Progress:
     """In a Ray worker: the task's process, whose progress goes into the queue; returns how it ended."""
-    import socket
-
     os.chdir(place)
     device = f"{socket.gethostname()} {os.environ.get('CUDA_VISIBLE_DEVICES', '') if kind == 'cuda' else kind}"
     told.put(Progress(task.name, RUNNING, device))
