@@ -104,7 +104,7 @@ def test_the_same_pictures_are_said_to_be_the_same(tmp_path):
         links[name] = Page(path).text.count("same pictures as")
     assert links == {"first": 1, "second": 1, "third": 1, "alone": 0}
     (path,) = (tmp_path / "en").glob("entries/third-*.html")
-    assert "same pictures as first second" in " ".join(Page(path).text.split())
+    assert "same pictures as first, second" in " ".join(Page(path).text.split())
     assert Page(tmp_path / "en" / "index.html").text.count("same pictures as") == 3
     assert Page(tmp_path / "zh" / "index.html").text.count("图像与以下条目相同") == 3
 
@@ -116,7 +116,7 @@ def test_very_many_of_the_same_pictures_are_counted(tmp_path):
     build_site([make(tmp_path / str(i), f"entry {i}", i / 10, same) for i in range(8)], tmp_path / "site")
     (path,) = (tmp_path / "site").glob("entries/entry-0-*.html")
     words = " ".join(Page(path).text.split())
-    assert "same pictures as entry 7 entry 6 entry 5 entry 4 entry 3 +2 " in words
+    assert "same pictures as entry 7, entry 6, entry 5, entry 4, entry 3 +2 " in words
 
 
 def test_what_is_not_on_the_board_is_said(tmp_path, caplog):

@@ -1,5 +1,6 @@
 """Pages as a reader without scripts has them: whole, linked, harmless, and asking nothing of the network."""
 
+import hashlib
 import json
 import os
 import re
@@ -8,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from read_page import Page
-from some_reports import files, make
+from some_reports import draw, files, make
 
 from leaderboard import build_site
 from leaderboard.pages.names import picture_slug, style_slug
@@ -129,6 +130,53 @@ def test_policy_forbids_what_the_pages_do_not_do(pages):
         for script in page.all("script"):
             assert set(script) == {"src", "defer"} and "static/" in script["src"]
         assert not page.all("style") and not page.all("base") and not page.all("iframe")
+
+
+def test_addresses_of_scripts_and_styles_change_with_what_they_hold(site, pages):
+    seen = set()
+    for path, page in pages.items():
+        links = [script["src"] for script in page.all("script")] + [link["href"] for link in page.all("link")]
+        assert links
+        for link in links:
+            place, _, version = link.partition("?")
+            data = (site / path).parent.joinpath(place).read_bytes()
+            assert version == hashlib.sha256(data).hexdigest()[: len(version)] and len(version) == 10, (path, link)
+            seen.add(place.rpartition("/")[2])
+    assert seen == {path.name for path in (site / "static").iterdir()}
+
+
+def test_addresses_of_the_data_change_with_the_entry_and_only_then(tmp_path):
+    def versions(site):
+        return {one["value"]: one["data-version"] for one in Page(site / "compare.html").all("option")}
+
+    reports = [make(tmp_path / "1", "a", 0.2, pictures=True), make(tmp_path / "2", "b", 0.1, pictures=True)]
+    build_site(reports, tmp_path / "site")
+    before = versions(tmp_path / "site")
+    assert set(before) == {path.stem for path in (tmp_path / "site" / "data").iterdir()}
+    build_site(reports, tmp_path / "zh", title="Other", language="zh")
+    assert versions(tmp_path / "zh") == before
+    draw(reports[0] / "thumbnails" / "outputs" / "00" / "Dolphin.webp", 16, "white")
+    build_site(reports, tmp_path / "site")
+    after = versions(tmp_path / "site")
+    assert [slug[0] for slug in after if after[slug] != before[slug]] == ["a"]
+
+
+def test_what_can_be_scrolled_and_has_a_name_is_a_region(pages):
+    named = [one for page in pages.values() for tag in ("pre", "div") for one in page.all(tag, tabindex="0")]
+    assert named and all(one["role"] == "region" and one["aria-label"] for one in named)
+
+
+def test_no_page_shows_a_zero_with_a_sign(tmp_path):
+    def close(report):
+        report["scores"].update(fid=-2.5e-06, lpips=-0.0)
+        report["styles"]["00"].update(lpips=-4e-07)
+        report["images"]["00"]["Dolphin.png"].update(lpips=-3e-07)
+        report["intervals"] = {"final": [-1e-09, 0.5]}
+
+    build_site([make(tmp_path / str(i), f"entry {i}", 0.25 * i, close) for i in range(2)], tmp_path / "site")
+    for path in (tmp_path / "site").rglob("*.html"):
+        assert not re.search(r"[-−]0(\.0*)?(?![.\d])", Page(path).text), path
+        assert not re.search(r'[ ">][-−]0\.0+[ "<]', path.read_text("utf-8")), path
 
 
 def test_strangers_link_is_marked_as_theirs(site):
