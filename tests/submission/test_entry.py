@@ -209,6 +209,14 @@ def test_run_folder_names_its_contest_and_the_manifest_keeps_the_run(tmp_path, e
     assert again.read_bytes() == out.read_bytes()
 
 
+def test_run_whose_references_are_gone_is_checked_with_a_warning(tmp_path, entry):
+    folder = run_folder(tmp_path, entry)
+    (folder / "refs").rename(tmp_path / "elsewhere")
+    findings = check(folder, CONTEST)
+    assert [(one.code, one.path, one.severity) for one in findings] == [("S215", ".", "warning")]
+    assert build(folder, CONTEST, folder / "entry.zip").state == "written"
+
+
 def test_run_of_some_styles_is_checked_for_those(tmp_path, entry):
     folder = run_folder(tmp_path, entry, styles=["01"])
     shutil.rmtree(folder / "images" / "00")
@@ -268,6 +276,7 @@ def test_references_reach_the_rules(entry, tmp_path):
     large = Image.fromarray(noise).resize((64, 64), Image.Resampling.BICUBIC)
     (tmp_path / "refs" / "01" / "images").mkdir(parents=True)
     large.save(tmp_path / "refs" / "01" / "images" / "sun.png")
+    write_files(tmp_path / "refs" / "00" / "images", {"boat.png": png(size=(9, 8), seed=90)})
     for i, name in enumerate(NAMES[:2]):
         (entry / name).write_bytes(png(size=(64, 64), seed=i))
     large.save(entry / NAMES[2])

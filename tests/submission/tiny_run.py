@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from tiny_entry import CONTEST, write_files
+from tiny_entry import CONTEST, png, write_files
 
 LORA = "pytorch_lora_weights.safetensors"
 
@@ -17,7 +17,7 @@ def run_folder(tmp_path, entry, **changes):
     (folder / "run.json").write_text(json.dumps(run))
     entry.rename(folder / "images")
     for style, prompts in CONTEST.styles.items():
-        (folder / "refs" / style).mkdir(parents=True)
+        write_files(folder / "refs" / style / "images", {"boat.png": png(size=(9, 8), seed=90)})
         (folder / "refs" / style / "prompt.json").write_text(json.dumps(dict(enumerate(prompts))))
     return folder
 
