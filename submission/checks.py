@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from submission import cures
 
 ERROR, WARNING = "error", "warning"
+_BUILD = "jdart-submit build FOLDER -o entry.zip --force"
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,13 @@ CHECKS = {
         ),
         Check("S214", "metadata too large", cures.WITHOUT_NOTES),
         Check("S215", "reference not compared", "put the contest's references there, as pictures", WARNING),
-        Check("S301", "no manifest", "build the archive with: jdart-submit build"),
-        Check("S302", "manifest not readable", "build the archive again with: jdart-submit build"),
+        Check("S301", "no manifest", f"build the archive of its folder: {_BUILD}"),
+        Check("S302", "manifest not readable", f"build the archive of its folder again: {_BUILD}"),
         Check("S303", "not what the manifest says", "the file was changed after the build; build again"),
         Check("S304", "not in the manifest", "the file was added after the build; build again"),
         Check("S305", "only in the manifest", "the file was removed after the build; build again"),
         Check("S306", "built for another contest", "verify with the contest it was built for, or build again"),
-        Check("S307", "archive changed", "its files are whole but it was repacked or damaged; build again"),
+        Check("S307", "archive changed", f"its files are whole but it was repacked or damaged, build again: {_BUILD}"),
         Check("S401", "broken archive", "it was cut short or damaged; copy it again or zip it again"),
         Check("S402", "name leads out of the archive", "zip the style folders from inside the folder that holds them"),
         Check("S403", "name that readers disagree about", "rename it, and zip with a tool that writes names as UTF-8"),

@@ -1,7 +1,7 @@
 """What makes a picture one that the contest takes, as a line of Python that a hint can print.
 
 Each stands behind the hint's first ": " and means the file `path`, with Image, ImageOps, ImageCms and PngImagePlugin of
-Pillow, io, and Path. A test runs them all, on the findings that they are for.
+Pillow, base64, io and Path. A test runs them all, on the findings that they are for.
 """
 
 from __future__ import annotations

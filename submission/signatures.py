@@ -21,7 +21,7 @@ _EXPORT = "open it in a picture program and export it as PNG; renaming it does n
 _AGAIN = "copy it again from where it was drawn, or draw it again"
 _BINARY = (
     "write the line *.png binary into .gitattributes, and add the pictures again from where they were drawn; "
-    "other programs: copy in binary mode"
+    "let other programs copy them in binary mode"
 )
 _PAGE = "a log-in or error page was saved in its place; download the picture itself"
 _ANSWER = "a service's answer was saved in its place; download the picture itself"
@@ -46,7 +46,7 @@ _STARTS: Sequence[tuple[bytes, str, str]] = (
     (b"DDS ", "a DDS", _EXPORT),
     *((b"P%d" % kind + end, "a PNM", _EXPORT) for kind in range(1, 8) for end in (b"\n", b"\r", b" ", b"\t")),
     (b"%PDF-", "a PDF", "export its page as PNG"),
-    (b"\x93NUMPY", "an array of NumPy", "save it as a picture: Image.fromarray(array).save(path)"),
+    (b"\x93NUMPY", "an array of NumPy", "save the array as a picture, with Image.fromarray"),
     (b"\x1a\x45\xdf\xa3", "a video", "save one frame of it as PNG"),
     (b"PK\3\4", "a zip archive", _UNPACK),
     (b"\x1f\x8b\x08", "packed with gzip", _UNPACK),
@@ -129,6 +129,6 @@ def _identify_text(data: bytes) -> tuple[str, str]:
     if text.startswith(("ivborw0kggo", "data:image/")):
         return (
             "a picture as base64 text",
-            "decode it: base64.b64decode(text.split(',')[-1]), and write the bytes it gives",
+            "decode it: Path(path).write_bytes(base64.b64decode(Path(path).read_text().split(',')[-1]))",
         )
-    return "a text file", f"put the picture itself there: {_AGAIN}"
+    return "a text file", f"put the picture itself there; {_AGAIN}"

@@ -201,3 +201,21 @@ def test_damaged_picture_in_an_archive_is_a_change(entry, tmp_path):
     (tmp_path / "a.zip").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
     result = call(entry, tmp_path / "a.zip")
     assert (result.exit_code, f"{DOLPHIN}: changed (" in result.stdout) == (1, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("plot", "part"),
+    [("{entry}/00/new.png", "would be a stray file"), ("x.jpg", "ends in .png"), ("a.zip", "ends in .png")],
+)
+def test_sheet_never_lands_in_an_entry_nor_under_another_kind(plot, part, entry, other):
+    b = other(_0=png(seed=50))
+    before = sorted(path.name for path in entry.rglob("*"))
+    result = call(entry, b, "--plot", plot.format(entry=entry))
+    assert (result.exit_code, part in result.output) == (2, True), result.output
+    assert sorted(path.name for path in entry.rglob("*")) == before
+
+
+def test_a_folder_without_pictures_is_misuse(entry, tmp_path):
+    (tmp_path / "none").mkdir()
+    result = call(tmp_path / "none", entry)
+    assert (result.exit_code, "no picture in it" in result.output) == (2, True), result.output
