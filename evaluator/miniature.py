@@ -18,6 +18,7 @@ import numpy as np
 from evaluator import weights as files
 from evaluator.pack import Sizes, tower, write_pack
 from submission.errors import UserError, needs
+from submission.writable import require_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,6 +55,7 @@ def write_miniature(folder: Path, seed: int, preset: str = "tiny") -> None:
     sizes = PRESETS[preset]
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: is there already and not empty; choose another folder")
+    require_folder(folder.parent)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name[:40]}.", dir=folder.parent) as temporary:
         draft = Path(temporary) / "pack"

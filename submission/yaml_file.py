@@ -29,7 +29,8 @@ def parse_yaml(text: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(" ".join(str(error).split())) from error
+        what = " ".join(str(error).split()).replace('in "<unicode string>", ', "")  # what PyYAML calls any text
+        raise ValueError(what) from error
 
 
 def read_yaml(path: Path) -> Any:

@@ -92,7 +92,7 @@ def test_png_round_trip():
     ("data", "code", "words"),
     [
         (b"", "unreadable", "empty"),
-        (b"hello", "unreadable", "not a PNG"),
+        (b"hello", "unreadable", "is a text file"),
         (RGB[:-4], "unreadable", "truncated"),
         (RGB[: len(RGB) // 2], "unreadable", "truncated"),
         (RGB[:8], "unreadable", "truncated"),
@@ -107,7 +107,7 @@ def test_png_round_trip():
         (with_ihdr(RGB, struct.pack(">IIBBBBB", 20000, 20000, 8, 2, 0, 0, 0)), "too-large", "20000x20000"),
         (png(Image.new("RGB", (1, 1))), "too-small", "1x1"),
         (png(Image.new("RGB", (400, 31))), "too-small", "400x31"),
-        (jpeg(Image.new("CMYK", (40, 40))), "unreadable", "not a PNG"),
+        (jpeg(Image.new("CMYK", (40, 40))), "unreadable", "is a JPEG"),
         (with_ihdr(RGB, struct.pack(">IIBBBBB", 0, 4, 8, 2, 0, 0, 0)), "unreadable", "no pixels"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

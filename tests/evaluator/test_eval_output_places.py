@@ -87,6 +87,10 @@ def test_weights_pull(refused, tmp_path):
     refused(tmp_path / "weights" / "dinov2-base", "weights", "pull", tmp_path / "weights")
 
 
+def test_weights_new(refused, tmp_path):
+    refused(tmp_path / "file", "weights", "new", tmp_path / "file" / "weights")
+
+
 def test_plots(refused, tmp_path):
     one = write(tmp_path / "one", make_report([3, 3], seed=1))
     for command in (("explain", one), ("compare", one, one)):
