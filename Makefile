@@ -9,7 +9,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 FONT := /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 
-.PHONY: demo toy test slow lint format
+.PHONY: demo toy test slow clients lint format
 demo: .venv/all
 	$(BIN)/jdart demo
 
@@ -27,6 +27,10 @@ test: .venv/test
 
 slow: .venv/test
 	$(BIN)/pytest -m slow -s
+
+# LoRA files in ComfyUI, sd-scripts and LyCORIS by their own code, cloned from GitHub or taken from CLIENTS_DIR/<program>
+clients: .venv/test
+	$(BIN)/pytest -m clients -s tests/clients
 
 lint: .venv/dev
 	$(BIN)/ruff check

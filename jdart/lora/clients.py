@@ -5,6 +5,7 @@ Seen in ComfyUI 0.3.64, kohya's sd-scripts 0.10.1, diffusers 0.34 to 0.42, JDiff
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,7 +16,6 @@ CLIENTS = ("ComfyUI", "sd-scripts", "diffusers", "JDiffusion")
 PEFT_CLIENTS = ("PEFT, transformers 4", "PEFT, transformers 5")
 
 UNREAD, STRENGTH, REFUSED = "unread", "strength", "refused"
-SHOWN = 4  # layers named in the table
 
 
 class Layer(NamedTuple):
@@ -41,12 +41,13 @@ class Rule:
 
 @dataclass(frozen=True)
 class Loss:
-    """What one rule says of a file: stable code, effect, words, and the layers that it concerns."""
+    """What one rule says of a file: stable code, effect, words, and the names of the layers that it concerns."""
 
     code: str
     effect: str
     message: str
     layers: tuple[str, ...]
+    strengths: tuple[float, ...] = ()  # at which the layers act, relative to what they should; of STRENGTH alone
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ RULES = (
         "ComfyUI",
         ("diffusers",),
         STRENGTH,
-        _scaled,
+        lambda layer: _scaled(layer) and not _attention(layer),
         "reads no alpha from metadata, and takes it as the rank: convert --to kohya",
     ),
     Rule(
@@ -167,7 +168,9 @@ def _reader(client: str, format: str, layers: Sequence[Layer]) -> Reader:
         concerned = [layer for layer in layers if rule.applies(layer)] if rule.client == client else []
         if concerned and format in rule.formats:
             names = tuple(f"{layer.network}.{layer.name}" for layer in concerned)
-            losses.append(Loss(rule.code, rule.effect, rule.message, names))
+            scales = {layer.pair.scale for layer in concerned if rule.effect == STRENGTH}
+            strengths = tuple(sorted(1 / scale for scale in scales if scale != 0))
+            losses.append(Loss(rule.code, rule.effect, rule.message, names, strengths))
     unread = {name for loss in losses if loss.effect == UNREAD for name in loss.layers}
     refused = any(loss.effect == REFUSED for loss in losses)
     return Reader(client, 0 if refused else len(layers) - len(unread), len(layers), tuple(losses))
@@ -186,6 +189,18 @@ def show_readers(found: Sequence[Reader], title: str) -> None:
 
 
 def _words(loss: Loss, layers: int) -> str:
-    more = f", ... ({len(loss.layers)})" if len(loss.layers) > SHOWN else ""
-    names = "" if len(loss.layers) == layers else f": {', '.join(loss.layers[:SHOWN])}{more}"
-    return f"{loss.code} {loss.message}{names}"
+    """Code and message; at which strength the layers act; of which kinds they are, where not all are meant."""
+    words = f"{loss.code} {loss.message}"
+    if loss.strengths:
+        ends = dict.fromkeys(f"{strength:.3g}" for strength in (loss.strengths[0], loss.strengths[-1]))
+        words += f"; acts at {' to '.join(ends)} of its strength"
+    if len(loss.layers) < layers:
+        kinds = Counter((name.partition(".")[0], _kind(name)) for name in loss.layers)
+        words += ": " + ", ".join(f"{count} {network} {kind}" for (network, kind), count in kinds.items())
+    return words
+
+
+def _kind(layer: str) -> str:
+    """The end of a layer's name that says what it is: "to_q", "to_out.0", "linear_1"."""
+    *_, parent, leaf = layer.split(".")
+    return f"{parent}.{leaf}" if leaf.isdigit() else leaf
