@@ -6,7 +6,7 @@
 | peft | a folder for each network: adapter_model.safetensors, adapter_config.json | adapter_config.json |
 | kohya | .safetensors, `lora_unet_<layer>.lora_down.weight`; also ComfyUI's | a tensor for each layer |
 | comfyui (read alone) | .safetensors, `diffusion_model.<LDM name>.lora_down.weight` | nowhere, or as in kohya |
-| bin | torch's .bin, `unet.<layer>.lora.down.weight`, as JDiffusion reads it | nowhere: it equals the rank |
+| bin | torch's .bin, `unet.<layer>.lora.down.weight`; JDiffusion's, of UNets | nowhere: it equals the rank |
 """
 
 from __future__ import annotations
