@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from evaluator.entry import Entry
 from submission.checks import CHECKS
 from submission.layout import wrapper
 
-_DEPTH = 4  # folders looked into
+_DEPTH = 4  # folders looked into, one in another
+_MOST = 20_000  # folders in all, should somebody give a whole disk
 
 
 def without_styles(entry: Entry, styles: Iterable[str]) -> str:
@@ -18,7 +20,7 @@ def without_styles(entry: Entry, styles: Iterable[str]) -> str:
     styles = list(styles)
     folder = entry.home if entry.home.is_dir() else None
     paths = [f"{top}/{name}" for top, names in entry.files.items() for name in names]
-    prefix = wrapper(paths if folder is None else _walk(folder, "", _DEPTH), styles)
+    prefix = wrapper(paths if folder is None else islice(_walk(folder, "", _DEPTH), _MOST), styles)
     if not prefix:
         return f"holds none of the style folders {', '.join(styles)}"
     check = CHECKS["S110"]
@@ -27,8 +29,11 @@ def without_styles(entry: Entry, styles: Iterable[str]) -> str:
 
 
 def _walk(folder: Path, below: str, depth: int) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:  # not for this user: whatever is in it, it cannot be scored
+        return
     for name in names:
         yield f"{below}{name}"
         if depth > 1:
