@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from submission.console import FINDINGS
+from submission.errors import UserError
 
 if TYPE_CHECKING:
-    from jdart.data.report import StyleRows
+    from jdart.config import Config
+    from jdart.data.report import PictureRow, StyleRows
+
+
+log = logging.getLogger(__name__)
 
 
 @click.command("data")
@@ -24,19 +32,24 @@ def data_command(
 ) -> None:
     """Show the pictures that CONFIG will learn from: size, kind, caption, duplicates, and which are left out and why.
 
+    What lies there and is not looked at is listed too, and which words of a caption the text encoder does not read.
+
     Exit code 1 when a style cannot be learnt as it is.
     """
     from jdart.config import load_config
 
     chosen = {} if styles is None else {"styles": [s.strip() for s in styles.split(",") if s.strip()]}
     settings = load_config(config, overrides, **chosen)
+    from jdart.data.folder import tell_of_strangers
     from jdart.data.report import report_on_data
     from jdart.running.folder import contest_of
     from submission.shipped import references_folder
 
     root = references_folder(settings.references)
     folders = [(style, root / style / "images") for style in contest_of(settings).styles]
-    found = report_on_data(folders, settings.data)
+    if root.is_dir():
+        tell_of_strangers(root, contest_of(replace(settings, styles=None)).styles)
+    found = report_on_data(folders, settings.data, _lost_words(settings))
     _show(found, as_json)
     if sheet is not None:
         from jdart.runtime import start
@@ -47,6 +60,42 @@ def data_command(
         write_crops(sheet, found, settings.data, settings.seed)
     if any(own.problem is not None or any(row.problem is not None for row in own.rows) for own in found):
         raise SystemExit(FINDINGS)
+
+
+def _lost_words(settings: Config) -> Callable[[str], str]:
+    """The end of a caption that is beyond what is read. The tokenizer is loaded for a caption that may be too long.
+
+    It is that of a base in a folder; a hub's is CLIP's as well, and nothing is downloaded for a look at pictures.
+    """
+    from functools import cache
+
+    from jdart.models.cut import LENGTH, lost_words
+
+    name = settings.base.model if Path(settings.base.model).expanduser().is_dir() else "toy"
+    token = settings.token
+
+    @cache
+    def tokenizer() -> Any:
+        from jdart.models.build import Base
+        from jdart.models.hub import locate
+
+        try:
+            return Base(locate(name, None)[0]).tokenizer
+        except UserError as error:
+            log.warning("captions were not looked at for words beyond what is read: %s", error)
+            return None
+
+    def read(prompts: Sequence[str], **how: Any) -> Any:
+        if token is None:
+            return tokenizer()(list(prompts), **how)
+        return tokenizer()([prompt.replace(token.placeholder, "x " * token.vectors) for prompt in prompts], **how)
+
+    def lost(text: str) -> str:
+        vectors = 1 if token is None else token.vectors
+        short = len(text.encode()) * vectors <= LENGTH - 2  # no token is shorter than a byte
+        return "" if short or tokenizer() is None else lost_words(read, text)
+
+    return lost
 
 
 def _show(found: tuple[StyleRows, ...], as_json: bool) -> None:
@@ -63,8 +112,8 @@ def _show(found: tuple[StyleRows, ...], as_json: bool) -> None:
         return
     console = Console()
     for own in found:
-        used = sum(row.left_out is None and row.problem is None for row in own.rows)
-        table = Table(title=f"style {escape(own.style)}: {used} of {len(own.rows)} pictures", title_justify="left")
+        used, there = sum(row.learnt for row in own.rows), len(own.rows) + sum(one.picture for one in own.unused)
+        table = Table(title=f"style {escape(own.style)}: {used} of {there} pictures", title_justify="left")
         for name in ("picture", "size", "aspect", "mode", "EXIF", "caption", "from", "remarks"):
             table.add_column(name)
         for row in own.rows:
@@ -73,14 +122,32 @@ def _show(found: tuple[StyleRows, ...], as_json: bool) -> None:
             if facts is not None:
                 turned = "" if facts.orientation == 1 else str(facts.orientation)
                 shown = (f"{facts.width}x{facts.height}", f"{facts.aspect:.2f}", facts.mode, turned)
-            remarks = [
-                row.problem,
-                row.left_out and f"left out: {row.left_out}",
-                row.same_as and f"same as {row.same_as}",
-            ]
+            remarks = _remarks(row)
             words = (row.picture.path.name, *shown, row.picture.caption, row.picture.source)
-            table.add_row(*map(escape, words), escape("; ".join(text for text in remarks if text)))
+            table.add_row(*map(escape, words), escape("; ".join(remarks)))
         if own.rows:
             console.print(table)
+        for one in own.unused:
+            text = f"style {own.style}: not learnt: {one.name}: {one.why}"
+            console.print(escape(text), style="yellow" if one.picture else None, soft_wrap=True)
         if own.problem is not None:
             console.print(f"style {escape(own.style)}: {escape(own.problem)}", style="red", soft_wrap=True)
+
+
+def _remarks(row: PictureRow) -> list[str]:
+    """What is to be known of a picture, in words."""
+    from jdart.models.cut import shortened
+
+    facts = row.facts
+    said = [] if row.problem is None else [row.problem]
+    if row.left_out is not None:
+        said.append(f"left out: {row.left_out}")
+    if row.same_as is not None:
+        said.append(f"same as {row.same_as}")
+    if facts is not None and facts.profile is not None:
+        said.append(f"colour profile {facts.profile}, not applied: the numbers in the file are learnt as sRGB")
+    if facts is not None and facts.frames > 1:
+        said.append(f"the first of {facts.frames} frames")
+    if row.lost:
+        said.append(f"caption too long, not read: {shortened(row.lost)}")
+    return said

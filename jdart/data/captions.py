@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jdart.data.folder import ENDINGS, TABLES, Unused, pictures_in, unused_in
 from submission.errors import UserError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-TABLES = {"jsonl": "metadata.jsonl", "csv": "metadata.csv"}
 MOST = 10  # problems told at a time
 
 
@@ -37,9 +36,13 @@ def load_pictures(folder: Path, template: str, style: str, captions: str = "file
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; put the reference pictures of style {style} there")
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    paths = pictures_in(folder)
     if not paths:
-        raise UserError(f"{folder}: no pictures; put one or more there ({', '.join(s[1:] for s in SUFFIXES)})")
+        there = "; ".join(f"{one.name}: {one.why}" for one in unused_in(folder, (), captions)[:MOST])
+        raise UserError(
+            f"{folder}: no pictures; put one or more there ({', '.join(s[1:] for s in ENDINGS)})"
+            + (f". There are {there}" if there else "")
+        )
     problems: list[str] = []
     kind = _find_kind(folder, paths, problems) if captions == "auto" else captions
     if kind == "file_name":
@@ -58,6 +61,14 @@ def load_pictures(folder: Path, template: str, style: str, captions: str = "file
         more = f"; and {len(problems) - MOST} more" if len(problems) > MOST else ""
         raise UserError(f"{folder}: mend its captions: {'; '.join(problems[:MOST])}{more}")
     return tuple(pictures)
+
+
+def not_learnt(folder: Path, captions: str = "file_name") -> tuple[Unused, ...]:
+    """What lies in `folder` and is neither a picture nor the captions that `load_pictures` reads for this setting."""
+    paths = pictures_in(folder) if folder.is_dir() else []
+    kind = _find_kind(folder, paths, []) if captions == "auto" else captions
+    read = [TABLES[kind]] if kind in TABLES else [f"{path.stem}.txt" for path in paths] if kind == "txt" else []
+    return unused_in(folder, read, captions)
 
 
 def _find_kind(folder: Path, paths: Sequence[Path], problems: list[str]) -> str:

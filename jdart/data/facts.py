@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
 from jdart.config.data import DataConfig
-from jdart.data.captions import Picture, load_pictures
+from jdart.data.captions import MOST, Picture, load_pictures, not_learnt
 from jdart.data.pictures import readable
 from submission.errors import UserError
+from submission.files import sha256
 
 log = logging.getLogger(__name__)
 ORIENTATION = 0x0112  # EXIF
@@ -19,12 +22,17 @@ QUARTER_TURNS = (5, 6, 7, 8)
 
 @dataclass(frozen=True)
 class Facts:
-    """Size in pixels as the picture is seen, Pillow's mode as it is stored, and the EXIF orientation (1: upright)."""
+    """Size in pixels as the picture is seen, Pillow's mode as it is stored, and the EXIF orientation (1: upright).
+
+    `profile` is the name of a colour profile other than sRGB: it is not applied. Of several `frames` the first is read.
+    """
 
     width: int
     height: int
     mode: str
     orientation: int
+    profile: Optional[str] = None
+    frames: int = 1
 
     @property
     def aspect(self) -> float:
@@ -39,7 +47,23 @@ def read_facts(path: Path) -> Facts:
     with readable(path), Image.open(path) as image:
         orientation = image.getexif().get(ORIENTATION, 1)
         width, height = image.size[::-1] if orientation in QUARTER_TURNS else image.size
-        return Facts(width, height, image.mode, int(orientation) if orientation in range(1, 9) else 1)
+        upright = int(orientation) if orientation in range(1, 9) else 1
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # a phone's JPEG: previews follow
+        return Facts(width, height, image.mode, upright, _profile(image), frames)
+
+
+def _profile(image: Any) -> str | None:
+    """The name of a picture's colour profile, None for none and for sRGB, in which unmarked pictures are read."""
+    data = image.info.get("icc_profile")
+    if not data:
+        return None
+    try:
+        from PIL import ImageCms
+
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(data))).strip()
+    except Exception:  # no LittleCMS in this Pillow, or a damaged profile
+        return "of unknown name"
+    return None if "srgb" in name.lower() else name
 
 
 def refusal(facts: Facts, config: DataConfig) -> str | None:
@@ -59,6 +83,7 @@ def style_pictures(folder: Path, style: str, config: DataConfig) -> tuple[Pictur
     UserError as `load_pictures` has it, and when all are left out.
     """
     pictures = load_pictures(folder, config.caption, style, config.captions)
+    _tell_of_the_rest(folder, pictures, config)
     if config.min_size == 0 and config.min_aspect == 0 and config.max_aspect is None:
         return pictures
     reasons = [refusal(read_facts(picture.path), config) for picture in pictures]
@@ -66,6 +91,20 @@ def style_pictures(folder: Path, style: str, config: DataConfig) -> tuple[Pictur
         if reason is not None:
             log.warning("%s: left out: %s", picture.path, reason)
     return require_some(folder, [picture for picture, reason in zip(pictures, reasons) if reason is None])
+
+
+def _tell_of_the_rest(folder: Path, pictures: Sequence[Picture], config: DataConfig) -> None:
+    """Log what lies in the folder and is not learnt, and what is learnt twice."""
+    unused = not_learnt(folder, config.captions)
+    if unused:
+        more = f"; and {len(unused) - MOST} more" if len(unused) > MOST else ""
+        log.warning("%s: not learnt: %s%s", folder, "; ".join(f"{u.name}: {u.why}" for u in unused[:MOST]), more)
+    seen: dict[str, Path] = {}
+    for picture in pictures:
+        if picture.path.is_file():
+            first = seen.setdefault(sha256(picture.path), picture.path)
+            if first != picture.path:
+                log.warning("%s: the same file as %s, learnt twice", picture.path, first.name)
 
 
 def require_some(folder: Path, pictures: Sequence[Picture]) -> tuple[Picture, ...]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from submission.errors import UserError
+from submission.png import SIGNATURE
+from submission.signatures import LFS_CURE, identify
 
 
 def read_rgb(path: Path) -> np.ndarray:
@@ -23,6 +25,8 @@ def read_rgb(path: Path) -> np.ndarray:
     with readable(path), Image.open(path) as image:
         upright = ImageOps.exif_transpose(image)
         upright.load()
+        if upright.mode == "F":
+            raise UserError(f"{path}: its pixels are fractions, and nothing says which is white; save it with 8 bits")
         if upright.mode.startswith("I"):  # 16 bits a pixel; Pillow would clip them
             values = np.asarray(upright).astype(np.float64)
             upright = Image.fromarray((values.clip(0, 65535) / 257).round().astype(np.uint8))
@@ -42,8 +46,21 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; put the picture there, or remove the broken link") from error
+    except Image.UnidentifiedImageError as error:
+        what, cure = _what(path)
+        raise UserError(f"{path}: not a readable picture ({what}); {cure}") from error
     except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: not a readable picture ({error}); replace or remove it") from error
+
+
+def _what(path: Path) -> tuple[str, str]:
+    """What a file is that Pillow does not know, and what helps."""
+    with open(path, "rb") as stream:
+        head = stream.read(4096)
+    if head.startswith(SIGNATURE):
+        return "a damaged PNG", "replace or remove it"
+    what, cure = identify(head)
+    return what, cure if "export" in cure or cure == LFS_CURE else "replace or remove it"
 
 
 def resize_short_side(image: np.ndarray, size: int) -> np.ndarray:

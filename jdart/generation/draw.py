@@ -13,6 +13,7 @@ from jdart.data.pictures import to_model_range, to_pixels
 from jdart.data.seeds import rng_for
 from jdart.generation.samplers import sampling_plan
 from jdart.models.build import Base
+from jdart.models.cut import warn_of_cut
 from jdart.models.encode import encode_text
 
 
@@ -71,6 +72,10 @@ def embeddings(base: Base, requests: Sequence[Request], settings: GenerateConfig
 
     By itself: in a batch the last digits of an embedding would depend on what else is drawn.
     """
+    named = [("the negative prompt", settings.negative_prompt), *(("the prompt", r.prompt) for r in requests)]
+    if settings.origin_scale > 0:
+        named += [("the prompt without the style", r.plain) for r in requests if r.plain is not None]
+    warn_of_cut(base, ((f"{what} {text[:40]!r}", text) for what, text in named))
     texts = [settings.negative_prompt, *(request.prompt for request in requests)]
     if settings.origin_scale > 0:
         texts += ["", *(request.plain for request in requests if request.plain is not None)]

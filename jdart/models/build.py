@@ -146,6 +146,11 @@ class Base:
             raise UserError(f"{folder}: not CLIP's vocabulary, it reads 'a photo' as {words}; fetch it again")
         return tokenizer
 
+    @cached_property
+    def told(self) -> set[tuple[str, str]]:
+        """The texts that were looked at for words beyond what is read (`jdart.models.cut`): each is told once."""
+        return set()
+
     def tokens(self, prompts: Sequence[str]) -> np.ndarray:
         """Prompts -> int32 ids (B, 77), truncated and padded."""
         config = self.configs["text_encoder"]

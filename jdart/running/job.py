@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jdart.config import Config
 from jdart.data.captions import Picture
 from jdart.data.facts import style_pictures
+from jdart.data.folder import tell_of_strangers
 from jdart.running.folder import RunFolder, contest_of, earlier_run, write_run
 from jdart.running.init_from import start_hashes
 from jdart.running.same_run import require_same
@@ -61,11 +62,10 @@ def open_job(config: Config, notes: bool = True) -> Job:
     from jdart.models.build import Base
     from jdart.models.hub import locate
 
-    contest = contest_of(config)
-    references = {
-        style: style_pictures(references_folder(config.references) / style / "images", style, config.data)
-        for style in contest.styles
-    }
+    contest, root = contest_of(config), references_folder(config.references)
+    if notes and root.is_dir():
+        tell_of_strangers(root, contest_of(replace(config, styles=None)).styles)
+    references = {style: style_pictures(root / style / "images", style, config.data) for style in contest.styles}
     weights = config.score.weights
     if weights is not None and not Path(weights).is_dir() and not means_toy(weights):
         raise UserError(

@@ -15,6 +15,7 @@ from jdart.data.captions import Picture
 from jdart.data.pictures import crop, read_rgb, resize_short_side, rotate, to_model_range
 from jdart.data.seeds import rng_for
 from jdart.models.build import Base
+from jdart.models.cut import warn_of_cut
 from jdart.models.encode import encode_text
 
 ENCODER_PIXELS = 512 * 512  # encoded at a time; keeps memory the same at every picture size
@@ -58,6 +59,7 @@ def encode(base: Base, pictures: Sequence[Picture], config: DataConfig, seed: in
     """Encode pictures and captions once; mirrored ones follow their pictures. Pure in its arguments."""
     if config.rotation > 0:
         log.warning("data.rotation: the style learns tilted pictures too; leave it at 0 if that is not wanted")
+    warn_of_cut(base, ((f"{p.path}: its caption", p.caption + config.flip_caption) for p in pictures))
     squares, captions = [], []
     for picture in pictures:
         for square in cut(picture, config, seed):

@@ -34,7 +34,7 @@ def test_pictures_are_sorted_and_captioned(tmp_path):
 def test_missing_and_empty_folders_say_what_to_do(tmp_path):
     with pytest.raises(UserError, match=r"no such folder; put the reference pictures of style 00 there"):
         load_pictures(tmp_path / "absent", TEMPLATE, "00")
-    with pytest.raises(UserError, match=r"no pictures; .*png, jpg, jpeg, webp, bmp"):
+    with pytest.raises(UserError, match=r"no pictures; .*png, apng, jpg, jpeg"):
         load_pictures(tmp_path, TEMPLATE, "00")
 
 
