@@ -62,8 +62,8 @@ def _walk(folder: Path, prefix: str, depth: int, limits: Limits) -> Iterator[Ite
                 yield from _walk(path, f"{name}/", depth + 1, limits)
         elif path.is_file():
             yield Item(name, "file", path.stat().st_size, partial(_read, path, limits.file_bytes))
-        else:  # a broken link, a pipe: reading it would fail or hang
-            yield Item(name, "other", 0, bytes)
+        else:  # reading it would fail or hang
+            yield Item(name, "broken link" if path.is_symlink() and not path.exists() else "other", 0, bytes)
 
 
 def _read(path: Path, limit: int) -> bytes:

@@ -12,7 +12,7 @@ from submission.contest import Contest
 from submission.listing import Item
 from submission.names import (
     PICTURE_ENDINGS,
-    first_claim,
+    claims_of,
     is_system,
     loose_picture,
     loose_style,
@@ -22,6 +22,9 @@ from submission.names import (
 )
 
 _KEEP_ONE = "keep one of these folders, and put what is inside it at the top"
+
+_INTO_STYLE = "put it into the folder of its style, and give the folder that holds all style folders"
+_FETCH = "fetch what it links to (such as git annex get, dvc pull), or put the picture itself there"
 
 
 @dataclass(frozen=True)
@@ -95,14 +98,18 @@ def check_names(items: Sequence[Item], contest: Contest) -> tuple[list[Finding],
             folders[top].append(item)
         elif item.kind == "folder":
             folders[top] += []
+        elif item.kind != "file":
+            findings.append(no_file(item))
         elif item.path != MANIFEST:
-            findings.append(finding("S107", item.path, "lies outside the style folders"))
+            hint = _INTO_STYLE if item.path.lower().endswith(PICTURE_ENDINGS) else None
+            findings.append(finding("S107", item.path, "lies outside the style folders", hint))
     claims: list[Claim] = []
     meant = match(folders, contest.styles, loose_style)
+    claimed_by = claims_of(meant, loose_style)
     for folder, inner in folders.items():
         style = meant.get(folder)
         if style is None:
-            first = first_claim(folder, meant, loose_style)
+            first = claimed_by(folder)
             if first is not None:
                 findings.append(second_spelling(f"{folder}/", folder, first))
             elif (inside := sorted(_styles_in(folder, inner, contest))) != []:
@@ -142,6 +149,13 @@ def _styles_in(folder: str, items: Iterable[Item], contest: Contest) -> set[str]
     return {part for item in items for part in item.path[len(folder) + 1 :].split("/")[:-1] if part in contest.styles}
 
 
+def no_file(item: Item) -> Finding:
+    """The finding for what is neither a file nor a folder."""
+    if item.kind == "broken link":
+        return finding("S107", item.path, "is a link that leads nowhere", _FETCH)
+    return finding("S107", item.path, "is neither a file nor a folder")
+
+
 def second_spelling(path: str, name: str, first: str) -> Finding:
     """The finding for a name that stands for what the name `first` stands for already."""
     if first.casefold() == name.casefold():
@@ -154,28 +168,31 @@ def _check_style(
 ) -> tuple[list[Finding], list[Claim]]:
     findings = []
     files: dict[str, Item] = {}
+    unreadable: set[str] = set()
     for item in items:
         name = item.path[len(folder) + 1 :]
         if item.kind == "folder" and "/" not in name:
             findings.append(finding("S106", f"{item.path}/", "is a folder inside a style folder"))
         elif item.kind == "file" and "/" not in name:
             files[name] = item
-        elif item.kind == "other":
-            findings.append(finding("S107", item.path, "is neither a file nor a folder"))
+        elif item.kind not in ("file", "folder"):
+            findings.append(no_file(item))
+            unreadable.add(name)
     wanted = {f"{prompt}.png": prompt for prompt in prompts}
     meant = match(files, wanted, loose_picture)
+    claimed_by = claims_of(meant, loose_picture)
     for name, item in files.items():
         if name in meant:
             if name != meant[name]:
                 findings.append(finding(*_misspelt(item.path, name, meant[name])))
         elif not name.lower().endswith(PICTURE_ENDINGS):
             findings.append(finding("S107", item.path, "is not a picture"))
-        elif (first := first_claim(name, meant, loose_picture)) is not None:
+        elif (first := claimed_by(name)) is not None:
             findings.append(second_spelling(item.path, name, first))
         else:
             findings.append(finding("S103", item.path, "is no prompt of this style"))
     for name in wanted:
-        if name not in meant.values():
+        if name not in meant.values() and name not in unreadable:
             findings.append(finding("S102", f"{folder}/{name}", "is not there"))
     claims = [
         Claim(item, style, wanted[meant[name]] if name in meant else None)

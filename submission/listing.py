@@ -10,7 +10,7 @@ from submission.checks import Finding
 
 @dataclass(frozen=True)
 class Item:
-    """One name in the listing. `path` is relative, with `/`; `kind` is "file", "folder" or "other".
+    """One name in the listing. `path` is relative, with `/`; `kind` is "file", "folder", "broken link" or "other".
 
     `size` is in bytes, as it is claimed. `read` raises BadItem when the bytes cannot be had.
     """

@@ -31,10 +31,14 @@ def match(names: Iterable[str], wanted: Iterable[str], loose: Callable[[str], st
     return meant
 
 
-def first_claim(name: str, meant: Mapping[str, str], loose: Callable[[str], str]) -> str | None:
-    """The name that stands already for what this one may stand for, too, or None."""
-    claims = {loose(want): one for one, want in meant.items()}
-    return next((claims[key] for key in map(loose, originals(name)) if key in claims), None)
+def claims_of(meant: Mapping[str, str], loose: Callable[[str], str]) -> Callable[[str], str | None]:
+    """A function from a name to the one of `meant` that stands already for what it may stand for, too, or None."""
+    claims = {loose(want): name for name, want in meant.items()}
+
+    def first(name: str) -> str | None:
+        return next((claims[key] for key in map(loose, originals(name)) if key in claims), None) if claims else None
+
+    return first
 
 
 def loose_name(name: str) -> str:

@@ -11,7 +11,7 @@ from submission.contents import MANIFEST
 from submission.contest import Contest, Story
 from submission.errors import UserError
 from submission.files import read_json
-from submission.layout import second_spelling, without_system
+from submission.layout import no_file, second_spelling, without_system
 from submission.listing import BadItem, Item
 from submission.names import PICTURE_ENDINGS, loose_name, match, misspelling, printable
 from submission.pictures import Picture, equal_pixels, inspect_items, wrong_sizes
@@ -30,8 +30,8 @@ def check_story(listed: Sequence[Item], contest: Contest, story: Story, decode: 
             continue  # its folder is a finding
         if item.kind == "folder":
             findings.append(finding("S106", f"{item.path}/", "is a folder; a story's files lie side by side", hint))
-        elif item.kind == "other":
-            findings.append(finding("S107", item.path, "is neither a file nor a folder", hint))
+        elif item.kind != "file":
+            findings.append(no_file(item))
         elif item.path != MANIFEST:
             files[item.path] = item
     meant = match(files, (story.prompts, story.sheet), loose_name)

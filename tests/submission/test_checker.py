@@ -323,6 +323,27 @@ def test_things_that_are_no_files(entry):
     ]
 
 
+def test_link_without_its_file_is_not_called_missing(entry):
+    (entry / SUN).unlink()
+    (entry / SUN).symlink_to("gone")
+    (one,) = check(entry, CONTEST)
+    assert (one.code, one.path, one.message) == ("S107", SUN, "is a link that leads nowhere")
+    assert "git annex get" in one.hint
+
+
+def test_one_style_folder_in_place_of_all_is_not_to_be_emptied(entry):
+    strays = [one for one in check(entry / "00", CONTEST) if one.code == "S107"]
+    assert len(strays) == 2
+    assert all(one.hint.startswith("put it into the folder of its style") for one in strays)
+
+
+def test_pictures_may_be_links(entry, tmp_path):
+    for name in (DOLPHIN, SUN):
+        (entry / name).rename(tmp_path / name.replace("/", "-"))
+        (entry / name).symlink_to(tmp_path / name.replace("/", "-"))
+    assert check(entry, CONTEST) == []
+
+
 def test_linked_style_folder_is_followed(entry, tmp_path):
     (entry / "01").rename(tmp_path / "elsewhere")
     (entry / "01").symlink_to(tmp_path / "elsewhere")
