@@ -17,7 +17,14 @@ from submission.errors import UserError, first_line
 
 FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ")
 WHOLE = ("I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
-BITS = {"C64": 64, "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4, "BOOL": 8}  # where they are not the number in the name
+BITS = {
+    "C64": 64,
+    "F8_E8M0": 8,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
+    "F4": 4,
+    "BOOL": 8,
+}  # of one number
 MAX_HEADER = 100_000_000  # bytes; the library's own limit
 
 # Endings of the names under which quantised files keep what their numbers must be multiplied by.
@@ -150,10 +157,8 @@ def _stored(name: str, entry: Mapping[str, Any], start: int, size: int) -> Store
 
 def _bits(type: str) -> Optional[int]:
     """Of one number; None for a type that is not known here, which `require_readable` refuses by name."""
-    if type in BITS:
-        return BITS[type]
-    digits = type.split("_")[0].lstrip("BFIU")
-    return int(digits) if digits.isdecimal() else None
+    known = type in FLOATS or type in WHOLE
+    return BITS.get(type, int(type.split("_")[0].lstrip("BFIU")) if known and type != "BOOL" else None)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

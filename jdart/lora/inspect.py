@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -12,12 +14,21 @@ from jdart.lora.pairs import coverage
 from jdart.lora.reading import load_lora
 from submission.errors import UserError
 
+GROUPS = {  # of layers, by the words of their names; the first that fits
+    "attention": ("attn1", "attn2", "self_attn"),
+    "feed-forward": ("ff", "mlp"),
+    "projection": ("proj_in", "proj_out"),
+    "residual and sampling": ("resnets", "downsamplers", "upsamplers"),
+    "first, last and time": ("conv_in", "conv_out", "time_embedding"),
+}
+
 
 @dataclass(frozen=True)
 class LoraReport:
     """Ranks and alphas found, the writer's notes, and layers (with their network's name) by how they meet the base.
 
-    `missing` are layers of the base of the kinds that the file adapts, which it leaves alone; they do no harm.
+    `missing` are layers of the base of the kinds that the file adapts, which it leaves alone; they do no harm. A kind
+    that the file leaves out altogether, as to_out, is not among them; `covered` counts it.
     """
 
     file: str
@@ -34,6 +45,8 @@ class LoraReport:
     missing: tuple[str, ...] = ()
     left_over: tuple[str, ...] = ()
     remark: Optional[str] = None  # that it was trained on another base
+    types: tuple[str, ...] = ()  # of the numbers in the file, as safetensors names them: "BF16"
+    covered: dict[str, tuple[int, int]] = field(default_factory=dict)  # "unet attention" -> matched layers, all of them
 
 
 def inspect_lora(file: Path, base: Path | None, arch: str | None) -> LoraReport:
@@ -70,7 +83,20 @@ def report_on(
         tuple(found["matched"]),
         tuple(found["missing"]),
         tuple(found["left_over"]),
+        types=lora.types,
+        covered=_covered(shapes, found["matched"]) if shapes is not None else {},
     )
+
+
+def _covered(shapes: Mapping[str, Mapping[str, Any]], matched: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Network and group of layers -> how many of them are matched, and how many there are, of groups that are."""
+    all_ = Counter(_group(f"{network}.{layer}") for network, layers in shapes.items() for layer in layers)
+    return {group: (count, all_[group]) for group, count in Counter(map(_group, matched)).items()}
+
+
+def _group(name: str) -> str:
+    network, *words = name.split(".")
+    return f"{network} {next((group for group, signs in GROUPS.items() if set(signs) & set(words)), 'other')}"
 
 
 def shapes_of(base: Path | None, arch: str | None) -> dict[str, dict[str, tuple[int, ...]]] | None:
@@ -103,6 +129,7 @@ def show_lora(report: LoraReport, as_json: bool) -> None:
     table.add_row("format", report.format)
     convolutions = f", {report.convolutions} of them convolutions" if report.convolutions else ""
     table.add_row("layers", f"{report.layers}{convolutions}")
+    table.add_row("type of its numbers", ", ".join(report.types))
     table.add_row("rank", ", ".join(map(str, report.ranks)))
     unsaid = "" if report.alpha_known else " (not in the file: taken as the rank)"
     table.add_row("alpha", ", ".join(f"{alpha:g}" for alpha in report.alphas) + unsaid)
@@ -114,6 +141,8 @@ def show_lora(report: LoraReport, as_json: bool) -> None:
         table.add_row("compared with", report.compared_with)
         if report.remark is not None:
             table.add_row("warning", report.remark)
+        for group, (count, all_) in report.covered.items():
+            table.add_row("adapts", f"{count} of {all_} {group} layers")
         for kind in ("matched", "missing", "left_over"):
             names = getattr(report, kind)
             shown = "".join(f"\n{name}" for name in names[:10]) if kind != "matched" else ""

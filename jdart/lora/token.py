@@ -18,12 +18,14 @@ import numpy as np
 from jittor import nn
 
 from jdart.config.token import TokenConfig
+from jdart.lora.names import parse
 from jdart.models.build import Base
 from jdart.models.paths import at, put
 from jdart.models.tensors import read_tensors
 from submission.errors import UserError, needs
 from submission.files import write_bytes
 
+UNNAMED = ("emb_params", "clip_l", "clip_g", "string_to_param.*")  # tensors of programs that name the file alone
 EMBEDDING = "text_model.embeddings.token_embedding"
 
 
@@ -125,7 +127,16 @@ def load_token(path: Path) -> tuple[str, np.ndarray]:
     if not path.is_file():
         raise UserError(f"{path}: no such file; train the style with its token first")
     tensors = dict(read_tensors([path]))
+    if any(parse(name) is not None for name in tensors):
+        raise UserError(f"{path}: a LoRA, not a style token; put it beside, as pytorch_lora_weights.safetensors")
     if len(tensors) != 1:
         raise UserError(f"{path}: holds {len(tensors)} tensors, a style token is one; train the style again")
     placeholder, vectors = next(iter(tensors.items()))
+    if placeholder in UNNAMED:
+        raise UserError(
+            f"{path}: an embedding that does not say its word ({placeholder}); save its tensor under the word that "
+            "stands for it in prompts, as diffusers does"
+        )
+    if vectors.dtype.kind != "f" or not np.isfinite(vectors).all():
+        raise UserError(f"{path}: its numbers are whole (quantised) or not finite; train the style again")
     return placeholder, np.atleast_2d(vectors)
