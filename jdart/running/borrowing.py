@@ -17,15 +17,15 @@ log = logging.getLogger(__name__)
 def take_loras(job: Job, run: Path) -> None:
     """Copy the LoRAs of another run folder, with their tokens, where the job has none yet. What it lacks is trained.
 
-    What is not taken is logged. Raises UserError when there is no such folder, or no LoRA in it that is asked for.
+    What is not taken is logged. Raises UserError when there is no such folder, or no LoRA in it.
     """
     if not run.is_dir():
         raise UserError(f"{run}: no such run folder; name one with LoRAs in it")
     other = RunFolder(run, job.folder.packed)
     names = list(lessons(job))
     lacking = [name for name in names if not other.lora(name).exists()]
-    if names and lacking == names:
-        raise UserError(f"{run}: has no LoRA of {', '.join(names)}; name a run folder with them, or leave --loras out")
+    if not any(run.glob("lora/*/*")):
+        raise UserError(f"{run}: no LoRA in it; name a run folder that has been trained, or leave --loras out")
     if lacking:
         log.warning("--loras %s: has no LoRA of %s", run, ", ".join(lacking))
     if not names:
