@@ -24,7 +24,7 @@ def take_loras(job: Job, run: Path) -> None:
     other = RunFolder(run, job.folder.packed)
     names = list(lessons(job))
     lacking = [name for name in names if not other.lora(name).exists()]
-    if not any(run.glob("lora/*/*")):
+    if names and not any(run.glob("lora/*/*")):
         raise UserError(f"{run}: no LoRA in it; name a run folder that has been trained, or leave --loras out")
     if lacking:
         log.warning("--loras %s: has no LoRA of %s", run, ", ".join(lacking))
