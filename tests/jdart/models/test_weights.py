@@ -164,3 +164,18 @@ def test_base_new_is_the_same_every_time_and_overwrites_nothing(base_folder, tmp
     with pytest.raises(UserError, match="tiny"):
         write_base(tmp_path / "b", "huge", seed=3)
     assert json.loads((tmp_path / "again" / "model_index.json").read_text())["_class_name"] == "StableDiffusionPipeline"
+
+
+def test_a_tokenizer_of_one_file_gives_the_same_ids(base, base_folder, tmp_path):
+    """transformers 5 saves tokenizer.json alone; both versions are to read it as what it was made from."""
+    import shutil
+
+    from transformers import CLIPTokenizerFast
+
+    new = tmp_path / "base"
+    shutil.copytree(base_folder, new, ignore=shutil.ignore_patterns("tokenizer"))
+    CLIPTokenizerFast.from_pretrained(base_folder / "tokenizer").save_pretrained(new / "tokenizer")
+    for name in ("vocab.json", "merges.txt"):
+        (new / "tokenizer" / name).unlink(missing_ok=True)
+    prompts = ["a photo of a cat", "Ünïcode 猫 — it's <tricky> 12345!!", "", "word " * 100]
+    assert np.array_equal(Base(new).tokens(prompts), base.tokens(prompts))
