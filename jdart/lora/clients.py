@@ -15,7 +15,7 @@ from jdart.lora.pairs import LoraPair
 CLIENTS = ("ComfyUI", "sd-scripts", "diffusers", "JDiffusion")
 PEFT_CLIENTS = ("PEFT, transformers 4", "PEFT, transformers 5")
 
-UNREAD, STRENGTH, REFUSED = "unread", "strength", "refused"
+UNREAD, STRENGTH, REFUSED, OLDER = "unread", "strength", "refused", "older versions"
 
 
 class Layer(NamedTuple):
@@ -25,11 +25,15 @@ class Layer(NamedTuple):
     name: str
     pair: LoraPair
     transformers: int
+    mixed: bool  # other layers of its network have other ranks
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a client does to some layers of a file of some formats: UNREAD, at another STRENGTH, or the file REFUSED."""
+    """What a client does to some layers of a file of some formats.
+
+    UNREAD; read at another STRENGTH; the file REFUSED; or something that OLDER versions do.
+    """
 
     code: str
     client: str
@@ -116,14 +120,9 @@ RULES = (
     ),
     Rule("K102", "sd-scripts", ("kohya",), UNREAD, _outside_blocks, "adapts nothing outside the UNet's blocks"),
     Rule("D101", "diffusers", ("peft",), REFUSED, _every, "is loaded by PEFT, not by load_lora_weights"),
-    Rule(
-        "D102",
-        "diffusers",
-        ("diffusers",),
-        STRENGTH,
-        _scaled,
-        "before 0.34 reads no alpha from metadata, and takes it as the rank",
-    ),
+    Rule("D102", "diffusers", ("diffusers",), OLDER, _scaled, "before 0.34 takes alpha as the rank"),
+    Rule("D103", "diffusers", ("kohya",), OLDER, _outside_blocks, "before 0.39 reads nothing outside the blocks"),
+    Rule("D104", "diffusers", ("bin",), OLDER, lambda layer: layer.mixed, "before 0.40 wants one rank a network"),
     Rule("J101", "JDiffusion", ("diffusers", "kohya", "peft"), REFUSED, _every, "reads .bin alone: convert --to bin"),
     Rule(
         "J102",
@@ -155,9 +154,10 @@ RULES = (
 
 def readers(networks: Mapping[str, Mapping[str, LoraPair]], format: str, transformers: int = 0) -> tuple[Reader, ...]:
     """How each client reads a file of `format` with these pairs; `transformers` is for "peft" alone."""
-    layers = [
-        Layer(network, name, pair, transformers) for network, own in networks.items() for name, pair in own.items()
-    ]
+    layers = []
+    for network, own in networks.items():
+        mixed = len({pair.rank for pair in own.values()}) > 1
+        layers += [Layer(network, name, pair, transformers, mixed) for name, pair in own.items()]
     clients = (*CLIENTS, *PEFT_CLIENTS) if format == "peft" else CLIENTS
     return tuple(_reader(client, format, layers) for client in clients)
 

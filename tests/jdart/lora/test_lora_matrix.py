@@ -5,6 +5,7 @@ is diffusers' networks in double precision with the deltas added to their weight
 """
 
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from lora_files import written
 from random_loras import loras, random_pair
 from torch_networks import NETWORKS, added, delta, layers, make_pipeline, outputs
 
-from jdart.lora.clients import STRENGTH, UNREAD, readers
+from jdart.lora.clients import OLDER, STRENGTH, UNREAD, readers
 from jdart.lora.file import FORMATS
 
 FOLD = 1e-6  # of the LoRA's effect: where alpha goes into B, B is rounded to float32 once more
@@ -48,7 +49,15 @@ def assert_same_effect(plain, expected, found, tolerance):
         assert error <= tolerance * effect + 1e-12, (network, error / effect if effect else error)
 
 
+def older_diffusers_differs(pairs, format):
+    """The table says what versions before 0.40 do otherwise; Python 3.9 ends with 0.36."""
+    older = [loss for reader in readers(pairs, format) for loss in reader.losses if loss.effect == OLDER]
+    return bool(older) and tuple(map(int, version("diffusers").split(".")[:2])) < (0, 40)
+
+
 def assert_diffusers_draws(pairs, format, dtype, pipe, plain):
+    if older_diffusers_differs(pairs, format):
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = written(Path(folder), pairs, format, dtype=dtype)
         pipe.load_lora_weights(folder, weight_name=path.name)
@@ -90,7 +99,7 @@ def test_diffusers_draws_the_same_in_cases_that_went_wrong(case, format, pipe, p
 
 
 @given(data=st.data(), format=st.sampled_from(("diffusers", "kohya", "bin")), dtype=st.sampled_from(("fp32", "fp16")))
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 def test_diffusers_draws_the_same(data, format, dtype, pipe, plain, shapes):
     assert_diffusers_draws(data.draw(loras(shapes)), format, dtype, pipe, plain)
 
@@ -98,7 +107,7 @@ def test_diffusers_draws_the_same(data, format, dtype, pipe, plain, shapes):
 @pytest.mark.filterwarnings("ignore:Found missing adapter keys")  # those of the empty adapters
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT's own way to ask transformers
 @given(data=st.data())
-@settings(max_examples=4, deadline=None, derandomize=True)
+@settings(max_examples=3, deadline=None, derandomize=True)
 def test_peft_reloads_the_same(data, pipe, plain, shapes):
     from peft import PeftModel
 
@@ -115,7 +124,7 @@ def test_peft_reloads_the_same(data, pipe, plain, shapes):
 
 
 @given(data=st.data(), format=st.sampled_from(FORMATS))
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 def test_sd_scripts_and_comfyui_read_by_their_rules_what_the_table_says(data, format, pipe, shapes):
     pairs = data.draw(loras(shapes))
     with tempfile.TemporaryDirectory() as folder:
