@@ -42,7 +42,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "records": [astuple(record) for record in checkpoint.records],
     }
     metadata = {"jdart": json.dumps(notes), "sha256": _digest(json.dumps(notes), checkpoint.tensors)}
-    write_bytes(path, save(dict(checkpoint.tensors), metadata=metadata))
+    # safetensors 0.8 writes memory as it lies: an array in Fortran order would come back scrambled
+    tensors = {name: np.asarray(array, order="C") for name, array in checkpoint.tensors.items()}
+    write_bytes(path, save(tensors, metadata=metadata))
 
 
 def load_checkpoint(path: Path, belongs_to: str) -> Checkpoint | None:

@@ -19,6 +19,14 @@ def test_every_format_keeps_pairs_alphas_and_notes(format, every_kind, tmp_path)
     assert (lora.format, lora.alpha_known, lora.settings) == (format, True, {"style": "07"})
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_matrices_in_fortran_order_are_written_as_they_are(format, rng, tmp_path):
+    a, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 5), (7, 2)))
+    layer = "mid_block.attentions.0.proj_in"
+    path = written(tmp_path, {"unet": {layer: LoraPair(np.asfortranarray(a), np.asfortranarray(b), 2.0)}}, format)
+    assert_same(load_lora(path).pairs, {"unet": {layer: LoraPair(a, b, 2.0)}})
+
+
 def test_a_bin_file_keeps_what_the_pairs_add_and_says_alpha_is_the_rank(every_kind, tmp_path):
     lora = load_lora(written(tmp_path, every_kind, "bin"))
     assert (lora.format, lora.alpha_known) == ("bin", False)

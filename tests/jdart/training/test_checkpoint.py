@@ -25,6 +25,15 @@ def test_a_checkpoint_comes_back_bit_for_bit(checkpoint, tmp_path):
     }
 
 
+def test_arrays_in_fortran_order_come_back_as_they_are(rng, tmp_path):
+    array = rng.standard_normal((3, 2)).astype(np.float32)
+    given = Checkpoint("belongs", RECORDS, {"a": np.asfortranarray(array), "transposed": array.T})
+    save_checkpoint(tmp_path / "c.safetensors", given)
+    again = load_checkpoint(tmp_path / "c.safetensors", "belongs").tensors
+    np.testing.assert_array_equal(again["a"], array)
+    np.testing.assert_array_equal(again["transposed"], array.T)
+
+
 def test_none_is_none(tmp_path):
     assert load_checkpoint(tmp_path / "c.safetensors", "belongs") is None
 
