@@ -91,18 +91,19 @@ def test_a_style_token_goes_on_from_the_one_beside_the_file(jdart, config, tmp_p
 
 @pytest.fixture
 def relative(models, tmp_path):
-    """A base of the same shapes with other weights, which predicts the velocity."""
+    """A base of the same shapes with other weights, which predicts the other thing."""
     from jdart.models.presets import write_base
 
     write_base(tmp_path / "relative", "tiny", seed=2)
     scheduler = tmp_path / "relative" / "scheduler" / "scheduler_config.json"
-    settings = {**json.loads(scheduler.read_text()), "prediction_type": "v_prediction"}
-    scheduler.write_text(json.dumps(settings))
+    settings = json.loads(scheduler.read_text())
+    assert settings["prediction_type"] == "v_prediction"
+    scheduler.write_text(json.dumps({**settings, "prediction_type": "epsilon"}))
     return tmp_path / "relative"
 
 
 def test_a_lora_of_another_base_is_used_with_one_warning(jdart, config, first, relative, models, tmp_path, caplog):
-    words, strong = "was trained on another base", "to predict epsilon where this one predicts v_prediction"
+    words, strong = "was trained on another base", "to predict v_prediction where this one predicts epsilon"
     there = {"score": PLAIN, "base": {"model": str(relative)}}
     by_hand = tmp_path / "by hand" / LORA
     by_hand.parent.mkdir(parents=True)
