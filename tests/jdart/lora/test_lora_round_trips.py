@@ -6,8 +6,9 @@ from lora_files import assert_same, written
 from safetensors.numpy import load_file
 
 from contest.errors import UserError
-from jdart.lora.formats.file import FORMATS
+from jdart.lora.formats.file import FORMATS, LoraFile
 from jdart.lora.formats.reading import load_lora
+from jdart.lora.formats.writing import save_lora
 from jdart.lora.merge import layer_shapes
 from jdart.lora.pairs import LoraPair
 
