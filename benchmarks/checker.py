@@ -25,7 +25,7 @@ from local_hub import local_hub
 from PIL import Image
 from workload import nouns
 
-from submission.files import write_json
+from contest.disk.files import write_json
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -24,9 +24,9 @@ from PIL import Image
 from tables import show
 from workload import JDART_EVAL, Cost, Shape, cores, draw_contest, measure, paint
 
-from submission.console import FINDINGS
-from submission.errors import UserError
-from submission.files import read_json, write_json
+from contest.console import FINDINGS
+from contest.disk.files import read_json, write_json
+from contest.errors import UserError
 
 HERE = Path(__file__).resolve().parent
 SEED = 11

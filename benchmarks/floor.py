@@ -18,7 +18,7 @@ from typing import Any
 import click
 from workload import Shape, nouns
 
-from submission.files import write_json
+from contest.disk.files import write_json
 
 SIDE = 4096  # of the matrices
 

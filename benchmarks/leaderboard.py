@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 from workload import Cost, cores, measure, nouns, paint
 
-from submission.console import FINDINGS
-from submission.errors import UserError
-from submission.files import write_json
+from contest.console import FINDINGS
+from contest.disk.files import write_json
+from contest.errors import UserError
 
 JDART_BOARD = (sys.executable, "-c", "from leaderboard.cli import main; main()")
 ROOT = Path(__file__).resolve().parents[1]

@@ -22,9 +22,9 @@ from rich.console import Console
 from rich.table import Table
 from workload import cores, measure
 
-from submission.console import FINDINGS
-from submission.errors import UserError
-from submission.files import write_json
+from contest.console import FINDINGS
+from contest.disk.files import write_json
+from contest.errors import UserError
 
 LIBRARIES = ("jittor", "torch", "diffusers", "peft", "transformers")
 WARM_UP = 2  # turns that are not counted

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from submission.errors import UserError
-from submission.files import write_json
+from contest.disk.files import write_json
+from contest.errors import UserError
 
 NOUNS = Path(__file__).resolve().parents[1] / "evaluator" / "clip_r_vocabulary.txt"
 # `python -m` and a script would put this folder, and with it evaluator.py, before the package of that name

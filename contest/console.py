@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 MISUSE = 2
 FINDINGS = 1

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 
 @dataclass(frozen=True)

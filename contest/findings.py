@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from submission import cures
+from contest.entry import cures
 
 ERROR, WARNING = "error", "warning"
 _BUILD = "jdart-submit build FOLDER -o entry.zip --force"

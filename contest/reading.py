@@ -8,12 +8,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from submission.contest import Contest, Limits, Story
-from submission.errors import UserError
-from submission.files import read_json
-from submission.references import where_references_lie
-from submission.shipped import references_folder
-from submission.yaml_file import read_yaml
+from contest.definition import Contest, Limits, Story
+from contest.disk.files import read_json
+from contest.disk.shipped import references_folder
+from contest.disk.yaml_file import read_yaml
+from contest.errors import UserError
+from contest.references import where_references_lie
 
 MAX_NAME = 200  # bytes; a file system takes 255 with the suffix
 _FORBIDDEN = frozenset('/\\:*?"<>|')

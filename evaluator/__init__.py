@@ -1,4 +1,4 @@
-"""Score an entry exactly as the contest's organisers do, with one forward pass per picture and network.
+"""Score an entry as the contest's organisers do, each network seeing a picture once; imports `contest` alone.
 
     from evaluator import score_submission
     report = score_submission("runs/demo", weights="weights")
@@ -12,20 +12,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evaluator.check import EntryRefused, Finding
-    from evaluator.evaluate import Options, Scorer, score_submission
-    from evaluator.report import Report, read_report
+    from evaluator.inputs.check import EntryRefused, Finding
+    from evaluator.reporting.report import Report, read_report
+    from evaluator.scoring.scorer import Options, Scorer, score_submission
 
 __all__ = ["EntryRefused", "Finding", "Options", "Report", "Scorer", "read_report", "score_submission"]
 
 _HOME = {
-    "EntryRefused": "evaluator.check",
-    "Finding": "evaluator.check",
-    "Options": "evaluator.evaluate",
-    "Report": "evaluator.report",
-    "Scorer": "evaluator.evaluate",
-    "read_report": "evaluator.report",
-    "score_submission": "evaluator.evaluate",
+    "EntryRefused": "evaluator.inputs.check",
+    "Finding": "evaluator.inputs.check",
+    "Options": "evaluator.scoring.scorer",
+    "Report": "evaluator.reporting.report",
+    "Scorer": "evaluator.scoring.scorer",
+    "read_report": "evaluator.reporting.report",
+    "score_submission": "evaluator.scoring.scorer",
 }
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 PRECISIONS = ("float32", "float16")
 DEVICES = ("cpu", "cuda")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from contest.console import Group, version_option
 from evaluator.commands import batch, cache, compare, explain, references, score, weights
-from submission.console import Group, version_option
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})

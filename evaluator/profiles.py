@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from contest.console import Group, version_option
 from jdart.commands import base, config, data, demo, doctor, lora, plan, redraw, run
-from submission.console import Group, version_option
 
 
 @click.group(cls=Group)

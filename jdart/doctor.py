@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from contest.disk import shipped
+from contest.disk.places import user_cache
+from contest.disk.shipped import means_toy, toy_archive
 from jdart import runtime
 from jdart.jittor_cache import CACHE, jittor_home, obstacle
-from submission import shipped
-from submission.places import user_cache
-from submission.shipped import means_toy, toy_archive
 
 GIB = 1024**3
 TESTED_PYTHON = ((3, 9), (3, 12))

@@ -6,8 +6,8 @@ import json
 import os
 from pathlib import Path
 
-from submission.errors import UserError
-from submission.places import unwritable, user_home
+from contest.disk.places import unwritable, user_home
+from contest.errors import UserError
 
 CACHE = Path(".cache", "jittor")  # below a home folder
 _HOME_CURE = "set HOME to a folder that can be written"

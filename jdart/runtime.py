@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from contest.errors import UserError, first_line, needs
 from jdart.jittor_cache import CACHE, jittor_home
-from submission.errors import UserError, first_line, needs
 
 log = logging.getLogger(__name__)
 

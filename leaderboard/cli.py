@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from submission.console import Group, version_option
+from contest.console import Group, version_option
 
 if TYPE_CHECKING:
     from leaderboard.entries import Section
@@ -68,8 +68,8 @@ def serve_command(sources: tuple[Path, ...], port: int, title: str, language: st
 
     SITE is what `build` wrote; DIR holds reports, and its site is gone when this command ends.
     """
-    from leaderboard.build import serve_reports, serve_site
-    from leaderboard.marker import MARKER
+    from leaderboard.building.build import serve_reports, serve_site
+    from leaderboard.building.marker import MARKER
 
     if len(sources) == 1 and (sources[0] / MARKER).is_file():
         serve_site(sources[0], click.echo, port)

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from leaderboard.left_out import distinct
-from leaderboard.reports import Report
+from leaderboard.reading.left_out import distinct
+from leaderboard.reading.reports import Report
 
 RANKED, INCOMPLETE, NOT_COMPARABLE = "ranked", "incomplete", "not comparable"
 _ORDER = (RANKED, INCOMPLETE, NOT_COMPARABLE)

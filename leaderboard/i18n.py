@@ -10,7 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 LANGUAGES = {"en": "English", "zh": "中文"}  # code -> what its speakers call it
 TAGS = {"en": "en", "zh": "zh-Hans"}  # code -> the lang attribute

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from submission.numbers import decimal
+from contest.numbers import decimal
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from leaderboard.meta import NAMES
-from leaderboard.reports import REPORT
-from leaderboard.run import RUN
-from leaderboard.site import MARKER
-from submission.errors import UserError
+from contest.errors import UserError
+from leaderboard.building.site import MARKER
+from leaderboard.reading.meta import NAMES
+from leaderboard.reading.reports import REPORT
+from leaderboard.reading.run import RUN
 
 _DEEPEST = 5  # folders below the one that was named
 _PASSED_OVER = {"thumbnails", "images", "lora", "node_modules"}

@@ -1,10 +1,10 @@
-"""Check, pack and verify an entry to the contest. Standard library, PyYAML and Pillow only."""
+"""Check, pack and verify an entry to the contest; imports `contest`, the standard library, PyYAML and Pillow only."""
 
-from submission.checks import Finding
-from submission.contest import Contest
-from submission.contest_file import contest_from_references, load_contest, shipped_contests
-from submission.entry import BuildResult, build, check, verify
-from submission.errors import UserError
+from contest.definition import Contest
+from contest.errors import UserError
+from contest.findings import Finding
+from contest.reading import contest_from_references, load_contest, shipped_contests
+from submission.packing.build import BuildResult, build, check, verify
 
 __all__ = [
     "BuildResult",

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from submission.console import FINDINGS, Group, version_option
+from contest.console import FINDINGS, Group, version_option
 
 if TYPE_CHECKING:
-    from submission.checks import Finding
-    from submission.contest import Contest
+    from contest.definition import Contest
+    from contest.findings import Finding
 
 _STYLES: dict[str, dict[str, Any]] = {
     "style": {"bold": True},
@@ -100,8 +100,8 @@ def build_command(
     pictures were scored.
     """
     from submission import UserError, build
-    from submission.entry import REFUSED
-    from submission.source import RUN
+    from submission.packing.build import REFUSED
+    from submission.packing.source import RUN
 
     if out is None:
         if not (path / RUN).is_file():
@@ -128,7 +128,7 @@ def verify_command(path: Path, contest: str | None, references: str | None, styl
     the archive's manifest lists them.
     """
     from submission import verify
-    from submission.entry import require_archive
+    from submission.packing.build import require_archive
 
     require_archive(path)
     chosen = _contest(path, contest, references, styles)
@@ -149,9 +149,9 @@ def diff_command(a: Path, b: Path, plot: Path | None, rows: int, form: str) -> N
     They were added, removed or changed, and how much, from A to B. Pixels count: a picture that was only saved anew is
     the same. Exit code 0: the same pictures; 1: they differ.
     """
-    from submission.diff import compare_entries, is_same, open_pairs
-    from submission.diff_formats import diff_json, diff_lines
-    from submission.diff_sheet import write_sheet
+    from submission.diff.compare import compare_entries, is_same, open_pairs
+    from submission.diff.formats import diff_json, diff_lines
+    from submission.diff.sheet import write_sheet
 
     if plot is not None:
         _require_free(plot, a, b)
@@ -174,7 +174,7 @@ def diff_command(a: Path, b: Path, plot: Path | None, rows: int, form: str) -> N
 def _require_free(plot: Path, *entries: Path) -> None:
     """UserError where a sheet would replace an entry, or be a stray file in one."""
     from submission import UserError
-    from submission.source import open_source
+    from submission.packing.source import open_source
 
     if plot.is_dir():
         raise UserError(f"{plot}: is a directory; name the file to write, which ends in .png")
@@ -187,15 +187,15 @@ def _require_free(plot: Path, *entries: Path) -> None:
 
 
 def _contest(path: Path, contest: str | None, references: str | None, styles: str | None) -> Contest:
-    from submission.source import choose_contest, open_source
+    from submission.packing.source import choose_contest, open_source
 
     wanted = None if styles is None else [style.strip() for style in styles.split(",") if style.strip()]
     return choose_contest(open_source(path), contest, references, wanted)
 
 
 def _report(path: Path, contest: Contest, findings: Sequence[Finding], form: str, note: str | None = None) -> None:
-    from submission.checks import errors
-    from submission.formats import as_json, as_lines, printable, verdict
+    from contest.findings import errors
+    from submission.telling.formats import as_json, as_lines, printable, verdict
 
     if form == "json":
         click.echo(as_json(str(path), contest, findings))
@@ -215,8 +215,8 @@ def _report(path: Path, contest: Contest, findings: Sequence[Finding], form: str
 
 
 def _annotate(path: Path, contest: Contest, findings: Sequence[Finding]) -> None:
-    from submission.github import append_summary, as_annotations
-    from submission.source import open_source
+    from submission.packing.source import open_source
+    from submission.telling.github import append_summary, as_annotations
 
     root = open_source(path).pictures if path.is_dir() else path
     for line in as_annotations(root, findings):

@@ -11,10 +11,11 @@ from diffusers import AutoencoderKL
 from torch import nn
 from transformers import CLIPTokenizer
 
+from contest.errors import UserError
 from evaluator.backbones.tokenizer import Tokenizer
-from evaluator.pack import networks, write_tokenizer
+from evaluator.weights.pack import networks
+from evaluator.weights.tokenizer import write_tokenizer
 from jdart.models import presets
-from submission.errors import UserError
 from toylab import base, contest, meter, ship, vae
 from toylab.eyes import EYES, clip, dino, features, rn50
 from toylab.eyes.sights import awake, sights

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from contest.errors import UserError
 from jdart.models.presets import CROSS, INDEX, SD21_TEXT, SD21_UNET, V_PREDICTION
-from submission.errors import UserError
 from toylab.loop import Watch, learn
 from toylab.pictures import NOUNS, scenes, to_array
 from toylab.treatments import TREATMENTS

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from contest.disk.files import atomic_write
 from submission import load_contest
-from submission.files import atomic_write
 from toylab.nouns import TAUGHT
 from toylab.styles import STYLES
 from toylab.world import cut_out, reduced, somewhere

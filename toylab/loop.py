@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from submission.files import atomic_write
+from contest.disk.files import atomic_write
 
 Watch = Callable[[int, nn.Module], None]
 Loss = Callable[[np.random.Generator, torch.Generator], Tensor]

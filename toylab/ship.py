@@ -15,9 +15,9 @@ from diffusers import AutoencoderKL
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from evaluator.pack import Numbers, Sizes, write_pack
+from contest.disk.files import atomic_write
+from evaluator.weights.pack import Numbers, Sizes, write_pack
 from jdart.models.presets import PARTS, WEIGHTS
-from submission.files import atomic_write
 from toylab.base import PIPELINE, TEXT, Pair, Words
 
 NAME = "jdart/toy"

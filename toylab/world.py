@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from submission.errors import UserError
+from contest.errors import UserError
 from toylab.drawing import SIDE
 from toylab.nouns import SEEN, TAUGHT
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 LFS_START = "version https://git-lfs.github.com/spec/"
 LFS_POINTER = "a Git LFS pointer; fetch it with: git lfs pull (in CI `lfs: true`)"

@@ -1,4 +1,4 @@
-"""Where a user's things are: the home folder, and in it the cache. There may be neither, or none that can be written."""
+"""Where a user's things are: the home folder, and in it the cache. Neither need be there, or writable."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from submission.errors import UserError, first_line
-from submission.files import write_bytes
-from submission.places import NO_CACHE, unwritable, user_cache
+from contest.disk.files import write_bytes
+from contest.disk.places import NO_CACHE, unwritable, user_cache
+from contest.errors import UserError, first_line
 
 TOY = "toy"  # names the shipped base model, weights of the evaluator, and references
 _CURE = "install jdart again, or in a checkout run: make toy"
@@ -42,8 +42,8 @@ def references_folder(name: str | os.PathLike[str]) -> Path:
     """The folder of references that a name means: `toy` are those of the toy contest, which come along."""
     if not means_toy(name):
         return Path(name)
-    installed = Path(__file__).with_name("sample")  # where setup.cfg puts them in a wheel
-    return installed if installed.is_dir() else Path(__file__).parents[1] / "data" / "sample"
+    installed = Path(__file__).parents[1] / "sample"  # where setup.cfg puts them in a wheel
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "data" / "sample"
 
 
 def unpack(archive: Path, finish: Callable[[Path], None]) -> Path:

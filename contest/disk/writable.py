@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 
 def require_folder(folder: Path) -> None:

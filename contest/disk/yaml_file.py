@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from submission.errors import UserError
-from submission.files import read_text
+from contest.disk.files import read_text
+from contest.errors import UserError
 
 
 class _Loader(yaml.SafeLoader):

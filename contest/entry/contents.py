@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from submission.contest import Limits
-from submission.errors import UserError
-from submission.listing import BadItem, Item, Listing
-from submission.png import SIGNATURE
-from submission.signatures import LFS_CURE, identify
-from submission.zip_records import looks_like_zip
-from submission.zips import list_zip
+from contest.definition import Limits
+from contest.entry.listing import BadItem, Item, Listing
+from contest.entry.png import SIGNATURE
+from contest.entry.signatures import LFS_CURE, identify
+from contest.entry.zip_records import looks_like_zip
+from contest.entry.zips import list_zip
+from contest.errors import UserError
 
 MANIFEST = "manifest.json"
 _LIMITS = Limits()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from submission.png import GREY, GREY_ALPHA, RGBA, Chunk, Header, colour_problem, file_gamma, profile_space
+from contest.entry.png import GREY, GREY_ALPHA, RGBA, Chunk, Header, colour_problem, file_gamma, profile_space
 
 SAVE_ANEW = "save it again, which leaves out the rest: Image.open(path).save(path)"
 CLOSED = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from submission.checks import Finding
+from contest.findings import Finding
 
 
 @dataclass(frozen=True)

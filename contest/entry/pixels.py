@@ -9,7 +9,7 @@ import io
 import struct
 from typing import TYPE_CHECKING
 
-from submission.png import GREY, GREY_ALPHA, RGB, read_chunks, read_header
+from contest.entry.png import GREY, GREY_ALPHA, RGB, read_chunks, read_header
 
 if TYPE_CHECKING:
     import numpy as np

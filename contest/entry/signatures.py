@@ -9,8 +9,8 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 
-from submission.cures import CLOSED
-from submission.png import SIGNATURE
+from contest.entry.cures import CLOSED
+from contest.entry.png import SIGNATURE
 
 LFS_CURE = "fetch the pictures with: git lfs pull (under GitHub Actions: lfs: true for actions/checkout)"
 _REDRAW = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import zlib
 
-from submission.listing import BadItem
-from submission.zip_records import Header, ReadAt
+from contest.entry.listing import BadItem
+from contest.entry.zip_records import Header, ReadAt
 
 STORED, DEFLATED = 0, 8
 _PIECE = 1 << 18

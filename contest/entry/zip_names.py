@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, Optional
 
-from submission.names import printable
+from contest.names import printable
 
 ZIP_ANEW = "zip it anew with: jdart-submit build FOLDER -o entry.zip"
 _MARKING = f"{ZIP_ANEW} (7-Zip and Python's zipfile mark names as UTF-8, too; zip and the Finder do not)"

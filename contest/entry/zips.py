@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
 
-from submission.checks import finding
-from submission.contest import Limits
-from submission.listing import BadItem, Item, Listing
-from submission.zip_data import DEFLATED, STORED, unpack
-from submission.zip_names import ZIP_ANEW, Problem, read_name
-from submission.zip_records import (
+from contest.definition import Limits
+from contest.entry.listing import BadItem, Item, Listing
+from contest.entry.zip_data import DEFLATED, STORED, unpack
+from contest.entry.zip_names import ZIP_ANEW, Problem, read_name
+from contest.entry.zip_records import (
     CENTRAL,
     STREAMED,
     BrokenZip,
@@ -30,6 +29,7 @@ from submission.zip_records import (
     read_end,
     read_local,
 )
+from contest.findings import finding
 
 _PASSWORD, _PATCH, _STRONG, _UTF8, _MASKED = 0x1, 0x20, 0x40, 0x800, 0x2000  # flags
 _AES = 99  # a method

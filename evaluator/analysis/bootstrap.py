@@ -8,7 +8,7 @@ import numpy as np
 
 from evaluator.analysis.cells import Cells, weights_to_means
 from evaluator.analysis.frechet import weights_to_fids
-from evaluator.score import RANGES, Scores, metrics_to_scores
+from evaluator.scoring.formula import RANGES, Scores, metrics_to_scores
 
 FIGURES = tuple(item.name for item in fields(Scores))
 _ENDS = (0.025, 0.975)  # of a 95 % interval

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
+from contest.errors import UserError
 from evaluator.analysis.frechet import weights_to_fids
-from evaluator.report import Report, find_report, read_report
-from evaluator.score import Scores, metrics_to_scores
-from submission.errors import UserError
+from evaluator.reporting.report import Report, find_report, read_report
+from evaluator.scoring.formula import Scores, metrics_to_scores
 
 if TYPE_CHECKING:
     from evaluator.metrics.fid import Moments

@@ -7,12 +7,12 @@ from typing import Optional
 
 import numpy as np
 
+from contest.errors import UserError
 from evaluator.analysis.bootstrap import FIGURES, draw_weights, interval, replicate, replicate_fid
 from evaluator.analysis.cells import FEATURES, Cells, cells_to_scores, hold_fid, pick
 from evaluator.analysis.wording import plain
-from evaluator.report import Report
-from evaluator.weights import AESTHETIC
-from submission.errors import UserError
+from evaluator.reporting.report import Report
+from evaluator.weights.folder import AESTHETIC
 
 LOW_IS_GOOD = frozenset({"fid", "lpips"})
 _SAME = 1e-6  # equal pictures have equal figures up to this: other pictures were beside them in a batch

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluator.analysis.cells import MEASURED, Cells, cells_to_scores
-from evaluator.report import Report
-from evaluator.score import Scores, metrics_to_scores
+from evaluator.reporting.report import Report
+from evaluator.scoring.formula import Scores, metrics_to_scores
 
 # the formula's six terms, first Style's and then those of Text and Quality
 STYLE_TERMS = ("dino", "hist", "lpips")

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contest.disk.files import write_bytes
+from contest.disk.writable import require_file
+from contest.errors import UserError, needs
+from contest.numbers import decimal, span
 from evaluator.analysis.compare import BETTER, LOW_IS_GOOD, NOISE, UNKNOWN, WORSE, Comparison, Difference, Side
 from evaluator.analysis.explain import TERMS, Explanation, Gain
 from evaluator.analysis.wording import LABELS, caveats, metric_value, not_comparable, picture, plain
-from submission.errors import UserError, needs
-from submission.files import write_bytes
-from submission.numbers import decimal, span
-from submission.writable import require_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +57,7 @@ def draw_comparison(found: Comparison) -> Figure:
     """Left every figure's difference with its interval, right Final's style by style."""
     names = f"B {_entry(found.b)} against A {_entry(found.a)}"
     where = f"on {plain(found.contest, _NAME)}, profile {plain(found.profile)}, {found.cells} pictures of each"
-    heading = [names, where, *caveats(found)]
+    heading = [names, where, *caveats(found.a.not_comparable_because, found.b.not_comparable_because, found.notes)]
     styles = [row for row in found.differences if row.style is not None and row.figure == "final"]
     figure = _figure(max(len(styles) + 1, 16), heading)
     [[left, right]] = figure.subfigures(1, 2, squeeze=False)

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from contest.numbers import decimal, span
 from evaluator.analysis.compare import BETTER, LOW_IS_GOOD, NOISE, WORSE, Comparison, Difference
 from evaluator.analysis.explain import TERMS, Explanation
 from evaluator.analysis.wording import LABELS, caveats, metric_value, not_comparable, picture, plain, style_formula
-from submission.numbers import decimal, span
 
 _COLOURS = {BETTER: "green", WORSE: "red", NOISE: "dim"}
 
@@ -70,7 +70,7 @@ def show_comparison(found: Comparison, console: Console) -> None:
     _line(console, f"B {plain(found.b.name)} ({plain(found.b.sha256[:8])})", "bold")
     where = f"on {plain(found.contest)}, profile {plain(found.profile)}, {found.cells} pictures of each"
     _line(console, f"{where}; 95 % intervals from {found.resamples} paired resamples, seed {found.seed}")
-    for line in caveats(found):
+    for line in caveats(found.a.not_comparable_because, found.b.not_comparable_because, found.notes):
         _line(console, line, "yellow")
 
     arrows = ("↑", "↓") if console.encoding.lower().startswith("utf") else ("^", "v")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
-from evaluator.score import Scores
-from submission.numbers import decimal
-
-if TYPE_CHECKING:
-    from evaluator.analysis.compare import Comparison
+from contest.numbers import decimal
+from evaluator.scoring.formula import Scores
 
 LABELS = {
     "dino": "DINO",
@@ -41,13 +37,13 @@ def not_comparable(reasons: Iterable[str]) -> str:
     return f"Not comparable with the contest's scores: {'; '.join(plain(reason) for reason in reasons)}"
 
 
-def caveats(found: Comparison) -> list[str]:
-    """What must be read before the figures of a comparison, a line each."""
-    reasons = {"A": found.a.not_comparable_because, "B": found.b.not_comparable_because}
+def caveats(a: Sequence[str], b: Sequence[str], notes: Iterable[str]) -> list[str]:
+    """What must be read before the figures of a comparison, a line each; `a` and `b`: why they are not comparable."""
+    reasons = {"A": a, "B": b}
     if reasons["A"] == reasons["B"]:
         reasons = {"A and B": reasons["A"]}
     lines = [f"{sides}: {not_comparable(why)}" for sides, why in reasons.items() if why]
-    return lines + [f"Note: {plain(note)}" for note in found.notes]
+    return lines + [f"Note: {plain(note)}" for note in notes]
 
 
 def style_formula(scores: Scores) -> str:

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from contest.errors import UserError
 from evaluator.backbones.attention import attend, quick_gelu
 from evaluator.backbones.loading import build, read_config, read_folder, require
 from evaluator.backbones.tokenizer import CONTEXT, Tokenizer
-from submission.errors import UserError
 
 TEXTS_AT_ONCE = 64
 

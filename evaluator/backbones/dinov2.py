@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from contest.errors import UserError
 from evaluator.backbones.attention import attend
 from evaluator.backbones.loading import build, read_config, read_folder, require
-from submission.errors import UserError
 
 
 @dataclass(frozen=True)

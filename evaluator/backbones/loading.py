@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from contest.disk.files import read_json
+from contest.disk.tensor_files import TORCH_NAMES, instead, read_header, require_readable, torch_type
+from contest.errors import UserError, first_line
 from evaluator.backbones.packed import fold_norms, pack_linears
-from submission.errors import UserError, first_line
-from submission.files import read_json
-from submission.tensor_files import TORCH_NAMES, instead, read_header, require_readable, torch_type
 
 State = dict[str, Tensor]
 

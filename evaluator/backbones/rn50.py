@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from contest.errors import UserError
 from evaluator.backbones.attention import attend, quick_gelu
 from evaluator.backbones.colours import CLIP_COLOURS
 from evaluator.backbones.loading import State, build, read_archive
 from evaluator.backbones.tokenizer import CONTEXT, Tokenizer
-from submission.errors import UserError
 
 HEAD = 64  # channels per attention head, in both towers
 _CONSTANTS = ("input_resolution", "context_length", "vocab_size")  # in OpenAI's archive, not parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 CONTEXT = 77
 _PATTERN = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from contest.console import FINDINGS
 from evaluator.commands.options import entry_options, extra_option, network_options, references_option, weights_option
-from submission.console import FINDINGS
 
 
 @click.command("batch")
@@ -35,13 +35,13 @@ def command(
     """
     from rich.console import Console
 
-    from evaluator.batch import SUMMARY, score_batch
+    from contest.disk.writable import require_file
+    from contest.errors import needs
     from evaluator.commands.options import progress_bars, read_options
-    from evaluator.evaluate import Scorer
-    from evaluator.refpack import open_references
-    from evaluator.table import show_outcomes
-    from submission.errors import needs
-    from submission.writable import require_file
+    from evaluator.inputs.refpack import open_references
+    from evaluator.reporting.table import show_outcomes
+    from evaluator.scoring.batch import SUMMARY, score_batch
+    from evaluator.scoring.scorer import Scorer
 
     require_file(out / SUMMARY)
     options = read_options(**network)

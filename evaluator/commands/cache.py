@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from contest.console import FINDINGS
 from evaluator.commands.options import cache_option
-from submission.console import FINDINGS
 
 if TYPE_CHECKING:
-    from evaluator.cache import Cache
+    from evaluator.scoring.cache import Cache
 
 
 @click.group("cache")
@@ -63,9 +63,9 @@ def verify(cache: Path | None) -> None:
 
 
 def _cache(folder: Path | None) -> Cache | None:
-    from evaluator.cache import FILE, Cache
-    from submission.errors import UserError
-    from submission.places import NO_CACHE, user_cache
+    from contest.disk.places import NO_CACHE, user_cache
+    from contest.errors import UserError
+    from evaluator.scoring.cache import FILE, Cache
 
     place = user_cache() if folder is None else folder
     if place is None:

@@ -21,10 +21,10 @@ def command(a: Path, b: Path, as_json: bool, as_csv: bool, plot: Path | None, fo
     A and B are each a report.json, a report folder or a run folder, scored alike. Intervals come from 1,000
     paired resamples of the pictures.
     """
+    from contest.errors import UserError
     from evaluator.analysis.cells import read_cells
     from evaluator.analysis.compare import compare
     from evaluator.analysis.export import comparison_to_csv, comparison_to_json
-    from submission.errors import UserError
 
     if as_json and as_csv:
         raise UserError("--json and --csv exclude each other; give one of them")

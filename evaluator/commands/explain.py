@@ -19,10 +19,10 @@ def command(report: Path, as_json: bool, as_csv: bool, plot: Path | None, top: i
     What each style and picture gives, which pictures would gain most by being like their style's median, and what
     CLIP-R saw where it missed.
     """
+    from contest.errors import UserError
     from evaluator.analysis.cells import read_cells
     from evaluator.analysis.explain import explain
     from evaluator.analysis.export import explanation_to_csv, explanation_to_json
-    from submission.errors import UserError
 
     if as_json and as_csv:
         raise UserError("--json and --csv exclude each other; give one of them")

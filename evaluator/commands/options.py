@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from evaluator.evaluate import Options
-    from evaluator.extract import Progress
+    from evaluator.scoring.scorer import Options
+    from evaluator.scoring.viewer import Progress
 
 _PLACE = click.Path(path_type=Path)
 
@@ -128,8 +128,8 @@ def read_options(
     extras: tuple[str, ...] = (),
 ) -> Options:
     """The options of `network_options` together; sets the number of threads, before torch is loaded."""
-    from evaluator.evaluate import Options
-    from submission.errors import UserError
+    from contest.errors import UserError
+    from evaluator.scoring.scorer import Options
 
     if no_cache and cache is not None:
         raise UserError("--cache and --no-cache exclude each other; give one of them")

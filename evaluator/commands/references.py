@@ -26,13 +26,13 @@ def pack(references: Path, out: Path, weights: Path, **network: Any) -> None:
     `--references FILE.npz` then gives the same figures as the folder, starts faster, and holds no picture. It works
     with the weights and the profile it was made with.
     """
+    from contest.disk.writable import require_file
+    from contest.errors import UserError, needs
     from evaluator.commands.options import progress_bars, read_options
-    from evaluator.evaluate import Scorer
     from evaluator.extractors import EXTRACTORS
-    from evaluator.references import FolderReferences
-    from evaluator.refpack import write_pack
-    from submission.errors import UserError, needs
-    from submission.writable import require_file
+    from evaluator.inputs.references import FolderReferences
+    from evaluator.inputs.refpack import write_pack
+    from evaluator.scoring.scorer import Scorer
 
     if out.suffix != ".npz":
         raise UserError(f"{out}: the pack's name must end in .npz")

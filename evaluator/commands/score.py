@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from contest.console import FINDINGS
 from evaluator.commands.options import entry_options, extra_option, network_options, references_option, weights_option
-from submission.console import FINDINGS
 
 
 @click.command("score")
@@ -44,12 +44,12 @@ def command(
 
     from rich.console import Console
 
-    from evaluator.check import EntryRefused
     from evaluator.commands.options import progress_bars, read_options
-    from evaluator.entry import open_entry
-    from evaluator.evaluate import score_submission
-    from evaluator.output import report_folder
-    from evaluator.table import show_report
+    from evaluator.inputs.check import EntryRefused
+    from evaluator.inputs.entry import open_entry
+    from evaluator.reporting.output import report_folder
+    from evaluator.reporting.table import show_report
+    from evaluator.scoring.scorer import score_submission
 
     options = read_options(**network)
     with open_entry(path) as entry:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from submission.console import FINDINGS
+from contest.console import FINDINGS
 
 if TYPE_CHECKING:
-    from evaluator.catalogue import Standing
-    from evaluator.pull import Progress
+    from evaluator.weights.catalogue import Standing
+    from evaluator.weights.pull import Progress
 
 _FOLDER = click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 
@@ -33,7 +33,7 @@ def new(folder: Path, preset: str, seed: int) -> None:
     `tiny` is for tests; `full` has the contest's sizes, for timing (2.3 GB, a minute). The same seed gives the same
     numbers everywhere. Scores made with them say nothing about pictures.
     """
-    from evaluator.miniature import write_miniature
+    from evaluator.weights.miniature import write_miniature
 
     write_miniature(folder, seed, preset)
     kind = "miniature" if preset == "tiny" else "full-size random"
@@ -56,8 +56,8 @@ def pull(folder: Path, extras: Sequence[str], force: bool) -> None:
     A download that was cut off goes on where it stopped when the command is run again. HF_ENDPOINT names a mirror of
     the Hugging Face hub. What came is noted in DIR/weights.lock.json.
     """
-    from evaluator.catalogue import EXTRAS, NETWORKS
-    from evaluator.pull import pull
+    from evaluator.weights.catalogue import EXTRAS, NETWORKS
+    from evaluator.weights.pull import pull
 
     files = [*NETWORKS, *(file for extra in dict.fromkeys(extras) for file in EXTRAS[extra])]
     with _bars() as progress:
@@ -74,7 +74,7 @@ def list_(folder: Path | None, as_json: bool) -> None:
     A state is `right` (as the pin or the lock says), `wrong`, `missing`, or `unverified`: there, but nothing says which
     hash it should have until `weights pull` has asked the hub.
     """
-    from evaluator.catalogue import BUNDLED, EXTRAS, NETWORKS, stand
+    from evaluator.weights.catalogue import BUNDLED, EXTRAS, NETWORKS, stand
 
     files = [*NETWORKS, *(file for group in EXTRAS.values() for file in group), *BUNDLED]
     optional = {file.name for group in EXTRAS.values() for file in group}
@@ -99,8 +99,8 @@ def verify(folder: Path) -> None:
     Exit code 0: all are as pinned; 1: some are not, or cannot be vouched for (miniature and toy weights never
     can); 2: misuse.
     """
-    from evaluator.catalogue import RIGHT, stand_all
-    from evaluator.weights import is_miniature, is_toy
+    from evaluator.weights.catalogue import RIGHT, stand_all
+    from evaluator.weights.folder import is_miniature, is_toy
 
     folder = _existing(folder)
     if is_toy(folder):
@@ -121,8 +121,8 @@ def verify(folder: Path) -> None:
 
 def _existing(folder: Path) -> Path:
     """The folder that is meant, if it is there."""
-    from evaluator.weights import find_weights
-    from submission.errors import UserError
+    from contest.errors import UserError
+    from evaluator.weights.folder import find_weights
 
     folder = find_weights(folder)
     if not folder.is_dir():
@@ -131,7 +131,7 @@ def _existing(folder: Path) -> Path:
 
 
 def _advice(item: Standing, folder: Path) -> str:
-    from evaluator.catalogue import MISSING, UNVERIFIED, WheelFile
+    from evaluator.weights.catalogue import MISSING, UNVERIFIED, WheelFile
 
     if isinstance(item.file, WheelFile):
         return f"{item.state}, in {item.file.source}; install it anew: pip install --force-reinstall lpips==0.1.4"

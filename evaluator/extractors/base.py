@@ -21,7 +21,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from evaluator.profiles import Profile
-    from evaluator.weights import Weights
+    from evaluator.weights.folder import Weights
 
 Arrays = dict[str, np.ndarray]
 

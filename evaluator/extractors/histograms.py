@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluator.extractors.base import Arrays, Extractor
-from evaluator.images import to_hsv
+from evaluator.inputs.images import to_hsv
 
 RGB_BINS = 4096
 BYTE_RGB_BINS = 256  # of them that an index cut to a byte can reach

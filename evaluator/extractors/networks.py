@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluator import weights as files
 from evaluator.arithmetic import arithmetic
 from evaluator.extractors.base import Arrays, ComparingExtractor, Extractor, Setting, unit
 from evaluator.extractors.processor import read_processor
-from evaluator.images import to_bytes_as_float, to_processed, to_square, to_tensor_processed, to_unit
+from evaluator.inputs.images import to_bytes_as_float, to_processed, to_square, to_tensor_processed, to_unit
+from evaluator.weights import folder as files
 
 if TYPE_CHECKING:
     from evaluator import backbones

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluator.images import Processor
-from submission.errors import UserError
-from submission.files import read_json
+from contest.disk.files import read_json
+from contest.errors import UserError
+from evaluator.inputs.images import Processor
 
 _BICUBIC = 3
 

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluator.entry import Source
-from evaluator.images import BadPicture, inspect_png
-from submission.errors import UserError
+from contest.errors import UserError
+from evaluator.inputs.entry import Source
+from evaluator.inputs.images import BadPicture, inspect_png
 
 INCOMPLETE = (
     "missing-style",

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluator.images import MAX_BYTES, BadPicture
-from submission.contents import MANIFEST, BadItem, Item, Listing, open_contents
-from submission.contest import Limits
-from submission.errors import UserError
-from submission.files import read_json
-from submission.shipped import place_in_run
+from contest.definition import Limits
+from contest.disk.files import read_json
+from contest.disk.shipped import place_in_run
+from contest.entry.contents import MANIFEST, BadItem, Item, Listing, open_contents
+from contest.errors import UserError
+from evaluator.inputs.images import MAX_BYTES, BadPicture
 
 LIMITS = Limits(files=100_000, file_bytes=MAX_BYTES)  # of a zip
 

@@ -17,8 +17,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from submission.png import SIGNATURE, Chunk, has_large_notes
-from submission.signatures import identify
+from contest.entry.png import SIGNATURE, Chunk, has_large_notes
+from contest.entry.signatures import identify
 
 MAX_BYTES = 1 << 26  # of one file: 64 MiB
 MIN_SIDE = 32  # CLIP-IQA's network halves a picture five times

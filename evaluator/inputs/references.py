@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from evaluator.check import Picture, check_references
-from evaluator.entry import Source, is_text, reader
-from submission.errors import UserError
-from submission.files import read_json
+from contest.disk.files import read_json
+from contest.errors import UserError
+from evaluator.inputs.check import Picture, check_references
+from evaluator.inputs.entry import Source, is_text, reader
 
 if TYPE_CHECKING:
-    from evaluator.extract import Kept, Progress, Viewer
+    from evaluator.scoring.viewer import Kept, Progress, Viewer
 
 Digests = dict[tuple[str, str], str]  # (style, name) -> SHA-256 of the picture's file
 

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contest.disk.files import LFS_POINTER, atomic_write, is_lfs_pointer
+from contest.disk.shipped import references_folder
+from contest.errors import UserError
+from contest.typed import from_json
 from evaluator.extractors.base import Arrays, Extractor
-from evaluator.references import Digests, FolderReferences, References
-from submission.errors import UserError
-from submission.files import LFS_POINTER, atomic_write, is_lfs_pointer
-from submission.shipped import references_folder
-from submission.typed import from_json
+from evaluator.inputs.references import Digests, FolderReferences, References
 
 if TYPE_CHECKING:
-    from evaluator.extract import Kept, Progress, Viewer
+    from evaluator.scoring.viewer import Kept, Progress, Viewer
 
 FORMAT = 1
 _HEADER = "header.json"

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from evaluator.entry import Entry
-from submission.checks import CHECKS
-from submission.layout import wrapper
+from contest.entry.wrapper import wrapper
+from contest.findings import CHECKS
+from evaluator.inputs.entry import Entry
 
 _DEPTH = 4  # folders looked into, one in another
 _MOST = 20_000  # folders in all, should somebody give a whole disk

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from contest.errors import UserError
 from evaluator.extractors.base import unit
 from evaluator.metrics.base import Figures, Metric, Seen, Texts, mean_of_means
-from evaluator.weights import AESTHETIC, Weights
-from submission.errors import UserError
+from evaluator.weights.folder import AESTHETIC, Weights
 
 GATE = 6.0  # the Kolors story contest counts pictures from here up
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from evaluator.weights import Weights
+    from evaluator.weights.folder import Weights
 
 Texts = Mapping[str, np.ndarray]  # text -> its features
 

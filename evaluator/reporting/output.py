@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from contest.disk.files import write_bytes, write_json
+from contest.disk.spreadsheet import to_csv
+from contest.disk.writable import require_file, require_folder
+from contest.errors import UserError
 from evaluator.analysis.cells import FEATURES
-from evaluator.entry import Entry
-from evaluator.report import ImageScores, Report, StyleScores
-from submission.errors import UserError
-from submission.files import write_bytes, write_json
-from submission.spreadsheet import to_csv
-from submission.writable import require_file, require_folder
+from evaluator.inputs.entry import Entry
+from evaluator.reporting.report import ImageScores, Report, StyleScores
 
 
 @dataclass(frozen=True)

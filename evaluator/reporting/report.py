@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from evaluator.score import Scores
-from submission.errors import UserError
-from submission.files import read_json
-from submission.typed import from_json, to_schema
+from contest.disk.files import read_json
+from contest.errors import UserError
+from contest.typed import from_json, to_schema
+from evaluator.scoring.formula import Scores
 
 SCHEMA_VERSION = 1
 
@@ -137,5 +137,5 @@ def report_from_json(data: Any) -> Report:
 
 
 def report_schema() -> dict[str, Any]:
-    """The JSON Schema of report.json, published as `evaluator/report.schema.json`."""
+    """The JSON Schema of report.json, published as `evaluator/reporting/report.schema.json`."""
     return to_schema(Report, "Report of jdart-eval", schema_version=SCHEMA_VERSION)

@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from contest.numbers import decimal, span
 from evaluator.analysis.wording import style_formula
-from evaluator.report import Report
-from submission.numbers import decimal, span
+from evaluator.reporting.report import Report
 
 if TYPE_CHECKING:
-    from evaluator.batch import Outcome
+    from evaluator.scoring.batch import Outcome
 
 _PARTS = ("style", "text", "quality")
 _SHOWN = 10  # problems of one entry

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from contest.errors import UserError
 from evaluator.metrics import OFFICIAL
 from evaluator.metrics.base import Figures, Metric
-from evaluator.report import Extra, ImageScores, StyleScores
-from evaluator.score import Scores, metrics_to_scores
-from submission.errors import UserError
+from evaluator.reporting.report import Extra, ImageScores, StyleScores
+from evaluator.scoring.formula import Scores, metrics_to_scores
 
 _KEYS = tuple(kind.key for kind in OFFICIAL)
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from evaluator.check import EntryRefused
-from evaluator.entry import is_text, open_entry
-from evaluator.evaluate import Admission, Scorer
-from evaluator.output import require_report_folder, write_report
-from evaluator.report import Report, read_report
-from evaluator.score import Scores
-from submission.errors import UserError
-from submission.files import write_bytes
-from submission.spreadsheet import to_csv
-from submission.writable import require_file
+from contest.disk.files import write_bytes
+from contest.disk.spreadsheet import to_csv
+from contest.disk.writable import require_file
+from contest.errors import UserError
+from evaluator.inputs.check import EntryRefused
+from evaluator.inputs.entry import is_text, open_entry
+from evaluator.reporting.output import require_report_folder, write_report
+from evaluator.reporting.report import Report, read_report
+from evaluator.scoring.formula import Scores
+from evaluator.scoring.scorer import Admission, Scorer
 
 SUMMARY = "summary.csv"
 _FIGURES = tuple(item.name for item in fields(Scores))

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from contest.disk.places import NO_CACHE, user_cache
+from contest.errors import UserError
 from evaluator.extractors.base import Arrays
-from submission.errors import UserError
-from submission.places import NO_CACHE, user_cache
 
 FILE = "features.sqlite3"
 

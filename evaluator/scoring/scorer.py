@@ -12,34 +12,34 @@ from typing import Union
 
 import numpy as np
 
+from contest.disk.files import fingerprint
+from contest.errors import UserError, needs
 from evaluator.analysis.bootstrap import intervals
 from evaluator.analysis.cells import cells_of
 from evaluator.arithmetic import require_device
-from evaluator.assemble import (
+from evaluator.extractors import Setting, build_extractors
+from evaluator.inputs.check import INCOMPLETE, EntryRefused, Finding, Picture, check_as_is, check_enough, check_entry
+from evaluator.inputs.entry import Entry, open_entry
+from evaluator.inputs.references import References
+from evaluator.inputs.refpack import open_references
+from evaluator.inputs.wrapped import without_styles
+from evaluator.metrics import COMPANIONS, EXTRAS, OFFICIAL
+from evaluator.metrics.base import Figures, Metric, Seen
+from evaluator.metrics.fid import features_to_moments
+from evaluator.profiles import find_profile
+from evaluator.reporting.output import Attachments, report_folder, write_report
+from evaluator.reporting.report import Pictures, Provenance, Report
+from evaluator.scoring.assemble import (
     figures_to_corrected,
     figures_to_extras,
     figures_to_images,
     figures_to_scores,
     figures_to_styles,
 )
-from evaluator.cache import open_cache
-from evaluator.check import INCOMPLETE, EntryRefused, Finding, Picture, check_as_is, check_enough, check_entry
-from evaluator.entry import Entry, open_entry
-from evaluator.extract import Kept, Look, Progress, Viewer
-from evaluator.extractors import Setting, build_extractors
-from evaluator.metrics import COMPANIONS, EXTRAS, OFFICIAL
-from evaluator.metrics.base import Figures, Metric, Seen
-from evaluator.metrics.fid import features_to_moments
-from evaluator.output import Attachments, report_folder, write_report
-from evaluator.profiles import find_profile
-from evaluator.references import References
-from evaluator.refpack import open_references
-from evaluator.report import Pictures, Provenance, Report
-from evaluator.stopwatch import Stopwatch
-from evaluator.weights import AESTHETIC, doubts, open_weights
-from evaluator.wrapped import without_styles
-from submission.errors import UserError, needs
-from submission.files import fingerprint
+from evaluator.scoring.cache import open_cache
+from evaluator.scoring.stopwatch import Stopwatch
+from evaluator.scoring.viewer import Kept, Look, Progress, Viewer
+from evaluator.weights.folder import AESTHETIC, doubts, open_weights
 
 PathLike = Union[str, "os.PathLike[str]"]
 Chosen = dict[str, list[Picture]]  # style -> its pictures

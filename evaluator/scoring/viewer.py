@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from contest.errors import UserError
 from evaluator.arithmetic import cores
-from evaluator.cache import Cache, key_of
-from evaluator.check import Finding, Picture
 from evaluator.extractors.base import Arrays, ComparingExtractor, Extractor
-from evaluator.images import BadPicture, decode, to_thumbnail
-from evaluator.stopwatch import Stopwatch
-from submission.errors import UserError
+from evaluator.inputs.check import Finding, Picture
+from evaluator.inputs.images import BadPicture, decode, to_thumbnail
+from evaluator.scoring.cache import Cache, key_of
+from evaluator.scoring.stopwatch import Stopwatch
 
 Progress = Callable[[str, int, int], None]  # stage ("references" or "outputs"), done, of how many
 Kept = dict[str, dict[str, Arrays]]  # extractor -> style -> what is kept of the style's references

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Union
 
-from evaluator.weights import (
+from contest.errors import needs
+from evaluator.weights.folder import (
     AESTHETIC,
     CLIP,
     DINO,
@@ -24,7 +25,6 @@ from evaluator.weights import (
     read_lock,
     tensors_of,
 )
-from submission.errors import needs
 
 RIGHT = "right"
 WRONG = "wrong"

@@ -13,7 +13,7 @@ from typing import IO
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 TIMEOUT = 10.0  # seconds without a byte
 _BLOCK = 1 << 20

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from submission.errors import UserError, needs
-from submission.files import LFS_POINTER, is_lfs_pointer, read_json, sha256
-from submission.shipped import means_toy, toy_archive, unpack
+from contest.disk.files import LFS_POINTER, is_lfs_pointer, read_json, sha256
+from contest.disk.shipped import means_toy, toy_archive, unpack
+from contest.errors import UserError, needs
 
 DINO = "dinov2-base"
 CLIP = "clip-vit-large-patch14"
@@ -60,7 +60,7 @@ def find_weights(root: Path) -> Path:
     if not means_toy(root):
         return root
     with needs("eval"):
-        from evaluator.pack import write_tokenizer
+        from evaluator.weights.tokenizer import write_tokenizer
 
         return unpack(toy_archive("evaluator"), lambda folder: write_tokenizer(folder / CLIP))
 

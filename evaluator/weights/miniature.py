@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluator import weights as files
-from evaluator.pack import Sizes, tower, write_pack
-from submission.errors import UserError, needs
-from submission.writable import require_folder
+from contest.disk.writable import require_folder
+from contest.errors import UserError, needs
+from evaluator.weights import folder as files
+from evaluator.weights.pack import Sizes, tower, write_pack
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,25 +5,22 @@ The networks themselves (backbones/) say which tensors there are: their paramete
 
 from __future__ import annotations
 
-import gzip
 import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluator import weights as files
 from evaluator.backbones.colours import CLIP_COLOURS, DINO_COLOURS
+from evaluator.weights import folder as files
+from evaluator.weights.tokenizer import VOCABULARY, write_settings, write_tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-VOCABULARY = 49408
-_START, _END = "<|startoftext|>", "<|endoftext|>"
 
 # a network, a tensor's name and the tensor without numbers -> its numbers, float32 or int64
 Numbers = Callable[[str, str, "Tensor"], np.ndarray]
@@ -59,14 +56,14 @@ def tower(width: int, layers: int, heads: int) -> dict[str, int]:
 def write_pack(folder: Path, sizes: Sizes, numbers: Numbers, name: str | None = None) -> None:
     """Write the five networks to `folder`. CLIP's settings note `name`, where the pack has one."""
     make = networks(sizes)
-    _write_json(folder / files.DINO / "config.json", _dino_settings(sizes))
+    write_settings(folder / files.DINO / "config.json", _dino_settings(sizes))
     colours = _processor("BitImageProcessor", sizes.dino_edges, *DINO_COLOURS)
-    _write_json(folder / files.DINO / "preprocessor_config.json", colours)
+    write_settings(folder / files.DINO / "preprocessor_config.json", colours)
     _write_safetensors(folder / files.DINO / "model.safetensors", make["dino"], "dino", sizes, numbers)
     named = {} if name is None else {"_name_or_path": name}
-    _write_json(folder / files.CLIP / "config.json", {**_clip_settings(sizes), **named})
+    write_settings(folder / files.CLIP / "config.json", {**_clip_settings(sizes), **named})
     colours = _processor("CLIPImageProcessor", sizes.clip_edges, *CLIP_COLOURS)
-    _write_json(folder / files.CLIP / "preprocessor_config.json", colours)
+    write_settings(folder / files.CLIP / "preprocessor_config.json", colours)
     _write_safetensors(folder / files.CLIP / "model.safetensors", make["clip"], "clip", sizes, numbers)
     write_tokenizer(folder / files.CLIP)
     _write_rest(folder, sizes, make, numbers)
@@ -174,33 +171,6 @@ def _processor(kind: str, edges: tuple[int, int], mean: Iterable[float], std: It
     }
 
 
-def write_tokenizer(folder: Path, pad: str = _END) -> None:
-    """vocab.json and merges.txt of CLIP's real tokenizer, from the list of merges that open_clip ships.
-
-    Captions are filled up with `pad`. ModuleNotFoundError: open-clip-torch is not installed.
-    """
-    spec = find_spec("open_clip")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("No module named 'open_clip'", name="open-clip-torch")
-    with gzip.open(Path(spec.origin).parent / "bpe_simple_vocab_16e6.txt.gz", "rt", encoding="utf-8") as stream:
-        merges = stream.read().split("\n")[1 : VOCABULARY - 2 * 256 - 2 + 1]
-    # GPT-2's bytes as printable characters: 188 stand for themselves, the others follow from 256 on
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    characters = [chr(code) for code in [*printable, *range(256, 512 - len(printable))]]
-    tokens = [
-        *characters,
-        *(f"{c}</w>" for c in characters),
-        *("".join(m.split()) for m in merges),
-        _START,
-        _END,
-    ]
-    _write_json(folder / "vocab.json", {token: place for place, token in enumerate(tokens)})
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", "utf-8")
-    special = {"bos_token": _START, "eos_token": _END, "unk_token": _END, "pad_token": pad}
-    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "do_lower_case": True, **special}
-    _write_json(folder / "tokenizer_config.json", settings)
-
-
 def _write_safetensors(path: Path, make: Callable[[], nn.Module], network: str, sizes: Sizes, numbers: Numbers) -> None:
     """Tensor by tensor, so that the full sizes need the memory of one; the bytes are those of safetensors' `save_file`.
 
@@ -241,8 +211,3 @@ def _save_archive(state: dict[str, Tensor], path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch calls TorchScript deprecated; the file's format is not ours to choose
         torch.jit.script(root).save(str(path))
-
-
-def _write_json(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False), "utf-8")

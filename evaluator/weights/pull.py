@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from evaluator.catalogue import MISSING, RIGHT, WRONG, Fetchable, HubFile, Standing, WebFile, stand
-from evaluator.download import TIMEOUT, Mismatch, Unavailable, download
-from evaluator.weights import LOCK, read_lock
-from submission.errors import UserError, first_line, needs
-from submission.files import sha256, write_json
-from submission.writable import require_folder
+from contest.disk.files import sha256, write_json
+from contest.disk.writable import require_folder
+from contest.errors import UserError, first_line, needs
+from evaluator.weights.catalogue import MISSING, RIGHT, WRONG, Fetchable, HubFile, Standing, WebFile, stand
+from evaluator.weights.download import TIMEOUT, Mismatch, Unavailable, download
+from evaluator.weights.folder import LOCK, read_lock
 
 # name of a file, bytes of it that are there, its bytes in all where known
 Progress = Callable[[str, int, "int | None"], None]

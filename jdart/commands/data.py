@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from submission.console import FINDINGS
-from submission.errors import UserError
+from contest.console import FINDINGS
+from contest.errors import UserError
 
 if TYPE_CHECKING:
     from jdart.config import Config
@@ -40,10 +40,10 @@ def data_command(
 
     chosen = {} if styles is None else {"styles": [s.strip() for s in styles.split(",") if s.strip()]}
     settings = load_config(config, overrides, **chosen)
+    from contest.disk.shipped import references_folder
     from jdart.data.folder import tell_of_strangers
     from jdart.data.report import report_on_data
-    from jdart.running.folder import contest_of
-    from submission.shipped import references_folder
+    from jdart.runs.folder import contest_of
 
     root = references_folder(settings.references)
     folders = [(style, root / style / "images") for style in contest_of(settings).styles]
@@ -55,7 +55,7 @@ def data_command(
         from jdart.runtime import start
 
         start("cpu")
-        from jdart.running.crops import write_crops
+        from jdart.stages.crops import write_crops
 
         write_crops(sheet, found, settings.data, settings.seed)
     if any(own.problem is not None or any(row.problem is not None for row in own.rows) for own in found):
@@ -77,7 +77,7 @@ def _lost_words(settings: Config) -> Callable[[str], str]:
     @cache
     def tokenizer() -> Any:
         from jdart.models.build import Base
-        from jdart.models.hub import locate
+        from jdart.models.hub.locate import locate
 
         try:
             return Base(locate(name, None)[0]).tokenizer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from submission.console import FINDINGS
+from contest.console import FINDINGS
 
 
 @click.command("doctor")

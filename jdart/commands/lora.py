@@ -7,16 +7,16 @@ from pathlib import Path
 
 import click
 
-from submission.console import FINDINGS
-from submission.errors import UserError
-from submission.shipped import means_toy
+from contest.console import FINDINGS
+from contest.disk.shipped import means_toy
+from contest.errors import UserError
 
 
 def _found(context: click.Context, option: click.Parameter, base: Path | None) -> Path | None:
     """The folder that is meant: `toy` is the base that comes with jdart."""
     if base is None or not means_toy(base):
         return base
-    from jdart.models.hub import locate
+    from jdart.models.hub.locate import locate
 
     return locate(str(base), None)[0]
 
@@ -73,8 +73,8 @@ def lora_convert_command(
     kohya is for ComfyUI and sd-scripts, bin for JDiffusion. With a layer that does not fit the base that it is compared
     with, nothing is written (exit code 1).
     """
-    from jdart.lora.clients import show_readers
     from jdart.lora.convert import convert
+    from jdart.lora.formats.clients import show_readers
     from jdart.lora.inspect import show_lora
 
     report = convert(file, out, format, dtype, alpha, base, arch)

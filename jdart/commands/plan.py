@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from jdart.commands.run import run_options, settings_of
-from jdart.running.devices import EXECUTORS, parse_devices, threads_for
+from jdart.jobs.devices import EXECUTORS, parse_devices, threads_for
 
 
 @click.command("plan")
@@ -31,7 +31,7 @@ def plan_command(
 
     What is in the run folder already is not counted, nor are check, score, archive and board.
     """
-    from jdart.running.plan import estimate, measure_apart, to_json
+    from jdart.planning.plan import estimate, measure_apart, to_json
 
     settings = settings_of(config, overrides, styles, output)
     environment = dict(os.environ)
@@ -57,13 +57,13 @@ def measure_command(begun: float) -> None:
     """Measure the task on standard input; how jdart plan starts a process whose memory is that of the work alone."""
     answer = os.dup(1)
     os.dup2(2, 1)  # a library that prints does not get into the answer
-    from jdart.running.tasks import task_from_json
+    from jdart.jobs.tasks import task_from_json
     from jdart.runtime import start
 
     config, _, device = task_from_json(sys.stdin.readline())
     start(device)
-    from jdart.running.job import open_job
-    from jdart.running.measure import measure, work_of
+    from jdart.planning.measure import measure, work_of
+    from jdart.runs.job import open_job
 
     job = open_job(config, notes=False)
     works = work_of(job)

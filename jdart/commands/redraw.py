@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from submission.console import FINDINGS
+from contest.console import FINDINGS
 
 
 @click.command("redraw")
@@ -27,8 +27,8 @@ def redraw_command(
 
     Base, LoRAs and references are those of its run folder, or those named; their hashes must be the noted ones.
     """
-    from submission.errors import UserError
-    from submission.files import write_bytes
+    from contest.disk.files import write_bytes
+    from contest.errors import UserError
 
     if output is not None and output.exists():
         raise UserError(f"{output} is there already; name another file with --output")
@@ -41,7 +41,7 @@ def redraw_command(
     from jdart.runtime import start
 
     start(device)
-    from jdart.running.redraw import Sources, redraw
+    from jdart.stages.redraw import Sources, redraw
 
     again = redraw(picture, Sources(base, loras, references))
     if output is not None:

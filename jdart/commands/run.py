@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jdart.running.devices import EXECUTORS, parse_devices
-from submission.console import FINDINGS
-from submission.errors import UserError
+from contest.console import FINDINGS
+from contest.errors import UserError
+from jdart.jobs.devices import EXECUTORS, parse_devices
 
 if TYPE_CHECKING:
     from jdart.config import Config
-    from jdart.running.job import Job
-    from jdart.running.tasks import Stream
+    from jdart.jobs.tasks import Stream
+    from jdart.runs.job import Job
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -161,11 +161,11 @@ def _go(
     from jdart.runtime import start
 
     used = "cuda" if start(device).flags.use_cuda else "cpu"
-    from jdart.running.borrowing import take_loras
-    from jdart.running.job import open_job
     from jdart.running.pipeline import require_scorable, stages
-    from jdart.running.remarks import warn_of_idle_settings, warn_of_other_bases
-    from jdart.running.training import require_startable
+    from jdart.runs.job import open_job
+    from jdart.stages.borrowing import take_loras
+    from jdart.stages.remarks import warn_of_idle_settings, warn_of_other_bases
+    from jdart.stages.training import require_startable
 
     job = open_job(settings)
     if "score" in names:
@@ -178,8 +178,8 @@ def _go(
     warn_of_other_bases(job)
     job.note()
     if workers is not None:
-        from jdart.running.processes import run_processes
-        from jdart.running.ray_cluster import run_on_ray
+        from jdart.jobs.processes import run_processes
+        from jdart.jobs.ray_cluster import run_on_ray
 
         execute = partial(run_on_ray, address=ray_address) if executor == "ray" else run_processes
         names = _spread(job, names, partial(execute, devices=workers))
@@ -193,8 +193,8 @@ def _spread(job: Job, names: tuple[str, ...], execute: Callable[..., Stream]) ->
 
     Ends the program with 1 when a style failed.
     """
-    from jdart.running.live import show_tasks
-    from jdart.running.tasks import STYLE_STAGES, is_there, shared_stages, shared_task, style_tasks
+    from jdart.jobs.live import show_tasks
+    from jdart.jobs.tasks import STYLE_STAGES, is_there, shared_stages, shared_task, style_tasks
 
     for tasks in (*((shared_task(job, stage),) for stage in shared_stages(job, names)), style_tasks(job, names)):
         there = [task.name for task in tasks if is_there(task, job.folder, job.contest.styles)]
@@ -210,7 +210,7 @@ def _spread(job: Job, names: tuple[str, ...], execute: Callable[..., Stream]) ->
 
 def _noting(job: Job, progresses: Stream) -> Stream:
     """Bring run.json up to date whenever a task is done; the tasks themselves leave it alone."""
-    from jdart.running.tasks import DONE
+    from jdart.jobs.tasks import DONE
 
     with closing(progresses):
         for progress in progresses:

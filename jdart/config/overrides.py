@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
+from contest.errors import UserError
 from jdart.config.generate import GenerateConfig, WeightedLora
 from jdart.config.problem import Problem
-from submission.errors import UserError
 
 
 @dataclass(frozen=True)

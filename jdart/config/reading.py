@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Union
 
+from contest.disk.yaml_file import parse_yaml, read_yaml
+from contest.errors import UserError
 from jdart.config.problem import Problem, check
 from jdart.config.whole import Config
-from submission.errors import UserError
-from submission.yaml_file import parse_yaml, read_yaml
 
 
 def shipped_folder() -> Path:

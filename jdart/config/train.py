@@ -8,7 +8,10 @@ from typing import Optional, Union  # Python 3.9 evaluates the annotations of fi
 from jdart.config.problem import check
 
 Formats = Union[tuple[str, ...], str]
-ALSO = ("kohya", "peft", "bin")  # formats of jdart.lora.file beside the one that is always written
+ALSO = ("kohya", "peft", "bin")  # formats of jdart.lora.formats.file beside the one that is always written
+
+
+SCHEDULES = ("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial")
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,6 @@ class TrainConfig:
     also: Formats = ()  # formats that it is written in as well: kohya (ComfyUI), peft, bin
 
     def __post_init__(self) -> None:
-        from jdart.training.lr import SCHEDULES
-
         for name in ("steps", "batch_size", "gradient_accumulation_steps"):
             check(getattr(self, name) >= 1, f"{name}: {getattr(self, name)} is below 1")
         check(self.learning_rate > 0, f"learning_rate: {self.learning_rate} is not above 0")

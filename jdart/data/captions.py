@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contest.errors import UserError
 from jdart.data.folder import ENDINGS, TABLES, Unused, pictures_in, unused_in
-from submission.errors import UserError
 
 MOST = 10  # problems told at a time
 

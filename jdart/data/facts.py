@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
+from contest.disk.files import sha256
+from contest.errors import UserError
 from jdart.config.data import DataConfig
 from jdart.data.captions import MOST, Picture, load_pictures, not_learnt
 from jdart.data.pictures import readable
-from submission.errors import UserError
-from submission.files import sha256
 
 log = logging.getLogger(__name__)
 ORIENTATION = 0x0112  # EXIF

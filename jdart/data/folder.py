@@ -7,9 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from submission.names import is_system
-from submission.png import SIGNATURE
-from submission.signatures import identify
+from contest.entry.png import SIGNATURE
+from contest.entry.signatures import identify
+from contest.names import is_system
 
 log = logging.getLogger(__name__)
 # Of what Pillow reads, the kinds that hold pictures to learn from.

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from submission.errors import UserError
-from submission.png import SIGNATURE
-from submission.signatures import LFS_CURE, identify
+from contest.entry.png import SIGNATURE
+from contest.entry.signatures import LFS_CURE, identify
+from contest.errors import UserError
 
 
 def read_rgb(path: Path) -> np.ndarray:

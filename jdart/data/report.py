@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from contest.errors import UserError
 from jdart.config.data import DataConfig
 from jdart.data.captions import Picture, load_pictures, not_learnt
 from jdart.data.facts import Facts, read_facts, refusal, require_some
 from jdart.data.folder import Unused
 from jdart.data.pictures import read_rgb
-from submission.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from contest.errors import UserError
+from jdart.lora.formats.reading import load_lora
 from jdart.lora.merge import merged
-from jdart.lora.reading import load_lora
 from jdart.models.build import Base
-from submission.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contest.disk.files import sha256
+from contest.errors import UserError
 from jdart.config import GenerateConfig, from_mapping
-from submission.errors import UserError
-from submission.files import sha256
 
 if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo

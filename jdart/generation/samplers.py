@@ -37,8 +37,8 @@ from typing import NoReturn
 
 import numpy as np
 
+from contest.errors import UserError
 from jdart.models.schedule import Array, NoiseSchedule
-from submission.errors import UserError
 
 Model = Callable[[Array, float], Array]
 Floats = Sequence[float]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contest.lettering import fit_text, font_of
 from jdart.data.pictures import read_rgb
-from submission.lettering import fit_text, font_of
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw

@@ -24,7 +24,7 @@ from jdart.config import StyleIDConfig
 from jdart.data.pictures import to_model_range, to_pixels
 from jdart.generation.inversion import Unguided, inversion_plan, invert
 from jdart.models.build import Base
-from jdart.models.layers import attention
+from jdart.models.networks.layers import attention
 from jdart.models.paths import at, put
 
 Visit = Callable[[str, jt.Var, jt.Var, jt.Var], tuple[jt.Var, jt.Var, jt.Var]]

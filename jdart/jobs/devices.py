@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 EXECUTORS = ("processes", "ray")
 

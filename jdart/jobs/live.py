@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from jdart.running.job import Event
-from jdart.running.tasks import DONE, FAILED, RUNNING, THERE, WAITING, Progress, Stream, Task
+from jdart.jobs.tasks import DONE, FAILED, RUNNING, THERE, WAITING, Progress, Stream, Task
+from jdart.runs.job import Event
 
 COLOURS = {WAITING: "dim", RUNNING: "cyan", DONE: "green", FAILED: "red", THERE: "green"}
 DOING = {"prior": "drawing", "train": "training", "generate": "drawing"}

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from jdart.running.devices import threads_for
-from jdart.running.tasks import (
+from jdart.jobs.devices import threads_for
+from jdart.jobs.tasks import (
     DONE,
     FAILED,
     HEADING,

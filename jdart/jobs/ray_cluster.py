@@ -12,10 +12,10 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from jdart.running.devices import threads_for
-from jdart.running.processes import end_workers, follow, start_worker
-from jdart.running.tasks import FAILED, RUNNING, Progress, Stream, Task
-from submission.errors import UserError, first_line, needs
+from contest.errors import UserError, first_line, needs
+from jdart.jobs.devices import threads_for
+from jdart.jobs.processes import end_workers, follow, start_worker
+from jdart.jobs.tasks import FAILED, RUNNING, Progress, Stream, Task
 
 RETRIES = 2  # of a task whose worker died; one that failed by itself is not tried again
 STORE = 100 << 20  # bytes; Ray's smallest object store is more than a few events need

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Optional
 
 from jdart.config import Config, from_mapping, to_mapping
-from jdart.running.folder import RunFolder
-from jdart.running.job import Event, Job
-from jdart.running.trained import goes_on, stale_pictures
+from jdart.runs.folder import RunFolder
+from jdart.runs.job import Event, Job
+from jdart.runs.trained import goes_on, stale_pictures
 
 WAITING, RUNNING, DONE, FAILED, THERE = "waiting", "running", "done", "failed", "there already"
 HEADING = "=== "  # begins a process in a log

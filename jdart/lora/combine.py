@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from contest.errors import UserError
 from jdart.lora.pairs import LoraPair
-from submission.errors import UserError
 
 Weighted = tuple[Mapping[str, LoraPair], float]
 

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jdart.lora.clients import Reader, readers
+from contest.errors import UserError
 from jdart.lora.combine import combine, truncate
-from jdart.lora.file import LoraFile
+from jdart.lora.formats.clients import Reader, readers
+from jdart.lora.formats.file import LoraFile
+from jdart.lora.formats.names import NETWORKS
+from jdart.lora.formats.reading import load_lora
+from jdart.lora.formats.writing import DTYPES, save_lora, transformers_major
 from jdart.lora.inspect import LoraReport, report_on, shapes_of
 from jdart.lora.into_base import merge_into_base
-from jdart.lora.names import NETWORKS
 from jdart.lora.origin import from_another_base
 from jdart.lora.pairs import LoraPair
-from jdart.lora.reading import load_lora
-from jdart.lora.writing import DTYPES, save_lora, transformers_major
-from submission.errors import UserError
 
 log = logging.getLogger(__name__)
 SUFFIXES = {"diffusers": ".safetensors", "kohya": ".safetensors", "bin": ".bin"}  # "peft" makes a folder

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
-from jdart.lora.file import LoraFile
+from contest.errors import UserError
+from jdart.lora.formats.file import LoraFile
+from jdart.lora.formats.reading import load_lora
 from jdart.lora.origin import from_another_base
 from jdart.lora.pairs import coverage
-from jdart.lora.reading import load_lora
-from submission.errors import UserError
 
 GROUPS = {  # of layers, by the words of their names; the first that fits
     "attention": ("attn1", "attn2", "self_attn"),
@@ -108,8 +108,8 @@ def shapes_of(base: Path | None, arch: str | None) -> dict[str, dict[str, tuple[
     from jdart.runtime import start
 
     start("cpu")
+    from jdart.lora.formats.names import NETWORKS
     from jdart.lora.merge import layer_shapes
-    from jdart.lora.names import NETWORKS
     from jdart.models.presets import build_network
 
     return {name: layer_shapes(build_network(name, _network_config(name, base, arch))) for name in NETWORKS}
@@ -152,8 +152,8 @@ def show_lora(report: LoraReport, as_json: bool) -> None:
 
 
 def _network_config(network: str, base: Path | None, arch: str | None) -> Any:
+    from contest.disk.files import read_json
     from jdart.models.presets import PRESETS
-    from submission.files import read_json
 
     if base is not None:
         return read_json(base / network / "config.json")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from contest.disk.files import write_bytes
+from contest.errors import UserError, needs
 from jdart.lora.pairs import LoraPair, addition, coverage, require_fit
 from jdart.models.build import TEXT_STEMS, UNET_STEMS
 from jdart.models.tensors import read_tensors
 from jdart.models.weights import text_name, weight_files
-from submission.errors import UserError, needs
-from submission.files import write_bytes
 
 STEMS = {"unet": UNET_STEMS, "text_encoder": TEXT_STEMS}
 WEIGHTS = (".safetensors", ".bin", ".index.json", ".ckpt", ".msgpack", ".h5")

@@ -14,11 +14,11 @@ import jittor as jt
 import numpy as np
 from jittor import nn
 
+from contest.errors import UserError
 from jdart.config.lora import LoraConfig, fits, one_by_one
 from jdart.lora.pairs import LoraPair, scale_of
-from jdart.models.layers import linear
+from jdart.models.networks.layers import linear
 from jdart.models.paths import at, put
-from submission.errors import UserError
 
 
 class Adapter(nn.Module):

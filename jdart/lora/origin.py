@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jdart.lora.reading import load_lora, load_notes
+from contest.errors import UserError
+from jdart.lora.formats.reading import load_lora, load_notes
 from jdart.models.build import Base
-from submission.errors import UserError
 
 
 def another_base(notes: Mapping[str, Any], base: Base) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 
 def scale_of(alpha: float, rank: int, rslora: bool) -> float:

@@ -11,9 +11,9 @@ from typing import Optional
 
 import numpy as np
 
+from contest.errors import UserError
 from jdart.config.lora import LoraConfig
 from jdart.lora.pairs import LoraPair, coverage, require_fit, scale_of
-from submission.errors import UserError
 
 log = logging.getLogger(__name__)
 SECTIONS = {"unet": "lora", "text_encoder": "text_encoder_lora"}

@@ -17,13 +17,13 @@ import jittor as jt
 import numpy as np
 from jittor import nn
 
+from contest.disk.files import write_bytes
+from contest.errors import UserError, needs
 from jdart.config.token import TokenConfig
-from jdart.lora.names import parse
+from jdart.lora.formats.names import parse
 from jdart.models.build import Base
 from jdart.models.paths import at, put
 from jdart.models.tensors import read_tensors
-from submission.errors import UserError, needs
-from submission.files import write_bytes
 
 UNNAMED = ("emb_params", "clip_l", "clip_g", "string_to_param.*")  # tensors of programs that name the file alone
 EMBEDDING = "text_model.embeddings.token_embedding"

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from contest.disk.files import read_json, sha256
+from contest.errors import UserError, needs
 from jdart.config import MemoryConfig
+from jdart.models.hub.spelling import pointers, require_base_name, why_no_base
 from jdart.models.schedule import NoiseSchedule
-from jdart.models.spelling import pointers, require_base_name, why_no_base
 from jdart.models.weights import load, text_name, vae_name, weight_files
-from submission.errors import UserError, needs
-from submission.files import read_json, sha256
 
 UNET_STEMS = VAE_STEMS = ("diffusion_pytorch_model",)
 TEXT_STEMS = ("model", "pytorch_model")
@@ -59,9 +59,9 @@ class Base:
     @cached_property
     def configs(self) -> Mapping[str, Any]:
         """The shape of each network by its folder's name, from its `config.json`."""
-        from jdart.models.text_encoder import TextConfig
-        from jdart.models.unet import UNetConfig
-        from jdart.models.vae import VAEConfig
+        from jdart.models.networks.text_encoder import TextConfig
+        from jdart.models.networks.unet import UNetConfig
+        from jdart.models.networks.vae import VAEConfig
 
         kinds = (("unet", UNetConfig), ("vae", VAEConfig), ("text_encoder", TextConfig))
         return {part: kind.from_dict(read_json(self.folder / part / "config.json")) for part, kind in kinds}
@@ -86,14 +86,14 @@ class Base:
     @cached_property
     def unet(self) -> Any:
         """The UNet with its weights."""
-        from jdart.models.unet import UNet
+        from jdart.models.networks.unet import UNet
 
         return self._sliced(self._network("unet", UNet, UNET_STEMS))
 
     @cached_property
     def vae(self) -> Any:
         """The autoencoder with its weights."""
-        from jdart.models.vae import VAE
+        from jdart.models.networks.vae import VAE
 
         network = self._network("vae", VAE, VAE_STEMS, vae_name)
         network.tile = self.memory.vae_tile
@@ -101,7 +101,7 @@ class Base:
 
     def _sliced(self, network: Any) -> Any:
         """`network` with attention computed for so many queries at a time as the memory settings say."""
-        from jdart.models.layers import Attention
+        from jdart.models.networks.layers import Attention
 
         for module in network.modules():
             if isinstance(module, Attention):
@@ -111,7 +111,7 @@ class Base:
     @cached_property
     def text_encoder(self) -> Any:
         """The text encoder with its weights."""
-        from jdart.models.text_encoder import TextEncoder
+        from jdart.models.networks.text_encoder import TextEncoder
 
         return self._network("text_encoder", TextEncoder, TEXT_STEMS, text_name)
 

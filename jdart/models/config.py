@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 C = TypeVar("C")
 MAY_BE_ZERO = ("downsample_padding", "freq_shift")

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from submission.errors import UserError, needs
-from submission.files import write_bytes, write_json
+from contest.disk.files import write_bytes, write_json
+from contest.errors import UserError, needs
 
 CROSS = "CrossAttnDownBlock2D"
 SD_UNET: dict[str, Any] = {
@@ -174,9 +174,9 @@ WEIGHTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", 
 
 def build_network(part: str, config: Mapping[str, Any]) -> Any:
     """An untrained jittor network for `part` ("unet", "vae" or "text_encoder"). Nothing is allocated until use."""
-    from jdart.models.text_encoder import TextConfig, TextEncoder
-    from jdart.models.unet import UNet, UNetConfig
-    from jdart.models.vae import VAE, VAEConfig
+    from jdart.models.networks.text_encoder import TextConfig, TextEncoder
+    from jdart.models.networks.unet import UNet, UNetConfig
+    from jdart.models.networks.vae import VAE, VAEConfig
 
     if part == "unet":
         return UNet(UNetConfig.from_dict(config))
@@ -222,7 +222,7 @@ def _numbers(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def write_tokenizer(folder: Path) -> None:
     """CLIP's byte-pair tokenizer as SD 2.1 has it, which fills up with "!". UserError: open-clip-torch is missing."""
-    from evaluator import pack
+    from evaluator.weights import tokenizer
 
     with needs("train"):
-        pack.write_tokenizer(folder, pad="!")
+        tokenizer.write_tokenizer(folder, pad="!")

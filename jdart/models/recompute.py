@@ -14,9 +14,9 @@ from typing import Any
 import jittor as jt
 from jittor import nn
 
-from jdart.models.layers import Downsample2D, ResnetBlock2D, Upsample2D
+from jdart.models.networks.layers import Downsample2D, ResnetBlock2D, Upsample2D
+from jdart.models.networks.unet import Transformer2D
 from jdart.models.paths import put
-from jdart.models.unet import Transformer2D
 
 BLOCKS = (ResnetBlock2D, Transformer2D, Downsample2D, Upsample2D)
 

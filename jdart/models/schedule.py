@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 Array = Any  # numpy.ndarray or jittor.Var, float32
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from submission.errors import UserError, first_line, needs
-from submission.tensor_files import instead, read_header, require_readable, torch_type
+from contest.disk.tensor_files import instead, read_header, require_readable, torch_type
+from contest.errors import UserError, first_line, needs
 
 NUMPY = ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
 NO_TABLES = {  # entries of files that hold more than tensors, by which they are told
@@ -23,7 +23,7 @@ def read_tensors(paths: list[Path]) -> Iterator[tuple[str, np.ndarray]]:
 
     A .bin file is read without executing anything in it; files whose zip checksums are zero are read too. UserError,
     before the first tensor of a file is yielded: it is truncated, of another kind, quantised, or of a number type that
-    is not read (`submission.tensor_files`).
+    is not read (`contest.disk.tensor_files`).
     """
     for path in paths:
         for name, _, array in read_typed(path):

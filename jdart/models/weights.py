@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from contest.errors import UserError
 from jdart.models.tensors import read_tensors
-from submission.errors import UserError
 
 log = logging.getLogger(__name__)
 

@@ -16,14 +16,14 @@ from statistics import median
 import numpy as np
 
 from jdart.config import Config, GenerateConfig, ValidationConfig
-from jdart.running.drawing import generate_styles, wanted_pictures
-from jdart.running.folder import RunFolder
-from jdart.running.job import Job
-from jdart.running.learning import lessons
-from jdart.running.plan import Costs, Work
-from jdart.running.prior import prior_prompts
-from jdart.running.trained import goes_on, is_trained
-from jdart.running.training import train_styles
+from jdart.planning.plan import Costs, Work
+from jdart.runs.folder import RunFolder
+from jdart.runs.job import Job
+from jdart.runs.trained import goes_on, is_trained
+from jdart.stages.drawing import generate_styles, wanted_pictures
+from jdart.stages.learning import lessons
+from jdart.stages.prior import prior_prompts
+from jdart.stages.training import train_styles
 from jdart.training.checkpoint import steps_of
 
 STEPS = 6  # of training

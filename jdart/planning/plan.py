@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Optional
 
+from contest.errors import UserError
 from jdart.config import Config
-from jdart.running.processes import crashed, why
-from jdart.running.tasks import Task
-from submission.errors import UserError
+from jdart.jobs.processes import crashed, why
+from jdart.jobs.tasks import Task
 
 
 @dataclass(frozen=True)

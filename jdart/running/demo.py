@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from contest.errors import UserError
 from jdart.config import Config
-from jdart.running.borrowing import take_loras
-from jdart.running.folder import RunFolder
-from jdart.running.job import Event, Job, open_job
 from jdart.running.pipeline import publish_board, require_scorable, stages
-from submission.errors import UserError
+from jdart.runs.folder import RunFolder
+from jdart.runs.job import Event, Job, open_job
+from jdart.stages.borrowing import take_loras
 
 Entry = tuple[Job, Mapping[str, Callable[[], Iterator[Event]]]]
 STAGES = ("train", "generate", "check", "score", "build")

@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from jdart.running.drawing import generate_styles
-from jdart.running.job import Event, Job
-from jdart.running.prior import make_prior
-from jdart.running.training import train_styles
-from submission.errors import UserError, needs
-from submission.files import fingerprint, read_json, sha256
+from contest.disk.files import fingerprint, read_json, sha256
+from contest.errors import UserError, needs
+from jdart.runs.job import Event, Job
+from jdart.stages.drawing import generate_styles
+from jdart.stages.prior import make_prior
+from jdart.stages.training import train_styles
 
 STAGES = ("prior", "train", "generate", "check", "score", "build", "board")
 
 
 def check_entry(job: Job) -> Iterator[Event]:
     """The rules of the contest. Raises UserError that names the command to see the findings with."""
+    from contest.findings import errors
     from submission import check
-    from submission.checks import errors
 
     findings = check(job.folder.root)
     wrong = errors(findings)
@@ -56,7 +56,7 @@ def score_entry(job: Job, device: str) -> Iterator[Event]:
 def build_entry(job: Job) -> Iterator[Event]:
     """Pack `entry.zip`."""
     from submission import build
-    from submission.entry import REFUSED
+    from submission.packing.build import REFUSED
 
     result = build(job.folder.root, None, job.folder.entry, force=True)
     if result.state == REFUSED:
@@ -72,7 +72,7 @@ def build_board(job: Job) -> Iterator[Event]:
 def publish_board(reports: Sequence[Path], site: Path, title: str = "Leaderboard") -> Iterator[Event]:
     """A page of report folders; what has not changed since the last one is not made again."""
     from leaderboard import build_site
-    from leaderboard.marker import MARKER
+    from leaderboard.building.marker import MARKER
 
     files = [folder / "report.json" for folder in reports]
     if not all(file.exists() for file in files):
@@ -90,7 +90,7 @@ def _written(file: Path) -> int | None:
 def require_scorable(job: Job) -> None:
     """Raise UserError now for what would stop the score at the end of the run: profile, weights, packages."""
     from evaluator.profiles import find_profile
-    from evaluator.weights import open_weights
+    from evaluator.weights.folder import open_weights
 
     if job.config.score.weights is not None:
         with needs("eval"):

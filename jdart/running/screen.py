@@ -27,8 +27,8 @@ from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from jdart.doctor import Finding
-    from jdart.running.job import Event
-    from jdart.running.plan import Plan
+    from jdart.planning.plan import Plan
+    from jdart.runs.job import Event
 
 MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 
-from jdart.running.tasks import event_to_json, task_from_json
+from jdart.jobs.tasks import event_to_json, task_from_json
 
 
 def work() -> None:
@@ -25,8 +25,8 @@ def work() -> None:
         from jdart.runtime import start
 
         start(device)
-        from jdart.running.job import open_job
         from jdart.running.pipeline import stages as stages_of
+        from jdart.runs.job import open_job
 
         every = stages_of(open_job(config, notes=False), device)
         for stage in stages:

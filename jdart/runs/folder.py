@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from contest.definition import Contest
+from contest.disk.files import read_json, sha256, write_json
+from contest.disk.shipped import means_toy
+from contest.errors import UserError
+from contest.reading import contest_from_references, load_contest
 from jdart.config import Config, to_mapping
 from jdart.config.overrides import require_known
-from jdart.lora.file import FILE_NAME
-from submission.contest import Contest
-from submission.contest_file import contest_from_references, load_contest
-from submission.errors import UserError
-from submission.files import read_json, sha256, write_json
-from submission.provenance import find_commit
-from submission.shipped import means_toy
+from jdart.lora.formats.file import FILE_NAME
+from submission.packing.provenance import find_commit
 
 SCHEMA_VERSION = 1
 PACKED = "packed"  # the name of the LoRA of all styles

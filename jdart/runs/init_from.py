@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contest.disk.files import read_json, sha256
+from contest.errors import UserError
 from jdart.config import Config
-from jdart.lora.reading import load_lora
+from jdart.lora.formats.reading import load_lora
 from jdart.lora.start import Start, log_fresh, start_pairs
-from jdart.running.folder import PACKED, TOKEN_NAME, RunFolder
-from submission.errors import UserError
-from submission.files import read_json, sha256
+from jdart.runs.folder import PACKED, TOKEN_NAME, RunFolder
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contest.definition import Contest
+from contest.disk.shipped import means_toy, references_folder
+from contest.errors import UserError
 from jdart.config import Config
 from jdart.data.captions import Picture
 from jdart.data.facts import style_pictures
 from jdart.data.folder import tell_of_strangers
-from jdart.running.folder import RunFolder, contest_of, earlier_run, write_run
-from jdart.running.init_from import start_hashes
-from jdart.running.same_run import require_same
-from submission.contest import Contest
-from submission.errors import UserError
-from submission.shipped import means_toy, references_folder
+from jdart.runs.folder import RunFolder, contest_of, earlier_run, write_run
+from jdart.runs.init_from import start_hashes
+from jdart.runs.same_run import require_same
 
 if TYPE_CHECKING:
     from jdart.models.build import Base
@@ -60,7 +60,7 @@ def open_job(config: Config, notes: bool = True) -> Job:
     `notes` says whether this process keeps run.json.
     """
     from jdart.models.build import Base
-    from jdart.models.hub import locate
+    from jdart.models.hub.locate import locate
 
     contest, root = contest_of(config), references_folder(config.references)
     if notes and root.is_dir():

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from contest.errors import UserError
 from jdart.config import Config, to_mapping
-from jdart.running.folder import RunFolder
-from jdart.running.trained import furthest
+from jdart.runs.folder import RunFolder
+from jdart.runs.trained import furthest
 from jdart.training.lr import OPEN_ENDED
-from submission.errors import UserError
 
 # Settings that change nothing in a picture: a run may go on with other values of these.
 FREE = (

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from contest.disk.files import sha256, write_bytes
 from jdart.config import Config
 from jdart.config.overrides import settings_of
 from jdart.generation.notes import noted_files
-from jdart.lora.reading import load_notes
-from jdart.running.folder import RunFolder
+from jdart.lora.formats.reading import load_notes
+from jdart.runs.folder import RunFolder
 from jdart.training.checkpoint import steps_of
 from jdart.training.lr import OPEN_ENDED
-from submission.files import sha256, write_bytes
 
 STOPPED_EARLY = "stopped_early"  # in a LoRA's notes: validation ended its training, so that more steps change nothing
 

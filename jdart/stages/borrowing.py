@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from jdart.running.folder import RunFolder
-from jdart.running.job import Job
-from jdart.running.learning import lessons
-from submission.errors import UserError
-from submission.files import sha256, write_bytes
+from contest.disk.files import sha256, write_bytes
+from contest.errors import UserError
+from jdart.runs.folder import RunFolder
+from jdart.runs.job import Job
+from jdart.stages.learning import lessons
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from contest.disk.files import write_bytes
+from contest.errors import UserError
 from jdart.config import DataConfig
 from jdart.data.report import StyleRows
-from submission.errors import UserError
-from submission.files import write_bytes
 
 CELL, GAP, LINE, COLUMNS = 160, 10, 18, 8  # pixels, pixels, pixels, squares a row
 PAPER, INK, GREY = "#ffffff", "#1d1d1f", "#6e6e73"

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contest.disk.files import atomic_write, sha256
+from contest.errors import UserError
 from jdart.config import GenerateConfig, StyleIDConfig
 from jdart.config.overrides import settings_of
 from jdart.data.pictures import average_image, crop, read_rgb, resize_short_side
 from jdart.data.seeds import image_seed
 from jdart.generation.notes import lora_note, picture_notes, pixels_hash, png_info
-from jdart.running.folder import require_trained_on
-from jdart.running.job import Event, Job
-from jdart.running.trained import goes_on, set_stale_aside, stale_pictures
-from submission.errors import UserError
-from submission.files import atomic_write, sha256
+from jdart.runs.folder import require_trained_on
+from jdart.runs.job import Event, Job
+from jdart.runs.trained import goes_on, set_stale_aside, stale_pictures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,7 +126,7 @@ def wanted_pictures(job: Job, style: str) -> list[Group]:
 def _draw_style(job: Job, style: str, groups: Sequence[Group]) -> Iterator[Path]:
     """Draw what is missing of `groups`; yields each path when it is there."""
     from jdart.generation.adapters import Adapter, adapted
-    from jdart.lora.reading import load_notes
+    from jdart.lora.formats.reading import load_notes
     from jdart.lora.token import token_applied
 
     learnt = job.folder.lora(style) if job.config.learns(style) else None

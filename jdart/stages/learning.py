@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from contest.errors import UserError
 from jdart.config import Config
 from jdart.data.captions import Picture
 from jdart.data.seeds import rng_for
-from jdart.running.folder import PACKED
-from jdart.running.init_from import load_start, log_start
-from jdart.running.job import Job
-from jdart.running.prior import prior_pictures
-from submission.errors import UserError
+from jdart.runs.folder import PACKED
+from jdart.runs.init_from import load_start, log_start
+from jdart.runs.job import Job
+from jdart.stages.prior import prior_pictures
 
 if TYPE_CHECKING:
     from jdart.training.examples import Examples

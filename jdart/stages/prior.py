@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from contest.disk.shipped import references_folder
+from contest.errors import UserError
 from jdart.config import GenerateConfig
 from jdart.data.captions import Picture, load_pictures
 from jdart.data.seeds import image_seed
-from jdart.running.drawing import draw_missing
-from jdart.running.folder import contest_of
-from jdart.running.job import Event, Job
-from submission.errors import UserError
-from submission.shipped import references_folder
+from jdart.runs.folder import contest_of
+from jdart.runs.job import Event, Job
+from jdart.stages.drawing import draw_missing
 
 
 def make_prior(job: Job) -> Iterator[Event]:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contest.disk.files import sha256
+from contest.disk.shipped import place_in_run, references_folder
+from contest.errors import UserError
 from jdart.config import GenerateConfig
 from jdart.data.captions import load_pictures
 from jdart.data.pictures import average_image
 from jdart.generation.notes import pixels_hash, read_notes, settings_from
-from jdart.running.drawing import Scene, save_png, style_picture
-from jdart.running.folder import RunFolder, earlier_run
-from submission.errors import UserError
-from submission.files import sha256
-from submission.shipped import place_in_run, references_folder
+from jdart.runs.folder import RunFolder, earlier_run
+from jdart.stages.drawing import Scene, save_png, style_picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,7 +102,7 @@ def _run_of(path: Path) -> Run | None:
 
 def _base(notes: Mapping[str, Any], run: Run | None, sources: Sources) -> Base:
     from jdart.models.build import Base
-    from jdart.models.hub import locate
+    from jdart.models.hub.locate import locate
 
     name, revision = sources.base, None
     if name is None:

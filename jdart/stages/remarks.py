@@ -8,9 +8,9 @@ from pathlib import Path
 
 from jdart.config.idle import idle_overrides, idle_settings
 from jdart.lora.origin import from_another_base
-from jdart.running.init_from import start_file
-from jdart.running.job import Job
-from jdart.running.learning import lessons
+from jdart.runs.init_from import start_file
+from jdart.runs.job import Job
+from jdart.stages.learning import lessons
 
 log = logging.getLogger(__name__)
 

@@ -8,22 +8,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from contest.disk.files import sha256
 from jdart.config import Config, to_mapping
 from jdart.data.captions import Picture
 from jdart.data.pictures import read_rgb
-from jdart.lora.file import LoraFile
-from jdart.lora.reading import load_lora, load_notes
-from jdart.lora.writing import save_lora
-from jdart.running.folder import require_trained_on
-from jdart.running.init_from import load_start, start_file, start_hash
-from jdart.running.job import Event, Job
-from jdart.running.learning import adapters_of, lessons, open_learner, split
-from jdart.running.prior import prior_pictures
-from jdart.running.same_run import what_matters
-from jdart.running.trained import STOPPED_EARLY, is_trained, set_aside
-from jdart.running.validation import Validation
+from jdart.lora.formats.file import LoraFile
+from jdart.lora.formats.reading import load_lora, load_notes
+from jdart.lora.formats.writing import save_lora
+from jdart.runs.folder import require_trained_on
+from jdart.runs.init_from import load_start, start_file, start_hash
+from jdart.runs.job import Event, Job
+from jdart.runs.same_run import what_matters
+from jdart.runs.trained import STOPPED_EARLY, is_trained, set_aside
+from jdart.stages.learning import adapters_of, lessons, open_learner, split
+from jdart.stages.prior import prior_pictures
+from jdart.stages.validation import Validation
 from jdart.training.lr import OPEN_ENDED
-from submission.files import sha256
 
 if TYPE_CHECKING:
     from jdart.training.logs import StepRecord

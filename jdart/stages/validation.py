@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from contest.disk.files import atomic_write
 from jdart.data.seeds import image_seed
-from jdart.running.job import Job
-from submission.files import atomic_write
+from jdart.runs.job import Job
 
 if TYPE_CHECKING:
     import numpy as np

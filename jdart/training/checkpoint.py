@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from contest.disk.files import write_bytes
+from contest.errors import UserError, needs
 from jdart.training.logs import StepRecord
-from submission.errors import UserError, needs
-from submission.files import write_bytes
 
 SCHEMA_VERSION = 2
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import jittor as jt
 import numpy as np
 
+from contest.errors import UserError
 from jdart.config import Config
 from jdart.config.lora import fits, one_by_one
 from jdart.data.seeds import rng_for
@@ -26,7 +27,6 @@ from jdart.training.captions import Texts
 from jdart.training.examples import Examples
 from jdart.training.losses import style_loss
 from jdart.training.lr import loraplus_ratio
-from submission.errors import UserError
 
 
 @dataclass(frozen=True)

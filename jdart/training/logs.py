@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional
 
-from submission.errors import UserError
-from submission.files import atomic_write
+from contest.disk.files import atomic_write
+from contest.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np

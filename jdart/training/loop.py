@@ -11,13 +11,13 @@ from contextlib import contextmanager
 import jittor as jt
 import numpy as np
 
+from contest.errors import UserError
 from jdart.config import TrainConfig
 from jdart.training.ema import EMA
 from jdart.training.learner import Learner
 from jdart.training.logs import StepRecord
 from jdart.training.lr import lr_factor
 from jdart.training.optim import AdamW, clip_by_norm, flatten, pieces
-from submission.errors import UserError
 
 
 class Trainer:

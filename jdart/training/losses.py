@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jittor as jt
 import numpy as np
 
-from jdart.models.vae import VAE
+from jdart.models.networks.vae import VAE
 
 
 def gram_matrices(vae: VAE, latents: jt.Var) -> list[jt.Var]:

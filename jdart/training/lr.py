@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import cos, pi, sqrt
 
+from contest.errors import UserError
 from jdart.config import TrainConfig
-from submission.errors import UserError
+from jdart.config.train import SCHEDULES
 
-SCHEDULES = ("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial")
 OPEN_ENDED = ("constant", "constant_with_warmup")  # no step depends on how many follow it
 
 

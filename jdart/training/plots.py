@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from contest.disk.files import atomic_write
+from contest.errors import needs
 from jdart.training.logs import StepRecord
-from submission.errors import needs
-from submission.files import atomic_write
 
 
 def loss_plot(records: Iterable[StepRecord], png_path: Path, title: str = "Training loss") -> None:

@@ -13,18 +13,18 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from leaderboard.digests import Digests
+from contest.disk.writable import require_folder
+from contest.errors import UserError
+from leaderboard.building.marker import MARKER, About, read_marker
+from leaderboard.building.site import Before, Page, publish
+from leaderboard.building.thumbnails import Thumbnails
 from leaderboard.entries import Board, Section, rank_reports
-from leaderboard.left_out import distinct, notes
-from leaderboard.marker import MARKER, About, read_marker
-from leaderboard.reports import read_reports
+from leaderboard.reading.digests import Digests
+from leaderboard.reading.left_out import distinct, notes
+from leaderboard.reading.reports import read_reports
+from leaderboard.reading.taker import NAME
 from leaderboard.search import find_reports
-from leaderboard.site import Before, Page, publish
-from leaderboard.taker import NAME
 from leaderboard.text import clean
-from leaderboard.thumbnails import Thumbnails
-from submission.errors import UserError
-from submission.writable import require_folder
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def add_to_site(
 
 def serve_site(site: Path, say: Callable[[str], object], port: int = 0, stop: threading.Event | None = None) -> None:
     """Bring a site up to date, then serve it until Ctrl-C and build it again whenever a source changes."""
-    from leaderboard.serve import serve
+    from leaderboard.building.serve import serve
 
     add_to_site(site)
     sources = [site.resolve() / source for source in _about(site).sources]
@@ -84,7 +84,7 @@ def serve_reports(
     stop: threading.Event | None = None,
 ) -> None:
     """Serve the site of reports from a temporary folder, as `serve_site` does."""
-    from leaderboard.serve import serve
+    from leaderboard.building.serve import serve
 
     with tempfile.TemporaryDirectory(prefix="jdart-board-") as folder:
         site = Path(folder) / "site"
@@ -143,7 +143,7 @@ def _build(sources: Sequence[Path], out: Path, title: str, language: str, force:
 
 def _data(board: Board) -> Iterator[Page]:
     """board.json, board.csv, and the schema of the first."""
-    from leaderboard.records import as_csv, as_json, schema_bytes
+    from leaderboard.reading.records import as_csv, as_json, schema_bytes
 
     for path, data in (
         ("board.json", as_json(board)),

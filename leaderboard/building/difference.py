@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from leaderboard.metrics import STYLE_SCORES
-from leaderboard.reports import Picture, Report
+from leaderboard.reading.reports import Picture, Report
 
 METRICS = ("dino", "hist", "lpips", "clip_r", "fid", "clip_iqa")
 LABELS = {"fid": "FID", **{metric.key: metric.label for metric in STYLE_SCORES}}

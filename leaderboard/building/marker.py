@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 MARKER = ".jdart-board.json"  # lists what we wrote, so that everything else in the folder is known to be another's
 _VERSION = 2

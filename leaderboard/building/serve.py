@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from leaderboard.watch import snapshot
-from submission.errors import UserError
+from contest.errors import UserError
+from leaderboard.building.watch import snapshot
 
 _log = logging.getLogger(__name__)
 HOST = "127.0.0.1"

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leaderboard.marker import MARKER, About, Marker, read_marker
-from leaderboard.swap import swap
-from leaderboard.thumbnails import FOLDER, make_all
-from submission.errors import UserError
+from contest.errors import UserError
+from leaderboard.building.marker import MARKER, About, Marker, read_marker
+from leaderboard.building.swap import swap
+from leaderboard.building.thumbnails import FOLDER, make_all
 
 if TYPE_CHECKING:
-    from leaderboard.found import Source
+    from leaderboard.reading.found import Source
 
 __all__ = ["MARKER", "About", "Before", "Changes", "Page", "publish"]
 

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from leaderboard.found import LARGE, SHEET, SMALL, Source, same
-from leaderboard.reports import Report
-from leaderboard.webp import GREY, resized
+from leaderboard.building.webp import GREY, resized
+from leaderboard.reading.found import LARGE, SHEET, SMALL, Source, same
+from leaderboard.reading.reports import Report
 
 FOLDER = "thumbnails"
 _SIDES = {"small": SMALL, "large": LARGE, "sheet": SHEET}

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from leaderboard.meta import NAMES
-from leaderboard.reports import run_folders
+from contest.errors import UserError
+from leaderboard.reading.meta import NAMES
+from leaderboard.reading.reports import run_folders
 from leaderboard.search import find_reports
-from submission.errors import UserError
 
 Snapshot = dict[str, "tuple[int, int, int]"]
 

@@ -7,7 +7,7 @@ import struct
 import warnings
 from typing import TYPE_CHECKING
 
-from submission.pixels import grey_of
+from contest.entry.pixels import grey_of
 
 if TYPE_CHECKING:
     from PIL import Image

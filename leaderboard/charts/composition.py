@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from contest.numbers import decimal
+from leaderboard.building.difference import LABELS, METRICS, shares_of_final
 from leaderboard.charts.drawing import Canvas, Chart, fit, framed_swatch
-from leaderboard.difference import LABELS, METRICS, shares_of_final
 from leaderboard.i18n import Label, Words
-from submission.numbers import decimal
 
 _WIDTH, _ROW, _TOP = 330, 30, 4
 _MOST = 20  # bars

@@ -7,10 +7,10 @@ from datetime import date
 
 from markupsafe import Markup
 
+from contest.numbers import decimal
 from leaderboard.charts.drawing import SERIES, Canvas, Chart, Scale, scale, swatch, ticks
 from leaderboard.entries import Row
 from leaderboard.i18n import Label, Words
-from submission.numbers import decimal
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 330, 230, 36, 12, 12, 34
 

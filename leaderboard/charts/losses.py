@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from contest.numbers import decimal
 from leaderboard.charts.drawing import Canvas, Chart, Scale, scale, ticks
 from leaderboard.i18n import Words
-from submission.numbers import decimal
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 180, 96, 34, 6, 8, 18
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from contest.numbers import decimal
 from leaderboard.charts.drawing import SERIES, Canvas, Chart, Scale, scale, ticks
 from leaderboard.entries import Row
 from leaderboard.i18n import Label, Words
-from submission.numbers import decimal
 
 # as they enter Final, so that a longer bar is better everywhere
 _TERMS = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from contest.numbers import decimal
 from leaderboard.charts.drawing import Canvas, Chart, Scale, scale, ticks
 from leaderboard.entries import Row
 from leaderboard.i18n import Words
-from submission.numbers import decimal
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 330, 230, 36, 12, 12, 34
 _MOST = 100  # points; a section's best

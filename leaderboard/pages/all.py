@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from leaderboard.building.site import Before, Page
 from leaderboard.pages import compare, entry, index, methods, scripts, style
 from leaderboard.pages.studio import Studio
-from leaderboard.site import Before, Page
 
 if TYPE_CHECKING:
+    from leaderboard.building.thumbnails import Thumbnails
     from leaderboard.entries import Board
-    from leaderboard.thumbnails import Thumbnails
 
 
 def site_pages(board: Board, thumbnails: Thumbnails, before: Before) -> Iterator[Page]:

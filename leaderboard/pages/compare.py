@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from leaderboard.building.site import Page
 from leaderboard.entries import Row, Section
 from leaderboard.pages.figures import row_rank
 from leaderboard.pages.pictures import gallery
 from leaderboard.pages.studio import Studio, code_digest
-from leaderboard.site import Page
 
 
 def pages(studio: Studio) -> Iterator[Page]:

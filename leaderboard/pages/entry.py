@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from leaderboard import charts
-from leaderboard.difference import LABELS, METRICS, difference
+from leaderboard.building.difference import LABELS, METRICS, difference
+from leaderboard.building.site import Page
 from leaderboard.entries import Row, Section
 from leaderboard.metrics import SCORES, STYLE_SCORES, Metric
 from leaderboard.pages.names import style_slug
 from leaderboard.pages.pictures import gallery, heats
 from leaderboard.pages.studio import Studio, line_of
-from leaderboard.reports import Report
-from leaderboard.site import Page
+from leaderboard.reading.reports import Report
 
 
 def pages(studio: Studio, section: Section) -> Iterator[Page]:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from leaderboard import charts
+from leaderboard.building.site import Page
 from leaderboard.entries import INCOMPLETE, Row, Section
 from leaderboard.metrics import SCORES
 from leaderboard.pages.names import style_slug
 from leaderboard.pages.pictures import preview
 from leaderboard.pages.studio import Studio, line_of
-from leaderboard.site import Page
 
 
 def page(studio: Studio) -> Page:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from leaderboard.building.site import Page
 from leaderboard.pages.studio import Studio
-from leaderboard.site import Page
 
 # the keys of the catalogues, in the order of the page
 READING = ("formula", "arrows", "interval", "ranges", "ties", "incomplete", "toy", "sections")

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from contest.numbers import decimal
 from leaderboard.metrics import STYLE_SCORES
-from leaderboard.reports import Picture, Report
-from submission.numbers import decimal
+from leaderboard.reading.reports import Picture, Report
 
 if TYPE_CHECKING:
-    from leaderboard.thumbnails import Thumbnails
+    from leaderboard.building.thumbnails import Thumbnails
 
 _PREVIEW = 3  # pictures beside an entry's name
 _KEYS = [metric.key for metric in STYLE_SCORES]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from leaderboard.difference import LABELS, METRICS
+from leaderboard.building.difference import LABELS, METRICS
 from leaderboard.i18n import LANGUAGES, TAGS, catalogue
 from leaderboard.metrics import SCORES, STYLE_SCORES
 from leaderboard.pages.figures import LARGE

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from contest.numbers import decimal
+from leaderboard.building.site import Before, Page
 from leaderboard.i18n import LANGUAGES, TAGS, Words
 from leaderboard.pages.figures import Figures, heat_cells, references, row_rank
 from leaderboard.pages.names import picture_id, style_id
 from leaderboard.pages.scripts import static_place
-from leaderboard.site import Before, Page
-from submission.numbers import decimal
 
 if TYPE_CHECKING:
     import jinja2
 
+    from leaderboard.building.thumbnails import Thumbnails
     from leaderboard.entries import Board, Row
-    from leaderboard.thumbnails import Thumbnails
 
 _HERE = Path(__file__).parent.parent
 _SOURCES = ("*.py", "charts/*.py", "pages/*.py", "templates/*", "static/*", "locale/*.json")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from leaderboard.building.site import Page
 from leaderboard.entries import Section
 from leaderboard.metrics import STYLE_SCORES
 from leaderboard.pages.index import styles_of
 from leaderboard.pages.names import picture_slug, style_slug
 from leaderboard.pages.pictures import heats, references, show
 from leaderboard.pages.studio import Studio, line_of
-from leaderboard.site import Page
 
 MOST = 16  # entries whose pictures are shown, best first; the others have theirs on their own pages
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from submission.files import atomic_write
-from submission.places import NO_CACHE, user_cache
+from contest.disk.files import atomic_write
+from contest.disk.places import NO_CACHE, user_cache
 
 _log = logging.getLogger(__name__)
 _VERSION = 1  # of the notes below; others are passed over

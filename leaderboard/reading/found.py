@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from leaderboard.digests import Digests
-from leaderboard.taker import NAME
+from leaderboard.building.webp import LARGEST, LARGEST_SHEET, fits, plain_webp_size, png_size, webp_size
+from leaderboard.reading.digests import Digests
+from leaderboard.reading.taker import NAME
 from leaderboard.text import clean_name
-from leaderboard.webp import LARGEST, LARGEST_SHEET, fits, plain_webp_size, png_size, webp_size
 
 SMALL, LARGE, SHEET = 96, 320, 1200  # px of the longer side, at most
 _REFERENCES = 100  # of a style

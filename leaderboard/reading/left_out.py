@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from leaderboard.meta import descriptions
-from leaderboard.reports import Report, run_folders
+from leaderboard.reading.meta import descriptions
+from leaderboard.reading.reports import Report, run_folders
 
 _SHOWN = 20  # lines
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leaderboard.taker import LINE, NAME, NOTE, Taker
-from submission.errors import UserError
-from submission.files import read_json
+from contest.disk.files import read_json
+from contest.errors import UserError
+from leaderboard.reading.taker import LINE, NAME, NOTE, Taker
 
 NAMES = ("entry.yaml", "entry.yml", "entry.json")
 _LARGEST = 64 << 10
@@ -73,7 +73,7 @@ def _load(path: Path) -> Mapping[Any, Any]:
     if path.suffix == ".json":
         data = read_json(path, once=True)
     else:
-        from submission.yaml_file import read_yaml
+        from contest.disk.yaml_file import read_yaml
 
         data = read_yaml(path)
     if data is None:

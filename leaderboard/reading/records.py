@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from contest.disk.spreadsheet import to_csv
+from contest.typed import to_schema
 from leaderboard.entries import Board, Row, Section
 from leaderboard.metrics import SCORES
-from submission.spreadsheet import to_csv
-from submission.typed import to_schema
 
 SCHEMA_VERSION = 2
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from leaderboard.digests import Digests
-from leaderboard.found import Found, find_pictures
-from leaderboard.meta import Meta, find_meta, read_meta
+from contest.disk.files import read_json, sha256
+from contest.errors import UserError
 from leaderboard.metrics import SCORES, STYLE_SCORES
-from leaderboard.run import Losses, Run, load_run, read_run
-from leaderboard.taker import NAME, Taker
-from submission.errors import UserError
-from submission.files import read_json, sha256
+from leaderboard.reading.digests import Digests
+from leaderboard.reading.found import Found, find_pictures
+from leaderboard.reading.meta import Meta, find_meta, read_meta
+from leaderboard.reading.run import Losses, Run, load_run, read_run
+from leaderboard.reading.taker import NAME, Taker
 
 __all__ = ["REPORT", "Meta", "Picture", "Report", "Run", "read_report", "read_reports", "run_folders"]
 

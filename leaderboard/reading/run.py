@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leaderboard.taker import LINE, NAME, Taker
+from contest.errors import UserError
+from leaderboard.reading.taker import LINE, NAME, Taker
 from leaderboard.text import clean, clean_name
-from submission.errors import UserError
 
 RUN = "run.json"
 POINTS = 200  # of a loss curve
@@ -63,7 +63,7 @@ def load_run(folder: Path) -> Mapping[str, Any] | None:
         return None
     if path.stat().st_size > _LARGEST:
         raise UserError(f"{path}: larger than {_LARGEST >> 20} MiB; not a run.json of jdart")
-    from submission.files import read_json
+    from contest.disk.files import read_json
 
     data = read_json(path)
     if not isinstance(data, dict):

@@ -11,9 +11,9 @@ from itertools import repeat
 from typing import Any
 from urllib.parse import urlsplit
 
+from contest.errors import UserError
+from contest.names import printable
 from leaderboard.text import clean, clean_name
-from submission.errors import UserError
-from submission.formats import printable
 
 NAME, LINE, NOTE = 200, 500, 2000  # letters of a name, of a line, of a paragraph
 _LARGEST = 1e12  # no score comes near; keeps overflow and infinity out

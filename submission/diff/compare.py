@@ -11,14 +11,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from submission.contents import MANIFEST, open_contents
-from submission.contest import Limits
-from submission.errors import UserError
-from submission.listing import BadItem, Item
-from submission.names import PICTURE_ENDINGS
-from submission.pixels import read_exact, to_eight_bits
-from submission.png import colour_digest, colour_space, frames_digest, read_chunks, read_header
-from submission.source import open_source
+from contest.definition import Limits
+from contest.entry.contents import MANIFEST, open_contents
+from contest.entry.listing import BadItem, Item
+from contest.entry.pixels import read_exact, to_eight_bits
+from contest.entry.png import colour_digest, colour_space, frames_digest, read_chunks, read_header
+from contest.errors import UserError
+from contest.names import PICTURE_ENDINGS
+from submission.packing.source import open_source
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,8 +7,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
 
-from submission.diff import ADDED, CHANGED, REMOVED, REPACKED, SAME, Change, count_states, is_same, mean_difference
-from submission.formats import printable
+from submission.diff.compare import (
+    ADDED,
+    CHANGED,
+    REMOVED,
+    REPACKED,
+    SAME,
+    Change,
+    count_states,
+    is_same,
+    mean_difference,
+)
+from submission.telling.formats import printable
 
 _NAMES_A_STYLE = 12  # keeps a style on one screen, however much differs in it
 _WORDS = {

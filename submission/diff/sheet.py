@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from submission.diff import CHANGED, REPACKED, SAME, Change, Pair, read_pixels
-from submission.files import atomic_write
-from submission.formats import printable
-from submission.lettering import fit_text, font_of
-from submission.listing import BadItem
+from contest.disk.files import atomic_write
+from contest.entry.listing import BadItem
+from contest.lettering import fit_text, font_of
+from submission.diff.compare import CHANGED, REPACKED, SAME, Change, Pair, read_pixels
+from submission.telling.formats import printable
 
 if TYPE_CHECKING:
     import numpy as np

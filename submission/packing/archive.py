@@ -14,8 +14,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from submission.errors import UserError
-from submission.files import atomic_write
+from contest.disk.files import atomic_write
+from contest.errors import UserError
 
 _MAX_BYTES = 0xFFFFFFFE  # beyond it zip64 would be needed; a contest's entry has a quarter
 _MAX_FILES = 0xFFFE

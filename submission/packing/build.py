@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from submission.archive import pack, same_bytes, write_archive
-from submission.checker import check_items
-from submission.checks import Finding, errors, finding
-from submission.contents import MANIFEST, open_contents
-from submission.contest import Contest
-from submission.errors import UserError
-from submission.files import sha256 as sha256_of
-from submission.listing import BadItem, Item, Listing
-from submission.manifest import (
+from contest.definition import Contest
+from contest.disk.files import sha256 as sha256_of
+from contest.disk.shipped import references_folder
+from contest.entry.contents import MANIFEST, open_contents
+from contest.entry.listing import BadItem, Item, Listing
+from contest.errors import UserError
+from contest.findings import Finding, errors, finding
+from contest.references import require_references
+from submission.packing.archive import pack, same_bytes, write_archive
+from submission.packing.manifest import (
     File,
     Manifest,
     Score,
@@ -27,11 +28,10 @@ from submission.manifest import (
     fingerprint_of,
     make_manifest,
 )
-from submission.provenance import REPORT, find_commit, find_score
-from submission.references import require_references
-from submission.shipped import references_folder
-from submission.source import Source, choose_contest, open_source
-from submission.weights import find_weights, without_weights
+from submission.packing.provenance import REPORT, find_commit, find_score
+from submission.packing.source import Source, choose_contest, open_source
+from submission.packing.weights import find_weights, without_weights
+from submission.rules.checker import check_items
 
 WRITTEN, UP_TO_DATE, REFUSED = "written", "up to date", "refused"
 

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Optional
 
-from submission.checks import Finding, finding
-from submission.contents import MANIFEST
-from submission.contest import Contest
-from submission.errors import UserError
-from submission.files import fingerprint
-from submission.listing import BadItem, Item
-from submission.typed import from_json, to_schema
+from contest.definition import Contest
+from contest.disk.files import fingerprint
+from contest.entry.contents import MANIFEST
+from contest.entry.listing import BadItem, Item
+from contest.errors import UserError
+from contest.findings import Finding, finding
+from contest.typed import from_json, to_schema
 
 SCHEMA_VERSION = 1
 _MAX_BYTES = 8 << 20  # 20,000 files take 3 MiB; parsed, it is some twenty times as much in memory
@@ -224,7 +224,7 @@ def check_claims(manifest: Manifest) -> Iterator[Finding]:
 
 
 def manifest_schema() -> dict[str, Any]:
-    """The JSON Schema of manifest.json, published as `submission/manifest.schema.json`."""
+    """The JSON Schema of manifest.json, published as `submission/packing/manifest.schema.json`."""
     return to_schema(Manifest, "Manifest of an archive of jdart-submit", schema_version=SCHEMA_VERSION)
 
 

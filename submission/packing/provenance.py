@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from submission.errors import UserError
-from submission.files import read_json
-from submission.manifest import Score
-from submission.typed import from_json
+from contest.disk.files import read_json
+from contest.errors import UserError
+from contest.typed import from_json
+from submission.packing.manifest import Score
 
 REPORT = Path("report", "report.json")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from submission.contents import open_contents
-from submission.contest import Contest
-from submission.contest_file import contest_from_references, load_contest, shipped_contests
-from submission.errors import UserError
-from submission.files import read_json
-from submission.manifest import Manifest, Run, usable_manifest
-from submission.shipped import place_in_run
-from submission.typed import from_json
+from contest.definition import Contest
+from contest.disk.files import read_json
+from contest.disk.shipped import place_in_run
+from contest.entry.contents import open_contents
+from contest.errors import UserError
+from contest.reading import contest_from_references, load_contest, shipped_contests
+from contest.typed import from_json
+from submission.packing.manifest import Manifest, Run, usable_manifest
 
 RUN = "run.json"
 

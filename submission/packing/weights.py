@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from submission.contest import Contest
-from submission.errors import UserError
-from submission.listing import Item, Listing
-from submission.manifest import usable_manifest, weights_of
-from submission.source import Source
+from contest.definition import Contest
+from contest.entry.listing import Item, Listing
+from contest.errors import UserError
+from submission.packing.manifest import usable_manifest, weights_of
+from submission.packing.source import Source
 
 _NAMES = ("pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin")  # the first where a run has both
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from submission.pixels import grey_of
+from contest.entry.pixels import grey_of
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from submission.alike import copied_from
-from submission.checks import Finding, errors, finding
-from submission.contest import Contest
-from submission.layout import Claim, check_names, unwrap
-from submission.listing import Listing
-from submission.notes import other_prompt
-from submission.pictures import Picture, equal_pixels, inspect_items, wrong_sizes
-from submission.references import look_at
-from submission.story import check_gate, check_story
+from contest.definition import Contest
+from contest.entry.listing import Listing
+from contest.entry.notes import other_prompt
+from contest.findings import Finding, errors, finding
+from submission.rules.alike import copied_from
+from submission.rules.layout import Claim, check_names, unwrap
+from submission.rules.pictures import Picture, equal_pixels, inspect_items, wrong_sizes
+from submission.rules.references import look_at
+from submission.rules.story import check_gate, check_story
 
 _MISSING = frozenset({"S101", "S102", "S501", "S502", "S504", "S505", "S508"})  # what says that something is not there
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from submission.checks import Finding, finding
-from submission.contents import MANIFEST
-from submission.contest import Contest
-from submission.listing import Item
-from submission.names import (
+from contest.definition import Contest
+from contest.entry.contents import MANIFEST
+from contest.entry.listing import Item
+from contest.entry.wrapper import wrapper
+from contest.findings import Finding, finding
+from contest.names import (
     PICTURE_ENDINGS,
     claims_of,
     is_system,
@@ -65,27 +66,6 @@ def unwrap(items: Sequence[Item], known: Iterable[str]) -> tuple[Sequence[Item],
             code, what = ("S106", "no style of this contest") if path.endswith("/") else ("S107", "no part of an entry")
             findings.append(finding(code, path, f"lies beside {prefix} and is {what}"))
     return kept, findings
-
-
-def wrapper(paths: Iterable[str], known: Iterable[str], loose: Callable[[str], str] = str) -> str | None:
-    """The folder, as "outputs/images/", in which an entry lies; "" for the top, None where it lies nowhere.
-
-    `paths` are all of files and folders, `loose` says which names count as one of `known`. Of several such folders the
-    outermost counts, and of those the one that holds the most; None where two hold as many.
-    """
-    wanted = set(map(loose, known))
-    held: dict[str, set[str]] = defaultdict(set)
-    for path in paths:
-        parts = path.split("/")
-        for depth, part in enumerate(parts):
-            if is_system(part):
-                break
-            if loose(part) in wanted:
-                held["".join(f"{one}/" for one in parts[:depth])].add(loose(part))
-                break
-    ranks = {prefix: (-prefix.count("/"), len(names)) for prefix, names in held.items()}
-    best = [prefix for prefix, rank in ranks.items() if rank == max(ranks.values())]
-    return best[0] if len(best) == 1 else None
 
 
 def check_names(items: Sequence[Item], contest: Contest) -> tuple[list[Finding], list[Claim]]:

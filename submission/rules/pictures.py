@@ -11,14 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from submission import cures
-from submission.alike import difference_hash
-from submission.checks import Finding, finding
-from submission.contest import Limits
-from submission.errors import first_line
-from submission.listing import BadItem, Item
-from submission.pixels import read_exact, to_eight_bits
-from submission.png import (
+from contest.definition import Limits
+from contest.entry import cures
+from contest.entry.listing import BadItem, Item
+from contest.entry.pixels import read_exact, to_eight_bits
+from contest.entry.png import (
     COLOURS,
     GREY_ALPHA,
     RGB,
@@ -33,7 +30,10 @@ from submission.png import (
     read_header,
     read_texts,
 )
-from submission.signatures import identify
+from contest.entry.signatures import identify
+from contest.errors import first_line
+from contest.findings import Finding, finding
+from submission.rules.alike import difference_hash
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from submission.checks import Finding, finding
-from submission.contents import MANIFEST
-from submission.contest import Contest, Story
-from submission.errors import UserError
-from submission.files import read_json
-from submission.layout import no_file, second_spelling, without_system
-from submission.listing import BadItem, Item
-from submission.names import PICTURE_ENDINGS, loose_name, match, misspelling, printable
-from submission.pictures import Picture, equal_pixels, inspect_items, wrong_sizes
-from submission.story_prompts import read_prompts
+from contest.definition import Contest, Story
+from contest.disk.files import read_json
+from contest.entry.contents import MANIFEST
+from contest.entry.listing import BadItem, Item
+from contest.errors import UserError
+from contest.findings import Finding, finding
+from contest.names import PICTURE_ENDINGS, loose_name, match, misspelling, printable
+from submission.rules.layout import no_file, second_spelling, without_system
+from submission.rules.pictures import Picture, equal_pixels, inspect_items, wrong_sizes
+from submission.rules.story_prompts import read_prompts
 
 _ASPECT = 0.05  # how far a cell's aspect may be from the pictures': room for a thin frame
 

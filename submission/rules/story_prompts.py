@@ -7,8 +7,8 @@ import io
 import re
 from collections.abc import Sequence
 
-from submission.listing import Item
-from submission.names import printable
+from contest.entry.listing import Item
+from contest.names import printable
 
 _COLUMNS = ("file", "prompt")
 _MOST_BYTES = 1 << 20  # a page of text a picture is far less

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate, groupby
 from typing import Any, Optional
 
-from submission.checks import CHECKS, ERROR, Finding, errors
-from submission.contest import Contest
-from submission.names import printable
-from submission.typed import to_schema
+from contest.definition import Contest
+from contest.findings import CHECKS, ERROR, Finding, errors
+from contest.names import printable
+from contest.typed import to_schema
 
 SCHEMA_VERSION = 1
 SCREEN = 24  # rows, of a terminal that nobody has made larger
@@ -61,7 +61,7 @@ class Findings:
 
 
 def findings_schema() -> dict[str, Any]:
-    """The JSON Schema of `--format json`, published as `submission/findings.schema.json`."""
+    """The JSON Schema of `--format json`, published as `submission/telling/findings.schema.json`."""
     return to_schema(Findings, "Findings of jdart-submit", schema_version=SCHEMA_VERSION)
 
 

@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from submission.checks import ERROR, Finding
-from submission.contest import Contest
-from submission.formats import by_code, by_style, printable, verdict
+from contest.definition import Contest
+from contest.findings import ERROR, Finding
+from submission.telling.formats import by_code, by_style, printable, verdict
 
 MOST_ANNOTATIONS = 10  # GitHub shows no more of one step
 MOST_SUMMARY_BYTES = 1 << 20  # of one step's summary; GitHub drops a longer one whole

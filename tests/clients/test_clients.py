@@ -46,9 +46,9 @@ def networks(request, tmp_path_factory):
     [*(("ComfyUI", f) for f in FILES), *(("sd-scripts", f) for f in FILES), ("LyCORIS", "kohya")],
 )
 def test_every_layer_is_read_as_the_table_says(program, format, networks, interpreter, snapshot, tmp_path):
-    from jdart.lora.clients import REFUSED, STRENGTH, UNREAD, readers
-    from jdart.lora.file import LoraFile
-    from jdart.lora.writing import save_lora
+    from jdart.lora.formats.clients import REFUSED, STRENGTH, UNREAD, readers
+    from jdart.lora.formats.file import LoraFile
+    from jdart.lora.formats.writing import save_lora
 
     config, shapes = networks
     rng = np.random.default_rng(0)

@@ -3,8 +3,8 @@ import pickle
 
 import pytest
 
+from contest.definition import Contest, Limits, Story
 from submission import UserError, contest_from_references, load_contest, shipped_contests
-from submission.contest import Limits, Story
 
 
 def references(folder, prompts):
@@ -206,7 +206,8 @@ def test_references_folder_missing_or_empty(tmp_path):
         contest_from_references(tmp_path)
 
 
-def test_subset_keeps_the_contests_order(contest):
+def test_subset_keeps_the_contests_order():
+    contest = Contest("tiny", {"00": ("Dolphin", "Ice cream"), "01": ("Sun",)}, 3)
     assert list(contest.subset(["01", "00"]).styles) == ["00", "01"]
     assert contest.subset(["01"]).pictures == 1
     with pytest.raises(UserError, match="no style '07', '08'; it has 00, 01"):

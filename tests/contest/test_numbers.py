@@ -2,7 +2,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 import pytest
 
-from submission.numbers import decimal, span
+from contest.numbers import decimal, span
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import raw_png
 from PIL import Image
 from tiny_entry import chunk, png
 
-from submission.alike import difference_hash, distance
-from submission.contest import Limits
-from submission.diff import CHANGED, REPACKED, Pair, compare_entries
-from submission.listing import Item
-from submission.pictures import inspect
-from submission.pixels import grey_of, read_exact, to_eight_bits
+from contest.definition import Limits
+from contest.entry.listing import Item
+from contest.entry.pixels import grey_of, read_exact, to_eight_bits
+from submission.diff.compare import CHANGED, REPACKED, Pair, compare_entries
+from submission.rules.alike import difference_hash, distance
+from submission.rules.pictures import inspect
 
 KINDS = [
     (colour, depth, transparent, interlaced)

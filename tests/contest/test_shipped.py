@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from submission.errors import UserError
-from submission.places import user_cache, user_home
-from submission.shipped import means_toy, obstacle, toy_archive, unpack
+from contest.disk.places import user_cache, user_home
+from contest.disk.shipped import means_toy, obstacle, toy_archive, unpack
+from contest.errors import UserError
 
 FILES = {"unet/config.json": b"{}", "model.safetensors": bytes(range(256)) * 64, "LICENSE": b"free"}
 
@@ -81,7 +81,7 @@ def test_stopped_halfway_leaves_no_folder(archive, cache):
 
 def test_killed_halfway_does_no_harm(archive, cache):
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom submission.shipped import unpack\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom contest.disk.shipped import unpack\n"
         "unpack(Path(sys.argv[1]), lambda folder: os.kill(os.getpid(), signal.SIGKILL))\n"
     )
     assert subprocess.run([sys.executable, "-c", code, archive], check=False).returncode == -9
@@ -101,7 +101,7 @@ def test_another_process_may_be_faster(archive):
 
 def test_many_processes_at_once(archive, cache):
     code = (
-        "import sys\nfrom pathlib import Path\nfrom submission.shipped import unpack\nsys.stdin.readline()\n"
+        "import sys\nfrom pathlib import Path\nfrom contest.disk.shipped import unpack\nsys.stdin.readline()\n"
         "print(unpack(Path(sys.argv[1]), lambda folder: (folder / 'added').write_text('x')), end='')\n"
     )
     command = [sys.executable, "-c", code, archive]
@@ -142,7 +142,7 @@ def test_cache_that_cannot_be_written(archive, cache):
 
 def test_cache_that_may_only_be_read_serves_what_is_in_it(archive, cache, monkeypatch):
     folder = unpack(archive, nothing)
-    monkeypatch.setattr("submission.shipped._make", pytest.fail)
+    monkeypatch.setattr("contest.disk.shipped._make", pytest.fail)
     cache.chmod(0o500)
     try:
         assert unpack(archive, nothing) == folder

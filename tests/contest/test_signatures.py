@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from tiny_entry import png
 
-from submission.signatures import LFS_CURE, identify
+from contest.entry.signatures import LFS_CURE, identify
 
 PNG = png()
 

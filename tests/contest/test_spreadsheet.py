@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from submission.spreadsheet import to_csv
+from contest.disk.spreadsheet import to_csv
 
 
 def chinese_excel(data):

@@ -4,8 +4,8 @@ import tempfile
 
 import pytest
 
-from submission.errors import UserError
-from submission.writable import require_file, require_folder
+from contest.disk.writable import require_file, require_folder
+from contest.errors import UserError
 
 
 def everything(folder):

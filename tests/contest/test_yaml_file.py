@@ -2,10 +2,10 @@ import json
 
 import pytest
 
+from contest.disk.yaml_file import parse_yaml, read_yaml
+from contest.errors import UserError
 from jdart.config.reading import load_config
 from submission import contest_from_references, load_contest
-from submission.errors import UserError
-from submission.yaml_file import parse_yaml, read_yaml
 
 READERS = [load_contest, load_config, read_yaml]
 

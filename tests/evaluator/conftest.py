@@ -9,7 +9,7 @@ import torch
 from fixture_contest import draw_contest
 
 from evaluator import Report, score_submission
-from evaluator.miniature import write_miniature
+from evaluator.weights.miniature import write_miniature
 
 # The networks are tiny: threads that wait for each other on a busy machine cost far more than they give.
 os.environ["OMP_NUM_THREADS"] = "1"

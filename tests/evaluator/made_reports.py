@@ -7,8 +7,8 @@ import numpy as np
 
 from evaluator.analysis.cells import Cells, cells_of, cells_to_scores
 from evaluator.metrics.fid import features_to_moments, moments_to_fid
-from evaluator.report import ImageScores, Pictures, Provenance, Report
-from evaluator.score import Scores
+from evaluator.reporting.report import ImageScores, Pictures, Provenance, Report
+from evaluator.scoring.formula import Scores
 
 SEEN = ["whale", "shark", "penguin", "otter", "boat"]
 

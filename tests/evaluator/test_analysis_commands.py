@@ -13,6 +13,7 @@ from made_reports import make_report, write
 from PIL import Image
 from rich.console import Console
 
+from contest.console import Group
 from evaluator.analysis.cells import read_cells
 from evaluator.analysis.compare import compare
 from evaluator.analysis.explain import TERMS, explain
@@ -20,8 +21,7 @@ from evaluator.analysis.plots import draw_comparison, draw_explanation
 from evaluator.analysis.tables import show_comparison, show_explanation
 from evaluator.commands.compare import command as compare_command
 from evaluator.commands.explain import command as explain_command
-from evaluator.report import Pictures
-from submission.console import Group
+from evaluator.reporting.report import Pictures
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from made_reports import change, formula, make_report, settle, write
 
+from contest.errors import UserError
 from evaluator.analysis.bootstrap import FIGURES, draw_weights
 from evaluator.analysis.cells import FEATURES, hold_fid, read_cells
 from evaluator.analysis.compare import compare
-from evaluator.report import Pictures
-from evaluator.weights import AESTHETIC
-from submission.errors import UserError
+from evaluator.reporting.report import Pictures
+from evaluator.weights.folder import AESTHETIC
 
 
 def overall(comparison):

@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from contest.errors import UserError
 from evaluator import score_submission
-from submission.errors import UserError
 
 pytest.importorskip("torch_fidelity")
 pytest.importorskip("torchmetrics")

@@ -13,7 +13,7 @@ import torch
 from fixture_contest import paint
 from safetensors.torch import load_file, save_file
 
-from evaluator import weights as files
+from contest.errors import UserError
 from evaluator.backbones.clip import ClipImages, ClipTexts
 from evaluator.backbones.dinov2 import DinoNetwork, DinoV2, read_dino_config
 from evaluator.backbones.inception import InceptionStem, resize_like_tf1
@@ -22,9 +22,9 @@ from evaluator.backbones.rn50 import Rn50Images, Rn50Texts
 from evaluator.backbones.squeezenet import SqueezeNet
 from evaluator.backbones.tokenizer import Tokenizer
 from evaluator.extractors.processor import read_processor
-from evaluator.images import to_bytes_as_float, to_processed, to_square
-from evaluator.weights import open_weights
-from submission.errors import UserError
+from evaluator.inputs.images import to_bytes_as_float, to_processed, to_square
+from evaluator.weights import folder as files
+from evaluator.weights.folder import open_weights
 
 PICTURES = [paint(seed, 120, seed) for seed in range(3)]
 TEXTS = ["dolphin", "ice cream", "Good photo.", "a  café\n№5, don't", "日本 🐟 x²", ""]

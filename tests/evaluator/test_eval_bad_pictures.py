@@ -118,8 +118,8 @@ def test_nothing_left_is_refused(pack, references, outputs):
 
 
 def test_what_only_the_decoder_can_fault_is_left_out_too(pack, references, outputs, monkeypatch):
-    from evaluator import extract
-    from evaluator.images import BadPicture
+    from evaluator.inputs.images import BadPicture
+    from evaluator.scoring import viewer as extract
 
     broken, decode = (outputs / "00" / "Dog.png").read_bytes(), extract.decode
 
@@ -150,7 +150,7 @@ def test_a_file_that_may_not_be_read(pack, references, outputs, monkeypatch):
 
 def test_a_file_that_changes_while_it_is_scored(pack, references, outputs, tmp_path, monkeypatch):
     """Its notes must not be kept under the name of what it was."""
-    from evaluator import evaluate
+    from evaluator.scoring import scorer as evaluate
 
     check = evaluate.check_entry
 

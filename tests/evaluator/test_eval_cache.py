@@ -19,17 +19,17 @@ from comparing import assert_same_figures, figures
 from fixture_contest import paint
 from PIL import Image
 
+from contest.errors import UserError
 from evaluator import Report, score_submission
-from evaluator.cache import FILE, Cache, key_of
 from evaluator.cli import main
-from submission.errors import UserError
+from evaluator.scoring.cache import FILE, Cache, key_of
 
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How many pictures each network sees, and how many are decoded."""
-    from evaluator import extract
     from evaluator.backbones import clip, dinov2, inception, rn50, squeezenet
+    from evaluator.scoring import viewer as extract
 
     seen: Counter[str] = Counter()
 
@@ -104,7 +104,7 @@ def test_another_reference_renews_only_what_compares_with_it(pack, references, o
 
 
 def test_other_weights_and_profiles_do_not_share_notes(pack, contest, tmp_path, looks):
-    from evaluator.miniature import write_miniature
+    from evaluator.weights.miniature import write_miniature
 
     write_miniature(tmp_path / "other", seed=12)
 

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from fixture_contest import paint
 from PIL import Image, PngImagePlugin
 
+from contest.errors import UserError
 from evaluator import EntryRefused, score_submission
 from evaluator.cli import main
-from evaluator.images import BadPicture, inspect_png
-from submission.errors import UserError
+from evaluator.inputs.images import BadPicture, inspect_png
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{7:064d}\nsize 7000\n".encode()
 

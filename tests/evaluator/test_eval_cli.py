@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 from fixture_contest import zip_outputs
 
-from evaluator import weights as files
 from evaluator.cli import main
+from evaluator.weights import folder as files
 
 
 def run(*arguments: object) -> Result:

@@ -14,12 +14,12 @@ import jsonschema
 import pytest
 from comparing import assert_same_figures
 
-from evaluator import report as module
+from contest.errors import UserError
 from evaluator import score_submission
 from evaluator.metrics import EXTRAS
-from evaluator.report import read_report, report_schema
-from evaluator.score import metrics_to_scores
-from submission.errors import UserError
+from evaluator.reporting import report as module
+from evaluator.reporting.report import read_report, report_schema
+from evaluator.scoring.formula import metrics_to_scores
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def test_unit_clip_iqa_equals_torchmetrics_arithmetic_on_unit_pixels(full, pack,
     from PIL import Image
     from torchvision.transforms.functional import to_tensor
 
-    from evaluator import weights as files
     from evaluator.backbones.rn50 import Rn50Images, Rn50Texts
+    from evaluator.weights import folder as files
 
     network = Rn50Images(pack / files.RN50, "cpu")
     with Image.open(contest / "outputs" / "00" / "Dog.png") as image:
@@ -110,7 +110,8 @@ def test_threads_do_not_change_figures(pack, contest, report, tmp_path, threads)
 def test_half_precision_is_for_cuda_and_never_comparable(pack, contest, monkeypatch):
     import torch
 
-    from evaluator import arithmetic, evaluate
+    from evaluator import arithmetic
+    from evaluator.scoring import scorer as evaluate
 
     given = {"references": contest / "references", "weights": pack, "write": False, "precision": "float16"}
     with pytest.raises(UserError, match="float16 gains nothing on a CPU"):

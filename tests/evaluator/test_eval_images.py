@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluator.images import (
+from evaluator.inputs.images import (
     BadPicture,
     Processor,
     decode,

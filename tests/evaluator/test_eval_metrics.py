@@ -15,7 +15,7 @@ from evaluator.metrics.dino import features_to_mean_cosine
 from evaluator.metrics.fid import features_to_moments, moments_to_fid
 from evaluator.metrics.hist import histograms_to_correlation
 from evaluator.metrics.kid import features_to_kid
-from evaluator.score import metrics_to_scores
+from evaluator.scoring.formula import metrics_to_scores
 
 
 def picture(seed: int) -> np.ndarray:

@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from evaluator import pack as pack_files
-from evaluator import weights as files
-from evaluator.miniature import write_miniature
-from evaluator.weights import open_weights
-from submission.errors import UserError
+from contest.errors import UserError
+from evaluator.weights import folder as files
+from evaluator.weights import pack as pack_files
+from evaluator.weights.folder import open_weights
+from evaluator.weights.miniature import write_miniature
 
 # with these numbers the organisers' checker gave the figures in official-2024.json
 DIGESTS = {

@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from contest.errors import UserError
 from evaluator.backbones.loading import build, read_checkpoint, read_folder
-from submission.errors import UserError
 
 FLOATS = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
 REFUSED = {

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from made_reports import make_report, write
 
 import evaluator.analysis.plots as plots
-import evaluator.evaluate as evaluate
-import evaluator.pull as pull
+import evaluator.scoring.scorer as evaluate
+import evaluator.weights.pull as pull
 from evaluator.cli import main
 
 
@@ -46,7 +46,7 @@ def test_score(refused, contest, tmp_path):
 def test_score_into_a_folder_of_which_a_part_takes_no_file(refused, contest, tmp_path, monkeypatch):
     shut = tmp_path / "report" / "thumbnails" / "outputs" / "00"
     shut.mkdir(parents=True)
-    import submission.writable as writable
+    import contest.disk.writable as writable
 
     real = writable.tempfile.mkstemp
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from fixture_contest import paint
 
-from evaluator import weights as files
 from evaluator.arithmetic import arithmetic
 from evaluator.extractors import Setting, build_extractors
 from evaluator.extractors.processor import read_processor
-from evaluator.images import to_processed, to_tensor_processed
+from evaluator.inputs.images import to_processed, to_tensor_processed
 from evaluator.profiles import OFFICIAL_2024, OFFICIAL_2025
-from evaluator.weights import open_weights
+from evaluator.weights import folder as files
+from evaluator.weights.folder import open_weights
 
 SHAPES = [(320, 320), (301, 517), (640, 233), (256, 300), (100, 90), (224, 224)]
 TRANSFORMERS_5 = int(version("transformers").split(".")[0]) >= 5

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from contest.errors import UserError
 from evaluator import score_submission
 from evaluator.cli import main
-from evaluator.miniature import write_miniature
-from submission.errors import UserError
+from evaluator.weights.miniature import write_miniature
 
 
 def run(*arguments: object) -> Result:

@@ -7,9 +7,9 @@ import json
 import pytest
 from PIL import Image
 
+from contest.errors import UserError
 from evaluator import read_report, score_submission
-from evaluator.report import report_from_json
-from submission.errors import UserError
+from evaluator.reporting.report import report_from_json
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,11 @@ from comparing import assert_same_figures, figures
 from fixture_contest import zip_outputs
 from PIL import Image
 
+from contest.errors import UserError
 from evaluator import EntryRefused, score_submission
-from evaluator import weights as files
-from evaluator.check import INCOMPLETE
-from evaluator.weights import doubts, open_weights
-from submission.errors import UserError
+from evaluator.inputs.check import INCOMPLETE
+from evaluator.weights import folder as files
+from evaluator.weights.folder import doubts, open_weights
 
 
 def findings_of(refused: pytest.ExceptionInfo[EntryRefused]) -> set[tuple[str, str]]:
@@ -28,8 +28,8 @@ def findings_of(refused: pytest.ExceptionInfo[EntryRefused]) -> set[tuple[str, s
 
 
 def test_every_network_sees_every_picture_once(pack, contest, monkeypatch):
-    from evaluator import extract
     from evaluator.backbones import clip, dinov2, inception, rn50, squeezenet
+    from evaluator.scoring import viewer as extract
 
     seen: Counter[str] = Counter()
 
@@ -91,7 +91,7 @@ def test_batch_size_does_not_change_figures(pack, contest, report, batch_size):
 
 def test_only_a_few_prepared_pictures_are_held(pack, contest, monkeypatch):
     """Memory must not grow with the number of pictures."""
-    from evaluator import extract
+    from evaluator.scoring import viewer as extract
 
     seen, most = [], 0
     take_all = extract.Viewer._take_all
@@ -111,7 +111,7 @@ def test_only_a_few_prepared_pictures_are_held(pack, contest, monkeypatch):
 
 
 def test_order_of_pictures_does_not_change_figures(pack, contest, report, monkeypatch):
-    from evaluator.extract import Viewer
+    from evaluator.scoring.viewer import Viewer
 
     look, keep = Viewer.look, Viewer.keep
 
@@ -238,8 +238,8 @@ def test_all_problems_are_found_at_once(pack, references, outputs, as_is):
 
 
 def test_a_picture_that_only_the_decoder_can_fault_is_found(pack, references, outputs, monkeypatch):
-    from evaluator import extract
-    from evaluator.images import BadPicture
+    from evaluator.inputs.images import BadPicture
+    from evaluator.scoring import viewer as extract
 
     broken = {(outputs / "00" / name).read_bytes() for name in ("Dog.png", "Moon.png")}
     decode = extract.decode
@@ -311,9 +311,9 @@ def test_a_name_that_is_in_a_zip_twice_is_no_picture(pack, contest, tmp_path):
 
 
 def test_a_zip_member_is_read_only_up_to_the_limit(pack, contest, tmp_path, monkeypatch):
-    from submission.contest import Limits
+    from contest.definition import Limits
 
-    monkeypatch.setattr("evaluator.entry.LIMITS", Limits(file_bytes=1 << 20))
+    monkeypatch.setattr("evaluator.inputs.entry.LIMITS", Limits(file_bytes=1 << 20))
     path = tmp_path / "outputs.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("00/Dog.png", bytes(3 << 20))

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from evaluator import catalogue
-from evaluator import weights as names
-from evaluator.catalogue import BUNDLED, EXTRAS, NETWORKS, HubFile, WebFile, stand
+from contest.console import Group
+from contest.errors import UserError
 from evaluator.commands.weights import command
-from evaluator.weights import doubts, hash_files, open_weights
-from submission.console import Group
-from submission.errors import UserError
+from evaluator.weights import catalogue
+from evaluator.weights import folder as names
+from evaluator.weights.catalogue import BUNDLED, EXTRAS, NETWORKS, HubFile, WebFile, stand
+from evaluator.weights.folder import doubts, hash_files, open_weights
 
 
 def run(*arguments: object) -> Result:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from fake_hub import REVISION, Site, git_blob, serve
 
-from evaluator import weights as names
-from evaluator.catalogue import HubFile, WebFile, stand
-from evaluator.pull import pull
-from submission.errors import UserError
+from contest.errors import UserError
+from evaluator.weights import folder as names
+from evaluator.weights.catalogue import HubFile, WebFile, stand
+from evaluator.weights.pull import pull
 
 BIG = random.Random(1).randbytes(300_000)
 SMALL = b'{"hidden_size": 768}\n'
@@ -299,8 +299,8 @@ def test_a_full_disk_keeps_the_part(site, tmp_path):
     code = f"""
 import resource, signal, sys
 from pathlib import Path
-from evaluator.catalogue import WebFile
-from evaluator.pull import pull
+from evaluator.weights.catalogue import WebFile
+from evaluator.weights.pull import pull
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
@@ -323,9 +323,9 @@ def test_a_file_in_the_place_of_the_folder(site, tmp_path):
 def test_hf_endpoint_and_offline_mode_are_the_hub_librarys(site, tmp_path):
     code = f"""
 from pathlib import Path
-from evaluator.catalogue import HubFile
-from evaluator.pull import pull
-from submission.errors import UserError
+from evaluator.weights.catalogue import HubFile
+from evaluator.weights.pull import pull
+from contest.errors import UserError
 try:
     pull(Path({str(tmp_path)!r}), [HubFile("net/config.json", "org/net", {REVISION!r})])
 except UserError as error:

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 from comparing import assert_same_figures
 
+from contest.errors import UserError
 from evaluator import Report, score_submission
-from evaluator import weights as files
 from evaluator.cli import main
-from submission.errors import UserError
+from evaluator.weights import folder as files
 
 REASON = "toy weights: not comparable with the contest"
 TOKENIZER = ("vocab.json", "merges.txt", "tokenizer_config.json")

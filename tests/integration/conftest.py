@@ -26,7 +26,7 @@ def models(tmp_path_factory):
     from jdart.runtime import start
 
     start("cpu")
-    from evaluator.miniature import write_miniature
+    from evaluator.weights.miniature import write_miniature
     from jdart.models.presets import write_base
 
     folder = tmp_path_factory.mktemp("models")

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save
 
 from jdart.config import load_config
 from jdart.data.pictures import read_rgb
-from jdart.lora.reading import load_lora
+from jdart.lora.formats.reading import load_lora
 
 ENTRIES = {"1-plain-base": "plain base", "2-lora": "LoRA", "3-lora-average-image": "LoRA + average image"}
 REASON = "toy weights: not comparable with the contest"
@@ -60,7 +60,7 @@ def archives(models, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def shipped(archives, tmp_path, monkeypatch):
-    for module in ("jdart.models.hub", "evaluator.weights", "jdart.doctor"):
+    for module in ("jdart.models.hub.locate", "evaluator.weights.folder", "jdart.doctor"):
         monkeypatch.setattr(f"{module}.toy_archive", archives.__getitem__)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -133,7 +133,7 @@ def test_three_entries_and_a_board(jdart, small, tmp_path):
 
 
 def test_stopped_and_begun_again_it_is_as_if_it_had_not_been(jdart, small, tmp_path, monkeypatch):
-    import jdart.running.drawing as drawing
+    import jdart.stages.drawing as drawing
 
     write, calls = drawing._write_picture, []
 
@@ -187,7 +187,7 @@ def test_a_lora_that_weighs_nothing_is_not_trained(devices, jdart, config, tmp_p
     """The pictures are those of a trained LoRA that is added with weight 0 by an override."""
     path = config(generate={"lora_weight": 0.0}, score={"weights": None}, base={"model": "toy"})
     if devices:  # other processes do not know of the archive in the tests' place
-        from jdart.models.hub import locate
+        from jdart.models.hub.locate import locate
 
         path = config(
             generate={"lora_weight": 0.0}, score={"weights": None}, base={"model": str(locate("toy", None)[0])}
@@ -204,7 +204,7 @@ def test_a_lora_that_weighs_nothing_is_not_trained(devices, jdart, config, tmp_p
 
 
 def test_the_plan_of_a_base_that_is_not_trained(jdart, config, archives):
-    from jdart.models.hub import locate
+    from jdart.models.hub.locate import locate
 
     path = config(generate={"lora_weight": 0.0}, base={"model": str(locate("toy", None)[0])})
     result = jdart("plan", path, "--json")
@@ -235,7 +235,7 @@ def test_diffusers_loads_the_unpacked_base_in_float32():
     import torch
     from diffusers import StableDiffusionPipeline
 
-    from jdart.models.hub import locate
+    from jdart.models.hub.locate import locate
 
     pipe = StableDiffusionPipeline.from_pretrained(locate("toy", None)[0])
     assert {getattr(pipe, part).dtype for part in ("unet", "vae", "text_encoder")} == {torch.float32}

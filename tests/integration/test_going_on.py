@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from jdart.lora.reading import load_lora
+from jdart.lora.formats.reading import load_lora
 
 LORA = "lora/00/pytorch_lora_weights.safetensors"
 PLAIN = {"weights": None}
@@ -145,8 +145,8 @@ def test_killed_while_it_goes_on(jdart, config, tmp_path):
     short, picture = (out / LORA).read_bytes(), out / "images" / "00" / "Moon.png"
     for where, there in (
         ("jdart.training.loop.clip_by_norm", True),
-        ("jdart.running.trained._move", True),
-        ("jdart.running.training.save_lora", False),
+        ("jdart.runs.trained._move", True),
+        ("jdart.stages.training.save_lora", False),
     ):
         done = subprocess.run(
             [sys.executable, "-c", KILLED, where, "train", path, *STYLE, *MORE, "--device", "cpu"],
@@ -206,8 +206,8 @@ def test_the_plan_counts_what_is_left(jdart, config, tmp_path):
     for command in ("train", "generate"):
         assert jdart(command, path, *STYLE).exit_code == 0
     from jdart.config import load_config
-    from jdart.running.job import open_job
-    from jdart.running.measure import work_of
+    from jdart.planning.measure import work_of
+    from jdart.runs.job import open_job
 
     (_, work) = work_of(open_job(load_config(path, ["train.steps=5"], styles=["00"])))
     assert (work.steps, work.pictures) == (2, 2)

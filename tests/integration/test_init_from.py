@@ -6,7 +6,7 @@ import shutil
 import pytest
 from safetensors.numpy import load_file
 
-from jdart.lora.reading import load_lora
+from jdart.lora.formats.reading import load_lora
 
 LORA = "lora/00/pytorch_lora_weights.safetensors"
 PLAIN = {"weights": None}

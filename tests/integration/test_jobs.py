@@ -107,8 +107,8 @@ def writers(log):
 
 def test_a_worker_ends_when_its_parent_is_gone(config, tmp_path):
     from jdart.config import load_config
-    from jdart.running.processes import start_worker
-    from jdart.running.tasks import Task
+    from jdart.jobs.processes import start_worker
+    from jdart.jobs.tasks import Task
 
     settings = load_config(config(train={"steps": 100000}), styles=["00"])
     worker = start_worker(Task("00", ("train",), settings), "cpu", {})

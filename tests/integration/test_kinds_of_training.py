@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from jdart.lora.reading import load_lora
+from jdart.lora.formats.reading import load_lora
 
 PLAIN = {"weights": None}
 

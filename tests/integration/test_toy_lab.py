@@ -20,7 +20,7 @@ PROMPTS = ("Cat", "Mountain", "Umbrella")
 @pytest.fixture(scope="module")
 def base():
     from jdart.models.build import Base
-    from jdart.models.hub import locate
+    from jdart.models.hub.locate import locate
     from jdart.runtime import start
 
     start("cpu")

@@ -72,8 +72,8 @@ def test_training_stops_when_the_validation_loss_no_longer_falls(jdart, config, 
 def test_held_out_pictures_are_not_trained_on(jdart, config, tmp_path):
     """What is held out may hold anything: the LoRA is the same. All pictures held out is refused."""
     from jdart.config import load_config
-    from jdart.running.job import open_job
-    from jdart.running.learning import split
+    from jdart.runs.job import open_job
+    from jdart.stages.learning import split
 
     path = config(**WATCHED)
     assert jdart("train", path).exit_code == 0

@@ -111,7 +111,7 @@ def test_a_contact_sheet_that_a_stop_prevented_is_made_by_the_next_run(jdart, co
 
 @pytest.mark.parametrize(
     "where",
-    ["jdart.training.loop.clip_by_norm", "jdart.running.drawing._write_picture", "evaluator.score_submission"],
+    ["jdart.training.loop.clip_by_norm", "jdart.stages.drawing._write_picture", "evaluator.score_submission"],
 )
 def test_ctrl_c_in_a_stage_keeps_what_is_done(where, jdart, config, tmp_path, monkeypatch):
     import importlib
@@ -183,7 +183,7 @@ def test_a_bin_file_of_the_baseline_is_drawn_with(jdart, config, tmp_path):
     import torch
 
     from jdart.data.pictures import read_rgb
-    from jdart.lora.reading import load_lora
+    from jdart.lora.formats.reading import load_lora
 
     path = config(score={"weights": None})
     assert jdart("run", path).exit_code == 0
@@ -204,9 +204,9 @@ def test_a_bin_file_of_the_baseline_is_drawn_with(jdart, config, tmp_path):
 def test_a_lora_that_fits_no_layer(jdart, config, tmp_path):
     import numpy as np
 
-    from jdart.lora.file import LoraFile
+    from jdart.lora.formats.file import LoraFile
+    from jdart.lora.formats.writing import save_lora
     from jdart.lora.pairs import LoraPair
-    from jdart.lora.writing import save_lora
 
     assert jdart("train", config()).exit_code == 0
     pair = LoraPair(np.zeros((1, 3), np.float32), np.zeros((3, 1), np.float32), 1.0)

@@ -228,8 +228,8 @@ def test_this_machine_is_looked_at_quickly_and_without_jittor_or_torch():
     ids=str,
 )
 def test_where_jittor_could_not_keep_what_it_compiles(machine, tmp_path, monkeypatch, variables, found, cure):
-    from submission import places
-    from submission.errors import UserError
+    from contest.disk import places
+    from contest.errors import UserError
 
     (tmp_path / "afile").touch()
     (tmp_path / "shut").mkdir()

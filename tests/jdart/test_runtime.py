@@ -10,8 +10,8 @@ import sysconfig
 import numpy as np
 import pytest
 
+from contest.errors import UserError
 from jdart import runtime
-from submission.errors import UserError
 
 
 def test_onednn_is_linked_from_the_wheels(tmp_path):

@@ -33,8 +33,8 @@ from selenium.webdriver.support.ui import Select
 from some_reports import make
 
 from leaderboard import build_site
-from leaderboard.difference import difference
-from leaderboard.reports import read_report
+from leaderboard.building.difference import difference
+from leaderboard.reading.reports import read_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

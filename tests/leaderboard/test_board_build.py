@@ -11,10 +11,12 @@ from click.testing import CliRunner
 from read_page import Page
 from some_reports import draw, files, make, make_run
 
-from leaderboard import add_to_site, build_site, found, site
-from leaderboard import swap as swapping
+from leaderboard import add_to_site, build_site
+from leaderboard.building import site
+from leaderboard.building import swap as swapping
 from leaderboard.cli import main
 from leaderboard.pages import entry
+from leaderboard.reading import found
 from submission import UserError
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from leaderboard.difference import METRICS, PER_STYLE, difference, picture_value, shares_of_final, terms
+from leaderboard.building.difference import METRICS, PER_STYLE, difference, picture_value, shares_of_final, terms
 
 PUBLISHED = dict(dino=0.120226, hist=0.779055, fid=1.674596, lpips=0.428658, clip_iqa=0.757711, clip_r=0.930667)
 

@@ -12,8 +12,8 @@ from some_reports import make, make_run
 
 from leaderboard import entries
 from leaderboard.entries import Board, rank_reports
-from leaderboard.records import as_csv, as_json, as_records, schema_bytes
-from leaderboard.reports import read_report
+from leaderboard.reading.records import as_csv, as_json, as_records, schema_bytes
+from leaderboard.reading.reports import read_report
 
 
 def sections_of(*folders):

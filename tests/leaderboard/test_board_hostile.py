@@ -16,7 +16,7 @@ from read_page import Page
 from some_reports import RUN, draw, files, make_run
 
 from leaderboard import build_site
-from leaderboard.reports import read_report
+from leaderboard.reading.reports import read_report
 from leaderboard.text import clean
 from submission import UserError
 

@@ -8,7 +8,7 @@ import json
 import pytest
 from some_reports import RUN, draw, make, make_run
 
-from leaderboard.reports import Meta, read_report, read_reports
+from leaderboard.reading.reports import Meta, read_report, read_reports
 from submission import UserError
 
 

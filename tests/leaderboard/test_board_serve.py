@@ -14,9 +14,9 @@ import pytest
 from some_reports import make, make_run
 
 from leaderboard import build_site
-from leaderboard.build import serve_reports, serve_site
-from leaderboard.serve import Server, watch
-from leaderboard.watch import snapshot
+from leaderboard.building.build import serve_reports, serve_site
+from leaderboard.building.serve import Server, watch
+from leaderboard.building.watch import snapshot
 
 
 @contextmanager

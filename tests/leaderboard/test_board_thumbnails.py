@@ -8,9 +8,9 @@ import pytest
 from PIL import Image, ImageStat
 from some_reports import draw, make, make_run
 
-from leaderboard.reports import read_report
-from leaderboard.thumbnails import Thumbnails, make_all
-from leaderboard.webp import resized
+from leaderboard.building.thumbnails import Thumbnails, make_all
+from leaderboard.building.webp import resized
+from leaderboard.reading.reports import read_report
 
 
 def published(report, folder):

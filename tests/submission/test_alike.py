@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from submission.alike import TOLERANCE, copied_from, difference_hash, distance
+from submission.rules.alike import TOLERANCE, copied_from, difference_hash, distance
 
 
 def drawing(seed):

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_entry import CONTEST, good_files, png, write_files
 
+from contest.definition import Limits
+from contest.entry.contents import BadItem, open_contents
+from contest.findings import CHECKS
 from submission import Contest, UserError, build, check, verify
-from submission.checks import CHECKS
 from submission.cli import main
-from submission.contents import BadItem, open_contents
-from submission.contest import Limits
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 20  # for one archive; the slowest takes a fraction of one

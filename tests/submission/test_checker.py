@@ -11,9 +11,9 @@ import tiny_entry
 from PIL import Image, ImageCms, PngImagePlugin
 from tiny_entry import CONTEST, chunk, good_files, write_files
 
+from contest.definition import Limits
+from contest.findings import CHECKS
 from submission import Contest, check
-from submission.checks import CHECKS
-from submission.contest import Limits
 
 DOLPHIN, ICE, SUN = "00/Dolphin.png", "00/Ice cream.png", "01/Sun.png"
 

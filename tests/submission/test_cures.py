@@ -24,9 +24,9 @@ from hostile_zips import archive
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from tiny_entry import CONTEST, chunk, good_files, png, write_files
 
+from contest.definition import Limits
+from contest.findings import CHECKS, errors
 from submission import Contest, build, check, verify
-from submission.checks import CHECKS, errors
-from submission.contest import Limits
 
 SUN = "01/Sun.png"
 ONE = Contest("one", {"01": ("Sun",)}, limits=Limits(side=64))

@@ -13,8 +13,8 @@ from tiny_run import run_folder
 
 from submission import UserError, build
 from submission.cli import main
-from submission.diff import Change, compare_entries, is_same, open_pairs
-from submission.diff_formats import diff_lines
+from submission.diff.compare import Change, compare_entries, is_same, open_pairs
+from submission.diff.formats import diff_lines
 
 DOLPHIN, ICE, SUN = NAMES
 

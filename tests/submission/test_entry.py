@@ -18,7 +18,7 @@ from tiny_entry import CONTEST, NAMES, good_files, png, write_files
 from tiny_run import run_folder
 
 from submission import UserError, build, check, load_contest, verify
-from submission.archive import pack
+from submission.packing.archive import pack
 
 
 def test_round_trip(entry, tmp_path):
@@ -136,7 +136,7 @@ def test_another_archive_is_replaced_only_by_force(entry, tmp_path):
 
 @pytest.mark.parametrize("links", [True, False])
 def test_archive_that_another_process_writes_meanwhile_is_kept(entry, tmp_path, monkeypatch, links):
-    import submission.entry as module
+    import submission.packing.build as module
 
     out = tmp_path / "new" / "entry.zip"
 
@@ -168,7 +168,7 @@ def test_archive_among_its_own_pictures_is_refused(entry):
 
 
 def test_picture_that_changes_while_it_is_packed(entry, tmp_path, monkeypatch):
-    import submission.entry as module
+    import submission.packing.build as module
 
     def describe(data):
         (entry / NAMES[2]).write_bytes(png(seed=99))
@@ -306,7 +306,7 @@ def test_verify_takes_archives_only(entry):
 
 
 def test_contest_that_is_asked_for_is_meant_whole(tmp_path, entry):
-    from submission.source import choose_contest, open_source
+    from submission.packing.source import choose_contest, open_source
 
     folder = run_folder(tmp_path, entry, styles=["01"])
     source = open_source(folder)

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 from rich.cells import cell_len
 from tiny_entry import CONTEST, png
 
-from submission.checks import CHECKS, finding
+from contest.findings import CHECKS, finding
 from submission.cli import main
-from submission.formats import as_json, as_lines, findings_schema, verdict
-from submission.github import append_summary, as_annotations, as_markdown
+from submission.telling.formats import as_json, as_lines, findings_schema, verdict
+from submission.telling.github import append_summary, as_annotations, as_markdown
 
 MANY = [finding("S103", f"00/Extra {i:02}.png", "is no prompt of this style") for i in range(40)]
 COPY = finding("S212", "01/Sun.png", "looks like the reference sun.png")
@@ -21,7 +21,7 @@ ALL_CODES = [finding(code, f"00/{code} {i}.png", "is wrong " * 9) for code in CH
 
 
 def test_schema_is_published_and_describes_what_is_written():
-    from submission import formats
+    from submission.telling import formats
 
     published = json.loads(Path(formats.__file__).with_name("findings.schema.json").read_text("utf-8"))
     assert published == findings_schema()

@@ -15,12 +15,12 @@ from tiny_run import LORA, add_loras, add_report, run_folder, sha256
 
 import submission
 from submission import UserError, build, check, verify
-from submission.archive import pack
 from submission.cli import main
-from submission.manifest import File, fingerprint_of, manifest_schema
-from submission.provenance import find_commit
+from submission.packing.archive import pack
+from submission.packing.manifest import File, fingerprint_of, manifest_schema
+from submission.packing.provenance import find_commit
 
-SCHEMA = json.loads((Path(submission.__file__).parent / "manifest.schema.json").read_text())
+SCHEMA = json.loads((Path(submission.__file__).parent / "packing" / "manifest.schema.json").read_text())
 CONFIG = {"seed": 3, "train": {"steps": 200, "lr": 1e-4}, "styles": None}
 VERSIONS = {"python": "3.11.7", "jittor": "1.3.11", "transformers": None}
 BASE = {"source": "tiny", "revision": None, "sha256": "cd" * 32}
@@ -336,7 +336,7 @@ def test_manifest_of_the_first_jdart_is_good(entry, tmp_path):
 
 
 def test_every_code_of_the_manifest_has_a_case():
-    from submission.checks import CHECKS
+    from contest.findings import CHECKS
 
     elsewhere = {"S307", "S309"}  # repacked archives in test_entry.py; a run's LoRA above
     assert {code for code in CHECKS if code.startswith("S3")} == {code for _, code in CASES.values()} | elsewhere

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 from tiny_entry import chunk, png
 
-from submission.pictures import inspect
-from submission.png import SIGNATURE, colour_space, read_chunks, read_header, read_texts
+from contest.entry.png import SIGNATURE, colour_space, read_chunks, read_header, read_texts
+from submission.rules.pictures import inspect
 
 
 def image(**options):

@@ -5,10 +5,11 @@ from click.testing import CliRunner
 from raw_png import GREY, encode
 from tiny_entry import CONTEST, png, write_files
 
+from contest.entry.signatures import LFS_CURE
+from contest.references import require_references
 from submission import UserError, build, check, contest_from_references, verify
 from submission.cli import main
-from submission.references import look_at, require_references
-from submission.signatures import LFS_CURE
+from submission.rules.references import look_at
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"7" * 64 + b"\nsize 7000\n"
 PROMPTS = {"00": b'{"0": "Dolphin", "1": "Ice cream"}', "01": b'{"0": "Sun"}'}

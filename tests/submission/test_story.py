@@ -8,13 +8,13 @@ import shutil
 import pytest
 from tiny_entry import png, write_files
 
+from contest.definition import Limits, Story
+from contest.entry.contents import open_contents
+from contest.entry.listing import Item
+from contest.findings import CHECKS
 from submission import Contest, check, load_contest
-from submission.checker import check_items
-from submission.checks import CHECKS
-from submission.contents import open_contents
-from submission.contest import Limits, Story
-from submission.listing import Item
-from submission.story_prompts import read_prompts
+from submission.rules.checker import check_items
+from submission.rules.story_prompts import read_prompts
 
 STORY = Story(3, rows=2, columns=2, aesthetic=6.0)
 CONTEST = Contest("tale", {}, story=STORY, limits=Limits(side=64))

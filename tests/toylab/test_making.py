@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import nn
 
-from submission.errors import UserError
+from contest.errors import UserError
 from toylab import base, ship, vae
 from toylab.eyes import EYES
 from toylab.eyes.sights import awake, few_words
@@ -160,8 +160,8 @@ def test_archives_are_the_same_each_time_and_small(shipped, tmp_path):
 def test_the_evaluator_opens_the_shipped_pack(tmp_path):
     from evaluator.backbones.clip import ClipImages, ClipTexts
     from evaluator.backbones.rn50 import Rn50Texts
-    from evaluator.pack import networks, write_tokenizer
-    from evaluator.weights import CLIP, RN50, open_weights
+    from evaluator.weights.folder import CLIP, RN50, open_weights
+    from evaluator.weights.pack import networks, write_tokenizer
 
     torch.manual_seed(2)
     made = {name: awake(make()).eval() for name, make in networks(EYES).items()}

@@ -1,6 +1,6 @@
 """The toy evaluator's five networks: each is trained for what its metric asks, on pictures that no model drew."""
 
-from evaluator.pack import Sizes, tower
+from evaluator.weights.pack import Sizes, tower
 
 EYES = Sizes(
     dino={"hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 3, "patch_size": 7, "image_size": 56},

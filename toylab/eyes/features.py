@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from evaluator.backbones.inception import STEM, resize_like_tf1
 from evaluator.backbones.squeezenet import maps_to_product, read_heads, to_unit_length
 from evaluator.metrics.fid import features_to_moments, moments_to_fid
-from evaluator.weights import lpips_heads
+from evaluator.weights.folder import lpips_heads
 from toylab.eyes.dino import WIDTH
 from toylab.eyes.sights import EVERY_NOUN, Sights
 from toylab.loop import learn

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from contest.errors import UserError
 from jdart.lora.pairs import LoraPair
-from submission.errors import UserError
 
 NAME = re.compile(r"\^?(?:\w|\\?\.)+\$?")  # a dot may be escaped
 

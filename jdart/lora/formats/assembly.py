@@ -9,14 +9,14 @@ from typing import Any, Optional
 
 import numpy as np
 
-from jdart.lora.adapter import noted
-from jdart.lora.file import LoraFile
-from jdart.lora.foreign import find_kind
-from jdart.lora.names import NETWORKS, TRAINING_ONLY, Part, parse
+from contest.disk.tensor_files import read_header, require_readable
+from contest.errors import UserError
+from jdart.lora.formats.adapter import noted
+from jdart.lora.formats.file import LoraFile
+from jdart.lora.formats.foreign import find_kind
+from jdart.lora.formats.names import NETWORKS, TRAINING_ONLY, Part, parse
 from jdart.lora.pairs import LoraPair
 from jdart.models.tensors import read_typed
-from submission.errors import UserError
-from submission.tensor_files import read_header, require_readable
 
 AGAIN = "fetch the file again, or train it again"
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 log = logging.getLogger(__name__)
 

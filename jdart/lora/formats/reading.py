@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
-from jdart.lora.assembly import assemble
-from jdart.lora.file import FILE_NAME, METADATA_KEY, PEFT_CONFIG, PEFT_WEIGHTS, LoraFile
-from jdart.lora.names import NETWORKS
+from contest.disk.files import read_json
+from contest.disk.tensor_files import read_header
+from contest.errors import UserError
+from jdart.lora.formats.assembly import assemble
+from jdart.lora.formats.file import FILE_NAME, METADATA_KEY, PEFT_CONFIG, PEFT_WEIGHTS, LoraFile
+from jdart.lora.formats.names import NETWORKS
+from jdart.lora.formats.peft_options import require_plain
 from jdart.lora.pairs import LoraPair
-from jdart.lora.peft_options import require_plain
-from submission.errors import UserError
-from submission.files import read_json
-from submission.tensor_files import read_header
 
 
 def load_lora(path: Path, alpha: Optional[float] = None) -> LoraFile:

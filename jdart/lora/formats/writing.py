@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from jdart.lora.adapter import adapter_config
-from jdart.lora.file import METADATA_KEY, PEFT_CONFIG, PEFT_WEIGHTS, LoraFile
-from jdart.lora.kohya import TEXT_ATTENTION, for_kohya
-from jdart.lora.names import PEFT_PREFIX, kohya_name
+from contest.disk.files import write_bytes, write_json
+from contest.errors import UserError, needs
+from jdart.lora.formats.adapter import adapter_config
+from jdart.lora.formats.file import METADATA_KEY, PEFT_CONFIG, PEFT_WEIGHTS, LoraFile
+from jdart.lora.formats.kohya import TEXT_ATTENTION, for_kohya
+from jdart.lora.formats.names import PEFT_PREFIX, kohya_name
 from jdart.lora.pairs import LoraPair
-from submission.errors import UserError, needs
-from submission.files import write_bytes, write_json
 
 DTYPES = {"fp32": np.float32, "fp16": np.float16}
 BIN_SPELLINGS = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from submission.errors import UserError, first_line, needs
+from contest.errors import UserError, first_line, needs
 
 _LOGIN = "log in with: hf auth login (or set HF_TOKEN)"
 

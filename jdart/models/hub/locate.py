@@ -6,11 +6,11 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from contest.disk.shipped import means_toy, toy_archive, unpack
+from contest.errors import UserError
 from jdart.models.build import TEXT_STEMS, UNET_STEMS, VAE_STEMS
-from jdart.models.spelling import require_base_name
+from jdart.models.hub.spelling import require_base_name
 from jdart.models.weights import choose_weights
-from submission.errors import UserError
-from submission.shipped import means_toy, toy_archive, unpack
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 PARTS = {"unet": UNET_STEMS, "vae": VAE_STEMS, "text_encoder": TEXT_STEMS}
@@ -34,7 +34,7 @@ def locate(model: str, revision: str | None) -> tuple[Path, str | None]:
         require_base_name(model)
     if folder.is_dir() or HUB_ID.fullmatch(model) is None or model.startswith("."):
         return folder, None
-    from jdart.models.hub_client import download, list_files
+    from jdart.models.hub.client import download, list_files
 
     names, snapshot = list_files(model, revision)
     wanted = _files(model, names)  # before anything large is downloaded

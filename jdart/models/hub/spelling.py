@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from submission.errors import UserError
+from contest.errors import UserError
 
 _CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 _HUB_PAGE = re.compile(

@@ -13,9 +13,9 @@ import jittor as jt
 import numpy as np
 from jittor import nn
 
+from contest.errors import UserError
 from jdart.models.config import read_config, require_divisor
-from jdart.models.layers import LayerNorm, Linear, attention
-from submission.errors import UserError
+from jdart.models.networks.layers import LayerNorm, Linear, attention
 
 
 @dataclass(frozen=True)

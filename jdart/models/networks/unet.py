@@ -15,11 +15,19 @@ import jittor as jt
 import numpy as np
 from jittor import nn
 
+from contest.errors import UserError
 from jdart.models.config import per_block, read_config, require_divisor
 from jdart.models.kernels import functions as kernels
 from jdart.models.kernels.native import serves
-from jdart.models.layers import Attention, Downsample2D, GroupNorm, LayerNorm, Linear, ResnetBlock2D, Upsample2D
-from submission.errors import UserError
+from jdart.models.networks.layers import (
+    Attention,
+    Downsample2D,
+    GroupNorm,
+    LayerNorm,
+    Linear,
+    ResnetBlock2D,
+    Upsample2D,
+)
 
 DOWN = {"DownBlock2D": False, "CrossAttnDownBlock2D": True}  # block type -> has attention
 UP = {"UpBlock2D": False, "CrossAttnUpBlock2D": True}

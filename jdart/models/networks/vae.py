@@ -11,7 +11,7 @@ import jittor as jt
 from jittor import nn
 
 from jdart.models.config import read_config, require_divisor
-from jdart.models.layers import Attention, Downsample2D, GroupNorm, ResnetBlock2D, Upsample2D
+from jdart.models.networks.layers import Attention, Downsample2D, GroupNorm, ResnetBlock2D, Upsample2D
 from jdart.models.tiling import tiled
 
 EPS = 1e-6  # of every norm in the autoencoder

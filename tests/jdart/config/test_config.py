@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
+from contest.errors import UserError
 from jdart.config import Config, from_mapping, load_config, recipes, to_mapping
 from jdart.config.idle import idle_settings
-from submission.errors import UserError
 
 
 def test_every_recipe_loads_and_survives_a_round_trip():

@@ -8,12 +8,12 @@ import yaml
 from click.testing import CliRunner
 from PIL import Image
 
+from contest.errors import UserError
 from jdart.cli import main
 from jdart.config import DataConfig
 from jdart.config.problem import Problem
 from jdart.data.captions import load_pictures
 from jdart.data.facts import read_facts, style_pictures
-from submission.errors import UserError
 
 
 @pytest.fixture

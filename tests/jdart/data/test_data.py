@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contest.errors import UserError
 from jdart.data.captions import load_pictures
 from jdart.data.pictures import average_image, crop, read_rgb, resize_short_side, to_model_range, to_pixels
 from jdart.data.seeds import image_seed, rng_for
-from submission.errors import UserError
 
 TEMPLATE = "an image of {object} in style_{id}"
 

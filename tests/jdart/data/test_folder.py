@@ -8,12 +8,12 @@ import yaml
 from click.testing import CliRunner
 from PIL import Image, ImageCms, features
 
+from contest.errors import UserError
 from jdart.cli import main
 from jdart.config import DataConfig
 from jdart.data.captions import load_pictures, not_learnt
 from jdart.data.facts import read_facts, style_pictures
 from jdart.data.pictures import read_rgb
-from submission.errors import UserError
 
 RED = (200, 40, 60)
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"

@@ -7,10 +7,10 @@ import pytest
 @pytest.fixture
 def write_lora(base):
     """Call with a path and a seed: rank 2 on every attention projection of the UNet and the text encoder."""
-    from jdart.lora.file import LoraFile
+    from jdart.lora.formats.file import LoraFile
+    from jdart.lora.formats.writing import save_lora
     from jdart.lora.merge import layer_shapes
     from jdart.lora.pairs import LoraPair
-    from jdart.lora.writing import save_lora
 
     def write(path, seed, networks=("unet", "text_encoder")):
         rng = np.random.default_rng(seed)

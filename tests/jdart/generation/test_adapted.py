@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
+from contest.errors import UserError
 from jdart.generation.adapters import Adapter, adapted
-from jdart.lora.file import LoraFile
+from jdart.lora.formats.file import LoraFile
+from jdart.lora.formats.writing import save_lora
 from jdart.lora.pairs import LoraPair
-from jdart.lora.writing import save_lora
-from submission.errors import UserError
 
 
 @pytest.fixture

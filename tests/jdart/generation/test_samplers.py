@@ -5,9 +5,9 @@ import pytest
 from driving_diffusers import SD21, model
 from driving_diffusers import draws as draws_of
 
+from contest.errors import UserError
 from jdart.generation.samplers import SAMPLERS, sampling_plan
 from jdart.models.schedule import NoiseSchedule
-from submission.errors import UserError
 
 
 def draws():

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from driving_diffusers import SD21, Driver, draws, model
 
+from contest.errors import UserError
 from jdart.generation.samplers import SAMPLERS, sampling_plan
 from jdart.models.schedule import NoiseSchedule
-from submission.errors import UserError
 
 SPACINGS = ("leading", "trailing", "linspace")
 PREDICTIONS = ("epsilon", "v_prediction")

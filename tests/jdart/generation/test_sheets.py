@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contest.errors import UserError
+from contest.lettering import fit_text, font_of
 from jdart.generation.sheets import CAPTION, CELL, GAP, HEADING, MARGIN, TITLE, contact_sheet, strip
-from submission.errors import UserError
-from submission.lettering import fit_text, font_of
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 FIRST_ROW = MARGIN + TITLE + 4 * GAP + HEADING

@@ -2,8 +2,8 @@
 
 import torch
 
-from jdart.lora.file import LoraFile
-from jdart.lora.writing import save_lora
+from jdart.lora.formats.file import LoraFile
+from jdart.lora.formats.writing import save_lora
 
 PLACES = {"diffusers": "d.safetensors", "peft": "adapter", "kohya": "k.safetensors", "bin": "b.bin"}
 

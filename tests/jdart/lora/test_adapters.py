@@ -10,9 +10,9 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
+from contest.errors import UserError
 from jdart.config import UNET_TARGETS, LoraConfig, from_mapping
 from jdart.lora.layers import inject
-from submission.errors import UserError
 
 CASES = {
     "alpha": {"lora_alpha": 7.0},

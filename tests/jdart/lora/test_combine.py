@@ -5,14 +5,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from contest.errors import UserError
 from jdart.cli import main
 from jdart.lora.combine import combine, truncate
-from jdart.lora.file import LoraFile
+from jdart.lora.formats.file import LoraFile
+from jdart.lora.formats.reading import load_lora
+from jdart.lora.formats.writing import save_lora
 from jdart.lora.merge import layer_shapes, merged
 from jdart.lora.pairs import LoraPair
-from jdart.lora.reading import load_lora
-from jdart.lora.writing import save_lora
-from submission.errors import UserError
 
 
 def run(*arguments):

@@ -11,15 +11,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from contest.errors import UserError
 from jdart.cli import main
 from jdart.config import TEXT_TARGETS, UNET_TARGETS, LoraConfig, TextLoraConfig
-from jdart.lora.file import LoraFile
+from jdart.lora.formats.file import LoraFile
+from jdart.lora.formats.reading import load_lora
+from jdart.lora.formats.writing import save_lora
 from jdart.lora.layers import inject, remove
 from jdart.lora.merge import layer_shapes, merge, merged
 from jdart.lora.pairs import LoraPair, coverage
-from jdart.lora.reading import load_lora
-from jdart.lora.writing import save_lora
-from submission.errors import UserError
 
 
 def random_pairs(shapes, rng, targets, rank=3, alpha=5.0):

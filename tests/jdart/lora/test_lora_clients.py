@@ -12,7 +12,7 @@ from random_loras import random_pair
 
 from jdart.cli import main
 from jdart.lora import clients
-from jdart.lora.clients import readers
+from jdart.lora.formats.clients import readers
 from jdart.lora.inspect import shapes_of
 from jdart.lora.merge import layer_shapes
 

@@ -6,9 +6,9 @@ import torch
 from lora_files import bare, written
 from safetensors.numpy import save_file
 
+from contest.errors import UserError
+from jdart.lora.formats.reading import load_lora
 from jdart.lora.merge import merged
-from jdart.lora.reading import load_lora
-from submission.errors import UserError
 
 
 def pair_file(folder, a, b, **more):

@@ -11,12 +11,12 @@ import torch
 from lora_files import assert_same, bare, written
 from safetensors.numpy import save_file
 
+from contest.errors import UserError
 from jdart.lora.convert import convert
-from jdart.lora.file import LoraFile
+from jdart.lora.formats.file import LoraFile
+from jdart.lora.formats.reading import load_lora
+from jdart.lora.formats.writing import save_lora
 from jdart.lora.merge import layer_shapes, merged
-from jdart.lora.reading import load_lora
-from jdart.lora.writing import save_lora
-from submission.errors import UserError
 
 
 def pipeline(base_folder):

@@ -5,11 +5,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from jdart.lora.foreign import KINDS, find_kind
+from contest.errors import UserError
+from jdart.lora.formats.foreign import KINDS, find_kind
+from jdart.lora.formats.names import kohya_name
+from jdart.lora.formats.reading import load_lora
 from jdart.lora.merge import layer_shapes
-from jdart.lora.names import kohya_name
-from jdart.lora.reading import load_lora
-from submission.errors import UserError
 
 KOHYA = "lora_unet_mid_block_attentions_0_proj_in"
 DIFFUSERS = "unet.mid_block.attentions.0.proj_in"
@@ -92,7 +92,7 @@ def test_no_name_of_a_plain_lora_is_taken_for_another_kind(preset):
 
 
 def test_a_base_given_as_a_lora_is_told_before_its_numbers_are_read(base_folder, monkeypatch):
-    monkeypatch.setattr("jdart.lora.assembly.read_typed", lambda path: pytest.fail("read"))
+    monkeypatch.setattr("jdart.lora.formats.assembly.read_typed", lambda path: pytest.fail("read"))
     with pytest.raises(UserError, match="a model's own weights"):
         load_lora(base_folder / "unet" / "diffusion_pytorch_model.safetensors")
 

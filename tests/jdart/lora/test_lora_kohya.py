@@ -5,9 +5,9 @@ from lora_files import written
 from random_loras import random_pair
 from safetensors.numpy import load_file
 
-from jdart.lora.kohya import for_kohya, one_alpha
+from jdart.lora.formats.kohya import for_kohya, one_alpha
+from jdart.lora.formats.reading import load_lora
 from jdart.lora.pairs import LoraPair
-from jdart.lora.reading import load_lora
 
 LAYER = "text_model.encoder.layers.{}.self_attn.{}"
 
@@ -67,7 +67,7 @@ def test_nothing_is_added_where_out_proj_is_there_or_no_attention_is(rng):
 def test_a_scale_that_does_not_fit_into_b_is_one_line(rng, tmp_path):
     import pytest
 
-    from submission.errors import UserError
+    from contest.errors import UserError
 
     pairs = {"a.to_q": LoraPair(np.ones((1, 2), np.float32), np.ones((2, 1), np.float32), 1e-30)}
     pairs["b.to_q"] = LoraPair(np.ones((1, 2), np.float32), np.full((2, 1), 1e20, np.float32), 1.0)

@@ -17,8 +17,8 @@ from lora_files import written
 from random_loras import loras, random_pair
 from torch_networks import NETWORKS, added, delta, layers, make_pipeline, outputs
 
-from jdart.lora.clients import OLDER, STRENGTH, UNREAD, readers
-from jdart.lora.file import FORMATS
+from jdart.lora.formats.clients import OLDER, STRENGTH, UNREAD, readers
+from jdart.lora.formats.file import FORMATS
 
 FOLD = 1e-6  # of the LoRA's effect: where alpha goes into B, B is rounded to float32 once more
 HALF = 2e-2  # A and B rounded to float16

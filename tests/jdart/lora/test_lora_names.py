@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from contest.errors import UserError
+from jdart.lora.formats.names import kohya_name, parse
+from jdart.lora.formats.reading import load_lora
 from jdart.lora.merge import layer_shapes
-from jdart.lora.names import kohya_name, parse
-from jdart.lora.reading import load_lora
-from submission.errors import UserError
 
 
 @pytest.mark.parametrize("preset", ["sd15", "sd21", "tiny"])

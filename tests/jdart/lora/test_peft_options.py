@@ -10,10 +10,10 @@ import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
+from contest.errors import UserError
 from jdart.lora import peft_options
-from jdart.lora.peft_options import HARMLESS, READ, REFUSED, require_plain
-from jdart.lora.reading import load_lora
-from submission.errors import UserError
+from jdart.lora.formats.peft_options import HARMLESS, READ, REFUSED, require_plain
+from jdart.lora.formats.reading import load_lora
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # PEFT's advice on the options that are tried here
 LINEAR = ["attn1.to_q", "attn2.to_k", "ff.net.2"]
@@ -119,7 +119,7 @@ def test_what_is_refused_would_be_read_wrongly(case, base_folder, tmp_path, monk
     with pytest.raises(UserError, match=r"adapter_config\.json: the adapter .*; ") as error:
         load_lora(tmp_path)
     assert str(error.value).count("\n") == 0
-    monkeypatch.setattr("jdart.lora.reading.require_plain", lambda adapter: None)
+    monkeypatch.setattr("jdart.lora.formats.reading.require_plain", lambda adapter: None)
     with pytest.raises((UserError, AssertionError, ValueError)):  # the last: of another shape
         assert_ours_are(differences(base_folder, tmp_path), load_lora(tmp_path).pairs["unet"])
 

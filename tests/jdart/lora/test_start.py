@@ -6,19 +6,19 @@ import jittor as jt
 import numpy as np
 import pytest
 
+from contest.errors import UserError
 from jdart.config import Config, LoraConfig, TextLoraConfig, TrainConfig
 from jdart.data.captions import Picture
 from jdart.data.pictures import read_rgb
-from jdart.lora.file import LoraFile
+from jdart.lora.formats.file import LoraFile
+from jdart.lora.formats.reading import load_lora
+from jdart.lora.formats.writing import save_lora
 from jdart.lora.layers import inject, remove
 from jdart.lora.merge import layer_shapes, merged
-from jdart.lora.reading import load_lora
 from jdart.lora.start import Start, log_fresh, start_pairs
-from jdart.lora.writing import save_lora
 from jdart.training.examples import encode
 from jdart.training.learner import Learner
 from jdart.training.loop import train
-from submission.errors import UserError
 
 TARGETS = ("to_q", "conv1", "proj_in")
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
+from contest.errors import UserError
 from jdart.config import TokenConfig
 from jdart.lora.token import StyleToken, initial_vectors, load_token, save_token, token_applied
-from submission.errors import UserError
 
 PROMPT = "an image of a dog in <style>, <style> and more"
 

@@ -68,7 +68,7 @@ def test_every_program_gets_its_turns_and_the_first_is_told_apart(turns, tmp_pat
 
 
 def test_a_program_that_fails_is_named(turns):
-    from submission.errors import UserError
+    from contest.errors import UserError
 
     with pytest.raises(UserError, match="broken failed, .*ValueError: no weights"):
         turns.take_turns({"broken": turns.Program(fail, ())}, 1)

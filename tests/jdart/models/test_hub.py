@@ -148,8 +148,8 @@ def locate_all(wanted, tmp_path, **environment):
     """Run `locate` in a process of its own: the hub's client reads its settings when it is imported."""
     code = (
         "import json, sys\n"
-        "from jdart.models.hub import locate\n"
-        "from submission.errors import UserError\n"
+        "from jdart.models.hub.locate import locate\n"
+        "from contest.errors import UserError\n"
         "found = []\n"
         "for model, revision in json.loads(sys.argv[1]):\n"
         "    try:\n"
@@ -193,8 +193,8 @@ def test_a_snapshot_is_fetched_pinned_and_then_found_offline(hub, base_folder, t
 
 
 def test_a_damaged_download_is_refused(hub, tmp_path):
+    from contest.errors import UserError
     from jdart.models.build import Base
-    from submission.errors import UserError
 
     folder, _ = locate(REPOSITORY, None, tmp_path, HF_ENDPOINT=hub[0])
     blob = (Path(folder) / "unet" / "diffusion_pytorch_model.safetensors").resolve()
@@ -272,7 +272,7 @@ def test_a_hub_out_of_reach(variables, words, tmp_path):
 
 
 def test_a_folder_is_taken_as_it_is(base_folder, monkeypatch):
-    from jdart.models.hub import locate as here
+    from jdart.models.hub.locate import locate as here
 
     assert here(str(base_folder), None) == (base_folder, None)
     assert here("./nowhere/base", None)[1] is None
@@ -298,8 +298,8 @@ def test_a_folder_is_taken_as_it_is(base_folder, monkeypatch):
     ],
 )
 def test_what_is_no_base_is_told_without_asking_the_hub(model, words, base_folder, tmp_path, monkeypatch):
-    from jdart.models.hub import locate as here
-    from submission.errors import UserError
+    from contest.errors import UserError
+    from jdart.models.hub.locate import locate as here
 
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.chdir(tmp_path)
@@ -313,8 +313,8 @@ def test_what_is_no_base_is_told_without_asking_the_hub(model, words, base_folde
 
 
 def test_a_folder_around_the_base_or_within_it_names_the_base(base_folder, tmp_path):
+    from contest.errors import UserError
     from jdart.models.build import Base
-    from submission.errors import UserError
 
     snapshot = tmp_path / "models--a--b" / "snapshots" / COMMIT
     shutil.copytree(base_folder, snapshot)
@@ -324,8 +324,8 @@ def test_a_folder_around_the_base_or_within_it_names_the_base(base_folder, tmp_p
 
 
 def test_a_base_of_lfs_pointers_says_how_to_fetch_it(base_folder, tmp_path):
+    from contest.errors import UserError
     from jdart.models.build import Base
-    from submission.errors import UserError
 
     shutil.copytree(base_folder, tmp_path / "base")
     for path in (tmp_path / "base").rglob("*.safetensors"):

@@ -9,7 +9,7 @@ import torch
 
 from jdart.models.kernels import functions as kernels
 from jdart.models.kernels.native import serves
-from jdart.models.layers import GroupNorm, Linear, attention
+from jdart.models.networks.layers import GroupNorm, Linear, attention
 
 F = torch.nn.functional
 
@@ -172,7 +172,7 @@ def test_a_trained_norm_gets_gradients_of_its_own(rng, close):
 def test_the_graph_gives_the_kernels_numbers(rng, close, monkeypatch):
     q, k, v = (jt.array(normal(rng, 2, 6, 8)) for _ in range(3))
     fast = attention(q, k, v, 2).numpy()
-    monkeypatch.setattr("jdart.models.layers.serves", lambda *inputs: False)
+    monkeypatch.setattr("jdart.models.networks.layers.serves", lambda *inputs: False)
     assert close(attention(q, k, v, 2).numpy(), fast) < 1e-6
 
 

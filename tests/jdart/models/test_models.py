@@ -7,14 +7,14 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from contest.disk.files import read_json
+from contest.errors import UserError
 from jdart.models.config import read_config
+from jdart.models.networks.text_encoder import TextConfig, TextEncoder
+from jdart.models.networks.unet import UNet, UNetConfig
+from jdart.models.networks.vae import VAE, VAEConfig
 from jdart.models.presets import PRESETS, build_network
-from jdart.models.text_encoder import TextConfig, TextEncoder
-from jdart.models.unet import UNet, UNetConfig
-from jdart.models.vae import VAE, VAEConfig
 from jdart.models.weights import load, slots_of, text_name, vae_name, weight_files
-from submission.errors import UserError
-from submission.files import read_json
 
 TOLERANCE = 1e-4
 
@@ -157,7 +157,7 @@ def test_names_and_shapes_of_published_models(preset, part):
 
 
 def test_group_norm_keeps_precision_at_a_large_mean(rng, close):
-    from jdart.models.layers import GroupNorm
+    from jdart.models.networks.layers import GroupNorm
 
     x = (100 + rng.standard_normal((2, 8, 16, 16))).astype(np.float32)
     expected = torch.nn.functional.group_norm(torch.tensor(x).double(), 4, eps=1e-5).float().numpy()

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from jdart.lora.reading import load_lora
+from contest.disk.tensor_files import TORCH_NAMES, read_header
+from contest.errors import UserError
+from jdart.lora.formats.reading import load_lora
 from jdart.lora.token import load_token
 from jdart.models.tensors import read_tensors
-from submission.errors import UserError
-from submission.tensor_files import TORCH_NAMES, read_header
 
 VALUES = torch.tensor([[0.0, 1.0, 3.0, 0.5], [2.0, 100.0, 7.0, 0.25]])
 FLOATS = [name for name in TORCH_NAMES if "float" in name and hasattr(torch, name)]

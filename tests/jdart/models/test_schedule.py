@@ -5,9 +5,9 @@ import torch
 from diffusers import DDIMScheduler
 from diffusers.training_utils import compute_snr
 
+from contest.disk.files import read_json
+from contest.errors import UserError
 from jdart.models.schedule import NoiseSchedule
-from submission.errors import UserError
-from submission.files import read_json
 
 SD21 = {
     "_class_name": "PNDMScheduler",

@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import save_file
 from test_models import vae_pair
 
+from contest.errors import UserError
 from jdart.models.build import Base
 from jdart.models.tensors import read_tensors
 from jdart.models.weights import load, slots_of, vae_name, weight_files
-from submission.errors import UserError
 
 STEM = ("diffusion_pytorch_model",)
 

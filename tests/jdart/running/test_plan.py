@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from jdart.running.plan import Costs, Work, estimate
+from jdart.planning.plan import Costs, Work, estimate
 
 COSTS = Costs(
     start=10.0, style=5.0, step=2.0, look=4.0, encoding=1.0, batch=3.0, call=0.5, memory=1000, device_memory=None,

@@ -7,8 +7,8 @@ import pytest
 
 ray = pytest.importorskip("ray")
 
+from contest.errors import UserError  # noqa: E402
 from jdart.running import ray_cluster  # noqa: E402
-from submission.errors import UserError  # noqa: E402
 
 
 def connect(monkeypatch, error, address="auto"):
@@ -47,7 +47,7 @@ def test_ray_itself_without_its_token(tmp_path):
     if not hasattr(ray.exceptions, "AuthenticationError"):
         pytest.skip("this Ray knows no tokens")
     code = (
-        "import ray\nfrom jdart.running.ray_cluster import _connect\nfrom submission.errors import UserError\n"
+        "import ray\nfrom jdart.jobs.ray_cluster import _connect\nfrom contest.errors import UserError\n"
         "try:\n    _connect(ray, '127.0.0.1:1', 'cpu', 1)\nexcept UserError as error:\n    print(error)\n"
     )
     done = subprocess.run(

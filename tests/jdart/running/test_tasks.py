@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from contest.errors import UserError
 from jdart.config import Config
-from jdart.running import processes
-from jdart.running.devices import parse_devices, threads_for
-from jdart.running.job import Event
-from jdart.running.live import Row, show_tasks, tasks_table
-from jdart.running.tasks import (
+from jdart.jobs import processes
+from jdart.jobs.devices import parse_devices, threads_for
+from jdart.jobs.live import Row, show_tasks, tasks_table
+from jdart.jobs.tasks import (
     DONE,
     FAILED,
     RUNNING,
@@ -27,7 +27,7 @@ from jdart.running.tasks import (
     last_words,
     task_from_json,
 )
-from submission.errors import UserError
+from jdart.runs.job import Event
 
 EVENT = event_to_json(Event("train", "00", 3, 10, "loss 0.5"))
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from contest.errors import UserError
 from jdart.config import DataConfig, from_mapping
 from jdart.data.seeds import rng_for
 from jdart.training.batches import make_batch
 from jdart.training.captions import vary
 from jdart.training.examples import Examples
-from submission.errors import UserError
 
 
 def examples(count, first=0, caption="thing {}"):

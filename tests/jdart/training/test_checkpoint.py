@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from contest.errors import UserError
 from jdart.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from jdart.training.logs import StepRecord
-from submission.errors import UserError
 
 RECORDS = (StepRecord(1, 0.1 + 0.2, 1e-4, 3.0), StepRecord(2, 1 / 3, 1e-4, 2.0, 0.7))
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contest.errors import UserError
 from jdart.config import DataConfig, from_mapping
 from jdart.data.captions import Picture, load_pictures
 from jdart.training.captions import Texts
 from jdart.training.examples import Examples, cut, encode
 from jdart.training.learner import Learner
 from jdart.training.loop import train
-from submission.errors import UserError
 
 
 @pytest.fixture(scope="module")

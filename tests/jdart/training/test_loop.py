@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contest.errors import UserError
 from jdart.config import Config, from_mapping
 from jdart.data.captions import load_pictures
 from jdart.models.recompute import recomputed
@@ -18,7 +19,6 @@ from jdart.training.learner import Learner
 from jdart.training.logs import StepRecord, TrainingLog
 from jdart.training.loop import Trainer
 from jdart.training.validation import evaluating, out_of_patience, validation_loss
-from submission.errors import UserError
 
 
 @pytest.fixture(scope="module")

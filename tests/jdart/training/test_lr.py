@@ -4,8 +4,8 @@ import pytest
 import torch
 from diffusers.optimization import get_scheduler
 
+from contest.errors import UserError
 from jdart.training.lr import SCHEDULES, lr_factor
-from submission.errors import UserError
 
 BASE = 1e-4
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
+from contest.errors import UserError
 from jdart.config import Config, from_mapping
 from jdart.data.captions import load_pictures
 from jdart.training.examples import cut, encode
 from jdart.training.learner import Learner
 from jdart.training.loop import train
 from jdart.training.optim import AdamW, clip_by_norm, flatten
-from submission.errors import UserError
 
 
 @pytest.mark.parametrize("max_norm", [None, 1.0])
