@@ -4,7 +4,7 @@
 #   alphas 4, 4, 1 at rank 4 the third layer is added at 1.0 of its matrices in place of 0.25. The picture comes, another one.
 # One would guess otherwise: alpha stands in the file layer by layer, sd-scripts and ComfyUI take it so, and diffusers
 #   does too for convolutions and feed-forward layers. Merged LoRAs and those with a rank pattern have unequal alphas.
-# Docs: https://huggingface.co/docs/diffusers/using-diffusers/other-formats (kohya files are loaded as they are)
+# Docs: https://huggingface.co/docs/diffusers/using-diffusers/other-formats
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -3,7 +3,7 @@
 # Behaviour: `import jittor` gives Python's `random` and NumPy's global generator new states, so a seed that the program set
 #   before is lost; jt.set_global_seed(n), which reads as Jittor's own affair, sets both of them to n as well.
 # One would guess otherwise: an import draws nothing, and torch.manual_seed touches neither of the two.
-# Docs: https://cg.cs.tsinghua.edu.cn/jittor/assets/docs/jittor.html (set_global_seed; of the import nothing is said)
+# Docs: https://cg.cs.tsinghua.edu.cn/jittor/assets/docs/jittor.html
 # Needs g++ and Python's headers; Jittor compiles its core for some minutes, in a home folder of its own.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -4,7 +4,7 @@
 #   others), while a sum keeps it. Only jt.isnan finds it, so a guard by x != x never fires, and a network with relu can
 #   hand on finite numbers after its input has become NaN.
 # One would guess otherwise: IEEE 754, NumPy and PyTorch have x != x as the test for NaN, and their relu and max hand it on.
-# Docs: https://cg.cs.tsinghua.edu.cn/jittor/assets/docs/jittor.html (isnan; of comparisons nothing is said)
+# Docs: https://cg.cs.tsinghua.edu.cn/jittor/assets/docs/jittor.html
 # Needs g++ and Python's headers; Jittor compiles its core for some minutes, in a home folder of its own.
 set -euo pipefail
 folder=$(mktemp -d)

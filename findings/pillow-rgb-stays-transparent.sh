@@ -4,7 +4,7 @@
 #   convert("RGB") and save: the mode says RGB, and readers make an alpha channel of it. By convert("RGBA").convert("RGB") it goes.
 # One would guess otherwise: RGB has no alpha, so convert("RGB") is the usual way to flatten a picture, and for a PNG of mode
 #   RGBA or LA it is. Here it can be repeated for ever.
-# Docs: https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.Image.convert (info["transparency"] is not named)
+# Docs: https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.Image.convert
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

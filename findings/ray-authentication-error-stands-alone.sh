@@ -4,7 +4,7 @@
 #   any cluster is looked for. Its bases are RayError and Exception: neither ConnectionError, RuntimeError, ValueError nor PermissionError.
 # One would guess otherwise: what ray.init raises of itself where there is no cluster, or a wrong address, are ConnectionError,
 #   RuntimeError and ValueError, which is what a program catches to say "no cluster" in one line.
-# Docs: https://docs.ray.io/en/latest/ray-core/api/doc/ray.init.html (raises: of authentication nothing is said)
+# Docs: https://docs.ray.io/en/latest/ray-core/api/doc/ray.init.html
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

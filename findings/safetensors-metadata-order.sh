@@ -4,7 +4,7 @@
 #   too: the entries stand in a random order. With one entry, or none, the bytes are equal.
 # One would guess otherwise: tensors are sorted by the library, dicts keep their order, and PYTHONHASHSEED changes nothing
 #   here. A LoRA's checksum, or a cache by content, takes an unchanged file for a new one.
-# Docs: https://huggingface.co/docs/safetensors/index (of the order of __metadata__ nothing is said)
+# Docs: https://huggingface.co/docs/safetensors/index
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

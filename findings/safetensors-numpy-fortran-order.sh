@@ -4,7 +4,7 @@
 #   of its memory, under its shape in C order: reading gives the same shape with the numbers in other places. No error.
 # One would guess otherwise: 0.7.0 wrote it right, safetensors.torch refuses such a tensor, and np.save keeps it. For a LoRA
 #   that is a pair of matrices of scrambled numbers, which every program loads.
-# Docs: https://huggingface.co/docs/safetensors/api/numpy ("contiguous and dense", which the array is), and
+# Docs: the docstring of save_file ("contiguous and dense", which the array is), and
 #   https://github.com/safetensors/safetensors/issues/825
 set -euo pipefail
 folder=$(mktemp -d)
