@@ -11,7 +11,7 @@ from lora_files import PLACES, written
 from random_loras import random_pair
 
 from jdart.cli import main
-from jdart.lora import clients
+from jdart.lora.formats import clients
 from jdart.lora.formats.clients import readers
 from jdart.lora.inspect import shapes_of
 from jdart.lora.merge import layer_shapes

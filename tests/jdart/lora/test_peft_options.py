@@ -11,7 +11,7 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
 from contest.errors import UserError
-from jdart.lora import peft_options
+from jdart.lora.formats import peft_options
 from jdart.lora.formats.peft_options import HARMLESS, READ, REFUSED, require_plain
 from jdart.lora.formats.reading import load_lora
 

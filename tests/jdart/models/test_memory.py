@@ -113,8 +113,8 @@ def test_gradient_checkpointing_drops_the_same_values_both_times(base, rng):
 def test_attention_in_slices_is_the_same_attention(base_folder, rng, monkeypatch):
     """Where no kernel serves, as on a GPU: fewer queries at a time, the same output and gradients."""
     from jdart.config import MemoryConfig
-    from jdart.models import layers
     from jdart.models.build import Base
+    from jdart.models.networks import layers
 
     monkeypatch.setattr(layers, "serves", lambda *inputs: False)
     calls = []

@@ -8,7 +8,7 @@ import pytest
 ray = pytest.importorskip("ray")
 
 from contest.errors import UserError  # noqa: E402
-from jdart.running import ray_cluster  # noqa: E402
+from jdart.jobs import ray_cluster  # noqa: E402
 
 
 def connect(monkeypatch, error, address="auto"):
