@@ -117,7 +117,7 @@ def unit(features: np.ndarray) -> np.ndarray:
 def _code_version() -> dict[str, str]:
     """Hash of the source that notes come from, and the versions of the libraries below it."""
     package = files("evaluator")
-    sources = [package / "images.py"]
+    sources = [package / "inputs" / "images.py"]
     for folder in ("backbones", "extractors"):
         sources += sorted(
             (item for item in (package / folder).iterdir() if item.name.endswith(".py")), key=lambda item: item.name

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from leaderboard.entries import Board, Row
 
 _HERE = Path(__file__).parent.parent
-_SOURCES = ("*.py", "charts/*.py", "pages/*.py", "templates/*", "static/*", "locale/*.json")
+_SOURCES = ("**/*.py", "templates/*", "static/*", "locale/*.json")
 _SUMS = ("final", "style", "text", "quality")
 
 
