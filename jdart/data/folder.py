@@ -79,18 +79,33 @@ def _unused(path: Path, stems: Collection[str], captions: str) -> Unused:
     except OSError as error:
         return Unused(path.name, f"cannot be read ({error.strerror})")
     what = "a PNG" if head.startswith(SIGNATURE) else identify(head)[0]
-    if _opens(path):
-        return Unused(path.name, f"{what} by its contents, not by its name; give it the ending of its kind", True)
+    kind = _kind(path)
+    ending = _ending(kind)
+    if ending is not None:
+        return Unused(path.name, f"{what} by its contents, not by its name; let its name end in {ending}", True)
+    if kind is not None:
+        return Unused(path.name, f"a picture of the kind {kind}, which is not learnt; save it as PNG", True)
     if path.suffix.lower() in FOREIGN:
         return Unused(path.name, f"{what}, which is not read; save it as PNG", True)
     return Unused(path.name, f"no picture: {what}")
 
 
-def _opens(path: Path) -> bool:
+def _kind(path: Path) -> str | None:
+    """Pillow's name of a picture's format; None for what is no picture to it."""
     from PIL import Image
 
     try:
         with Image.open(path) as image:
-            return image.format not in ("PDF", "EPS", "MPEG")
+            found = image.format
     except Exception:  # Pillow's decoders raise whatever damaged bytes provoke
-        return False
+        return None
+    raw = found == "TIFF" and path.suffix.lower() in FOREIGN  # a camera's raw file: Pillow sees its preview alone
+    return None if raw or found in ("PDF", "EPS", "MPEG") else found
+
+
+def _ending(kind: str | None) -> str | None:
+    """The ending under which pictures of a format of Pillow's are learnt."""
+    from PIL import Image
+
+    known = Image.registered_extensions()
+    return next((ending for ending in ENDINGS if kind is not None and known.get(ending) == kind), None)

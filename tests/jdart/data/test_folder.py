@@ -82,6 +82,29 @@ def test_the_rest_is_named_with_why(name, content, why, picture, images):
     assert len(load_pictures(images, "{object}", "00")) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "why"),
+    [
+        ("cat.ico", "ICO", "a picture of the kind ICO, which is not learnt; save it as PNG"),
+        ("cat.pcx", "PCX", "a picture of the kind PCX, which is not learnt; save it as PNG"),
+        ("cat.j2k", "JPEG2000", "a JPEG 2000 by its contents, not by its name; let its name end in .jp2"),
+        ("cat.heic", "JPEG", "a JPEG by its contents, not by its name; let its name end in .jpg"),
+        ("cat.dng", "TIFF", "a TIFF, which is not read; save it as PNG"),  # a raw photo's preview
+    ],
+)
+def test_the_cure_for_a_picture_of_another_name_works(name, kind, why, images):
+    Image.new("RGB", (80, 80), RED).save(images / name, kind)
+    (one,) = not_learnt(images)
+    assert one.why == why
+    if "end in" in why:
+        (images / name).rename(images / f"cat{why.rpartition(' ')[2]}")
+    else:
+        Image.new("RGB", (80, 80), RED).save((images / name).with_suffix(".png"))
+        (images / name).unlink()
+    assert len(style_pictures(images, "00", DataConfig())) == 2
+    assert not not_learnt(images)
+
+
 def test_folders_are_named_and_what_systems_leave_is_not(images):
     (images / "more").mkdir()
     (images / "cat.png").mkdir()
