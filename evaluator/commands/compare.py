@@ -24,7 +24,8 @@ def command(a: Path, b: Path, as_json: bool, as_csv: bool, plot: Path | None, fo
     from contest.errors import UserError
     from evaluator.analysis.cells import read_cells
     from evaluator.analysis.compare import compare
-    from evaluator.analysis.export import comparison_to_csv, comparison_to_json
+    from evaluator.analysis.export import comparison_to_frame, comparison_to_json
+    from evaluator.reporting.frame import frame_to_plain_csv
 
     if as_json and as_csv:
         raise UserError("--json and --csv exclude each other; give one of them")
@@ -37,9 +38,11 @@ def command(a: Path, b: Path, as_json: bool, as_csv: bool, plot: Path | None, fo
         from evaluator.analysis.plots import draw_comparison, save_figure
 
         save_figure(draw_comparison(found), plot)
-    if as_json or as_csv:
-        text = comparison_to_json(found) if as_json else comparison_to_csv(found)
-        click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+    if as_json:
+        click.echo(comparison_to_json(found).encode("utf-8", "backslashreplace"), nl=False)
+        return
+    if as_csv:
+        click.echo(frame_to_plain_csv(comparison_to_frame(found)), nl=False)
         return
     from rich.console import Console
 

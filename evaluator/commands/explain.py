@@ -22,7 +22,8 @@ def command(report: Path, as_json: bool, as_csv: bool, plot: Path | None, top: i
     from contest.errors import UserError
     from evaluator.analysis.cells import read_cells
     from evaluator.analysis.explain import explain
-    from evaluator.analysis.export import explanation_to_csv, explanation_to_json
+    from evaluator.analysis.export import explanation_to_frame, explanation_to_json
+    from evaluator.reporting.frame import frame_to_plain_csv
 
     if as_json and as_csv:
         raise UserError("--json and --csv exclude each other; give one of them")
@@ -35,9 +36,11 @@ def command(report: Path, as_json: bool, as_csv: bool, plot: Path | None, top: i
         from evaluator.analysis.plots import draw_explanation, save_figure
 
         save_figure(draw_explanation(found, top), plot)
-    if as_json or as_csv:
-        text = explanation_to_json(found, top) if as_json else explanation_to_csv(found)
-        click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+    if as_json:
+        click.echo(explanation_to_json(found, top).encode("utf-8", "backslashreplace"), nl=False)
+        return
+    if as_csv:
+        click.echo(frame_to_plain_csv(explanation_to_frame(found)), nl=False)
         return
     from rich.console import Console
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from contest.disk.writable import require_file, require_folder
 from contest.errors import UserError
 from evaluator.analysis.cells import FEATURES
 from evaluator.inputs.entry import Entry
-from evaluator.reporting.report import ImageScores, Report, StyleScores
+from evaluator.reporting.report import IMAGES, STYLES, Report
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ def write_report(folder: Path, report: Report, attachments: Attachments) -> None
         for where, data in getattr(attachments, role).items()
     }
     files[FEATURES] = _features(attachments)
-    files["styles.csv"] = to_csv(("style", *_columns(StyleScores)), _style_rows(report))
-    files["images.csv"] = to_csv(("style", "image", *_columns(ImageScores)), _image_rows(report))
+    files["styles.csv"] = to_csv(list(STYLES), report.rows("styles"))
+    files["images.csv"] = to_csv(list(IMAGES), report.rows("images"))
     for name, data in files.items():
         path = folder / name
         if not path.is_file() or path.read_bytes() != data:
@@ -79,24 +78,3 @@ def _features(attachments: Attachments) -> bytes:
         real_covariance=attachments.real_covariance,
     )
     return stream.getvalue()
-
-
-def _style_rows(report: Report) -> Iterator[list[Any]]:
-    for style, scores in report.styles.items():
-        yield [style, *_values(scores)]
-
-
-def _image_rows(report: Report) -> Iterator[list[Any]]:
-    for style, images in report.images.items():
-        for name, scores in images.items():
-            yield [style, name, *_values(scores)]
-
-
-def _columns(kind: Any) -> list[str]:
-    return [item.name for item in fields(kind)]
-
-
-def _values(scores: StyleScores | ImageScores) -> Iterator[Any]:
-    for item in fields(scores):
-        value = getattr(scores, item.name)
-        yield "|".join(value) if isinstance(value, list) else value

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from contest.disk.files import read_json
 from contest.errors import UserError
+from contest.notebook import html_table
+from contest.numbers import decimal
 from contest.typed import from_json, to_schema
+from evaluator.reporting.frame import TEXT, columns_of, to_frame, values_of
 from evaluator.scoring.formula import Scores
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SCHEMA_VERSION = 1
 
@@ -40,6 +47,10 @@ class ImageScores:
     clip_r_correct: bool
     clip_r_rank: int
     clip_r_top5: list[str]
+
+
+STYLES = {"style": TEXT, **columns_of(StyleScores)}  # columns of the tables
+IMAGES = {"style": TEXT, "image": TEXT, **columns_of(ImageScores)}
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,29 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """The document as JSON values."""
         return {"schema_version": SCHEMA_VERSION, **asdict(self)}
+
+    def rows(self, kind: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of the table "styles" or "images"; raises UserError for another one."""
+        if kind == "styles":
+            return ((style, *values_of(row)) for style, row in self.styles.items())
+        if kind == "images":
+            return ((s, name, *values_of(row)) for s, images in self.images.items() for name, row in images.items())
+        raise UserError(f"{kind!r} is no table of a report; take styles or images")
+
+    def to_frame(self, kind: str) -> DataFrame:
+        """The table "styles" or "images", as in styles.csv and images.csv; raises UserError without pandas."""
+        rows = self.rows(kind)
+        return to_frame(STYLES if kind == "styles" else IMAGES, rows)
+
+    def _repr_html_(self) -> str:
+        """A row per style and one for all, as a notebook shows it."""
+        kept = [name for name in columns_of(StyleScores) if name not in ("hist_rgb", "hist_hsv", "images")]
+        rows = [(style, *(decimal(getattr(row, name), 4) for name in kept)) for style, row in self.styles.items()]
+        rows.append(("all", *(decimal(getattr(self.scores, name), 4) for name in kept)))
+        said = f"{self.submission.name} on {self.contest}: Final {decimal(self.scores.final, 6)}"
+        if not self.provenance.comparable:
+            said += f" (not comparable with the contest: {'; '.join(self.provenance.not_comparable_because)})"
+        return html_table(("style", *kept), rows, said)
 
 
 def read_report(path: Path) -> Report:

@@ -5,23 +5,33 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contest.disk.files import write_bytes
-from contest.disk.spreadsheet import to_csv
 from contest.disk.writable import require_file
 from contest.errors import UserError
 from evaluator.inputs.check import EntryRefused
 from evaluator.inputs.entry import is_text, open_entry
+from evaluator.reporting.frame import TEXT, columns_of, frame_to_csv, to_frame, values_of
 from evaluator.reporting.output import require_report_folder, write_report
 from evaluator.reporting.report import Report, read_report
 from evaluator.scoring.formula import Scores
 from evaluator.scoring.scorer import Admission, Scorer
 
 SUMMARY = "summary.csv"
-_FIGURES = tuple(item.name for item in fields(Scores))
+SUMMARY_COLUMNS = {
+    "entry": TEXT,
+    "path": TEXT,
+    "state": TEXT,
+    **columns_of(Scores),
+    "final_low": "float64",
+    "final_high": "float64",
+    "comparable": "boolean",
+    "report": TEXT,
+    "problems": TEXT,
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ def score_batch(
     name are told apart by their paths. Raises UserError for an `out` that cannot be used.
     """
     require_file(out / SUMMARY)
+    to_frame(SUMMARY_COLUMNS, ())  # a missing pandas is said before the first entry is scored
     names = _folder_names(paths)
     outcomes: list[Outcome] = []
     for done, (path, name) in enumerate(zip(paths, names)):
@@ -123,14 +134,13 @@ def _inside(folder: Path, home: Path) -> bool:
 
 
 def _summary(outcomes: Sequence[Outcome], out: Path) -> bytes:
-    header = ("entry", "path", "state", *_FIGURES, "final_low", "final_high", "comparable", "report", "problems")
-    rows = []
-    for outcome in outcomes:
-        report = outcome.report
-        figures: list[Any] = [""] * (len(_FIGURES) + 4)
-        if report is not None:
-            values = [getattr(report.scores, figure) for figure in _FIGURES]
-            where = str((outcome.folder / "report.json").relative_to(out))
-            figures = [*values, *report.intervals["final"], report.provenance.comparable, where]
-        rows.append([outcome.entry, str(outcome.path), outcome.state, *figures, "; ".join(outcome.problems)])
-    return to_csv(header, rows)
+    return frame_to_csv(to_frame(SUMMARY_COLUMNS, [_summary_row(outcome, out) for outcome in outcomes]))
+
+
+def _summary_row(outcome: Outcome, out: Path) -> tuple[Any, ...]:
+    report = outcome.report
+    figures: tuple[Any, ...] = (None,) * (len(SUMMARY_COLUMNS) - 4)
+    if report is not None:
+        where = str((outcome.folder / "report.json").relative_to(out))
+        figures = (*values_of(report.scores), *report.intervals["final"], report.provenance.comparable, where)
+    return outcome.entry, str(outcome.path), outcome.state, *figures, "; ".join(outcome.problems)
