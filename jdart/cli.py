@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from contest.console import Group, version_option
-from jdart.commands import base, config, data, demo, doctor, lora, plan, redraw, run
+from jdart.commands import base, config, data, demo, doctor, export, lora, plan, redraw, run
 
 
 @click.group(cls=Group)
@@ -31,6 +31,7 @@ for command in (
     data.data_command,
     base.base_group,
     lora.lora_group,
+    export.export_group,
     doctor.doctor_command,
 ):
     main.add_command(command)

@@ -10,8 +10,8 @@ import numpy as np
 
 from jdart.config import GenerateConfig
 from jdart.data.pictures import to_model_range, to_pixels
-from jdart.data.seeds import rng_for
 from jdart.generation.samplers import sampling_plan
+from jdart.generation.start import Moments, first_latent
 from jdart.models.build import Base
 from jdart.models.cut import warn_of_cut
 from jdart.models.encode import encode_text
@@ -43,28 +43,28 @@ def draw(
         base.schedule, settings.sampler, settings.steps, None if average is None else settings.strength
     )
     with jt.no_grad():
-        start = None
-        if average is not None:
-            start = tuple(part.numpy() for part in base.vae.encode(jt.array(to_model_range(average)[None])))
+        start = None if average is None else moments(base, average)
         text = embeddings(base, requests, settings)
         channels, side = base.unet.config.in_channels, size // base.vae.config.factor
         for first in range(0, len(requests), settings.batch_size):
             batch = requests[first : first + settings.batch_size]
             context = np.stack([_fused(text, r.prompt, r.plain, settings.origin_scale) for r in batch])
             negative = _fused(text, settings.negative_prompt, "", settings.origin_scale)  # 77,D
-            noise = np.stack([_normal("noise", request, (channels, side, side)) for request in batch])
-            x0 = None
-            if start is not None:
-                mean, deviation = start
-                x0 = np.stack([(mean + deviation * _normal("vae sample", r, mean.shape))[0] for r in batch])
             model = _Guided(base, context, np.stack([negative] * len(batch)), settings)
-            latents = jt.array(plan.start(noise, x0).astype(np.float32))
+            latents = jt.array(np.stack([first_latent(plan, r.seed, (channels, side, side), start) for r in batch]))
             for step in plan.run(model, latents):
                 step.sync()
                 latents = step
             pictures = base.vae.decode(latents).numpy()
             for request, picture in zip(batch, pictures):
                 yield request, to_pixels(picture)
+
+
+def moments(base: Base, picture: np.ndarray) -> Moments:
+    """Mean and deviation of what the autoencoder makes of a picture (S, S, 3) uint8."""
+    with jt.no_grad():
+        mean, deviation = base.vae.encode(jt.array(to_model_range(picture)[None]))
+        return mean.numpy(), deviation.numpy()
 
 
 def embeddings(base: Base, requests: Sequence[Request], settings: GenerateConfig) -> dict[str, np.ndarray]:
@@ -123,7 +123,3 @@ class _Guided:
         without, with_text = both[: self.batch], both[self.batch :]
         guided = without + (with_text - without) * self.scale
         return guided if self.rescale == 0 else rescale_guidance(guided, with_text, self.rescale)
-
-
-def _normal(purpose: str, request: Request, shape: tuple[int, ...]) -> np.ndarray:
-    return rng_for(purpose, request.seed).standard_normal(shape, np.float32)

@@ -1,0 +1,57 @@
+"""A base model as a folder that diffusers' Stable Diffusion pipeline opens: linked, or copied."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from contest.disk.files import write_json
+from jdart.models.build import TEXT_STEMS, UNET_STEMS, VAE_STEMS
+from jdart.models.weights import weight_files
+
+STEMS = {"unet": UNET_STEMS, "vae": VAE_STEMS, "text_encoder": TEXT_STEMS}
+CLASSES = {
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+    "safety_checker": [None, None],
+    "feature_extractor": [None, None],
+}
+
+
+def write_base_folder(base: Path, scheduler: Mapping[str, Any], out: Path, copy: bool) -> None:
+    """`base` with another scheduler_config.json at `out`; its files are links unless `copy`."""
+    for source, place in _files(base):
+        target = out / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if copy:
+            shutil.copyfile(source, target)
+        else:
+            os.symlink(source.resolve(), target)
+    write_json(out / "scheduler" / "scheduler_config.json", dict(scheduler))
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        **CLASSES,
+        "scheduler": ["diffusers", scheduler["_class_name"]],
+        "requires_safety_checker": False,
+    }
+    write_json(out / "model_index.json", index)  # last: with it the folder is whole
+
+
+def _files(base: Path) -> Iterator[tuple[Path, str]]:
+    """The files that jdart reads, and their places. Half precision gets the name that diffusers looks for unasked."""
+    for part, stems in STEMS.items():
+        yield base / part / "config.json", f"{part}/config.json"
+        weights = weight_files(base / part, stems)
+        for path in weights:
+            yield path, f"{part}/{path.name.replace('.fp16.', '.')}" if len(weights) == 1 else f"{part}/{path.name}"
+        if len(weights) > 1:
+            for path in sorted((base / part).glob("*.index*.json")):
+                yield path, f"{part}/{path.name.replace('.fp16', '')}"
+    for path in sorted((base / "tokenizer").iterdir()):
+        if path.is_file():
+            yield path, f"tokenizer/{path.name}"
