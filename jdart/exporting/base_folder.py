@@ -10,7 +10,7 @@ from typing import Any
 
 from contest.disk.files import write_json
 from jdart.models.build import TEXT_STEMS, UNET_STEMS, VAE_STEMS
-from jdart.models.weights import weight_files
+from jdart.models.weights import choose_weights, weight_files
 
 STEMS = {"unet": UNET_STEMS, "vae": VAE_STEMS, "text_encoder": TEXT_STEMS}
 CLASSES = {
@@ -45,13 +45,14 @@ def write_base_folder(base: Path, scheduler: Mapping[str, Any], out: Path, copy:
 def _files(base: Path) -> Iterator[tuple[Path, str]]:
     """The files that jdart reads, and their places. Half precision gets the name that diffusers looks for unasked."""
     for part, stems in STEMS.items():
-        yield base / part / "config.json", f"{part}/config.json"
-        weights = weight_files(base / part, stems)
-        for path in weights:
-            yield path, f"{part}/{path.name.replace('.fp16.', '.')}" if len(weights) == 1 else f"{part}/{path.name}"
-        if len(weights) > 1:
-            for path in sorted((base / part).glob("*.index*.json")):
-                yield path, f"{part}/{path.name.replace('.fp16', '')}"
+        folder = base / part
+        yield folder / "config.json", f"{part}/config.json"
+        chosen = choose_weights({path.name for path in folder.iterdir()}, stems)
+        if chosen is not None and chosen.endswith(".json"):
+            yield folder / chosen, f"{part}/{chosen.replace('.fp16', '')}"
+            yield from ((path, f"{part}/{path.name}") for path in weight_files(folder, stems))  # as the index has them
+        else:
+            yield from ((path, f"{part}/{path.name.replace('.fp16', '')}") for path in weight_files(folder, stems))
     for path in sorted((base / "tokenizer").iterdir()):
         if path.is_file():
             yield path, f"tokenizer/{path.name}"
