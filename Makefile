@@ -1,6 +1,7 @@
 # Everything a fresh machine needs: Python 3.9 to 3.12 and g++. Each target makes its own .venv.
 #   make demo                                              train, draw, score and publish three entries to the toy contest
 #   make test                                              the test suite
+#   make docs                                              the documentation as a site, build/site/index.html
 #   make toy                                               train the toy base model and the toy weights anew (under 2 hours)
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu    with PyTorch's smaller CPU wheels
 
@@ -9,7 +10,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 FONT := /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 
-.PHONY: demo toy test slow clients lint format
+.PHONY: demo toy test slow clients lint format docs
 demo: .venv/all
 	$(BIN)/jdart demo
 
@@ -37,6 +38,9 @@ lint: .venv/dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+docs: .venv/docs
+	$(BIN)/mkdocs build --strict
+
 format: .venv/dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -54,6 +58,10 @@ format: .venv/dev
 
 .venv/dev: .venv/test
 	$(BIN)/pip install --quiet --editable '.[all,test,dev]'
+	@touch $@
+
+.venv/docs: .venv/all
+	$(BIN)/pip install --quiet --editable '.[all,docs]'
 	@touch $@
 
 .venv/bin/python:
