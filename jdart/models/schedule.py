@@ -28,8 +28,9 @@ OF_THE_MODEL = {  # it was trained so: with another value its pictures would com
     "use_dynamic_shifting": (),
     "variance_type": ("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log"),
 }
+# Not clip_sample, which diffusers writes where a base is saved with DDIM or DDPM: its Stable Diffusion pipelines never
+# clip, whatever the config says.
 OF_DRAWING = {  # only how diffusers would draw with it
-    "clip_sample": (),
     "thresholding": (),
     "use_karras_sigmas": (),
     "use_exponential_sigmas": (),

@@ -87,15 +87,28 @@ SAVED += [
     "KDPM2Discrete",
     "KDPM2AncestralDiscrete",
     "DEISMultistep",
+    "DDPM",
+    "LCM",
 ]
 
 
+@pytest.mark.parametrize("left_out", [(), ("clip_sample",)], ids=["whole", "without clip_sample"])
 @pytest.mark.parametrize("name", SAVED)
-def test_sd21_saved_with_another_scheduler_is_read(name, tmp_path):
-    getattr(diffusers, f"{name}Scheduler").from_config(SD21).save_pretrained(tmp_path)
+def test_sd21_saved_with_another_scheduler_is_read(name, left_out, tmp_path):
+    config = {key: value for key, value in SD21.items() if key not in left_out}
+    getattr(diffusers, f"{name}Scheduler").from_config(config).save_pretrained(tmp_path)
     ours = NoiseSchedule.from_config(read_json(tmp_path / "scheduler_config.json"))
     np.testing.assert_array_equal(ours.alphas_cumprod, NoiseSchedule.from_config(SD21).alphas_cumprod)
     assert (ours.prediction_type, ours.steps_offset, ours.set_alpha_to_one) == ("v_prediction", 1, False)
+
+
+@pytest.mark.filterwarnings("ignore:The configuration file of this scheduler:FutureWarning")
+def test_a_pipeline_never_clips_and_so_nothing_is_clipped_here():
+    parts = dict.fromkeys(("vae", "text_encoder", "tokenizer", "unet", "safety_checker", "feature_extractor"))
+    scheduler = diffusers.DDIMScheduler.from_config({**SD21, "clip_sample": True})
+    pipe = diffusers.StableDiffusionPipeline(**parts, scheduler=scheduler, requires_safety_checker=False)
+    assert pipe.scheduler.config.clip_sample is False
+    NoiseSchedule.from_config({**SD21, "clip_sample": True})
 
 
 @pytest.mark.parametrize(("key", "value"), [
@@ -117,7 +130,7 @@ def test_what_the_model_was_trained_with_is_not_to_be_switched_off(key, value):
 
 @pytest.mark.parametrize(("key", "value", "cure"), [
     *((f"use_{name}", True, "set it to false") for name in ("karras_sigmas", "exponential_sigmas", "beta_sigmas")),
-    *((name, True, "set it to false") for name in ("use_lu_lambdas", "clip_sample", "thresholding")),
+    *((name, True, "set it to false") for name in ("use_lu_lambdas", "thresholding")),
     ("final_sigmas_type", "sigma_min", "set it to zero"),
     ("interpolation_type", "log_linear", "set it to linear"),
     ("timestep_type", "continuous", "set it to discrete"),
