@@ -34,7 +34,8 @@ def require_references(name: str | os.PathLike[str], styles: Sequence[str]) -> P
 def where_references_lie(folder: Path, styles: Iterable[str] | None = None) -> str:
     """What to give in place of a folder that lies too high or too low; of any styles when none are named."""
     for above in folder.absolute().parents[:2]:
-        if _has_styles(above, styles) and (styles is None or folder.absolute().relative_to(above).parts[0] in styles):
+        style = folder.absolute().relative_to(above).parts[0]
+        if _has_styles(above, [style]) and (styles is None or style in styles):
             return f"it lies too low, give {above}"
     found = list(_below(folder, styles, _DEEP))
     if len(found) == 1:

@@ -173,6 +173,7 @@ def diff_command(a: Path, b: Path, plot: Path | None, rows: int, form: str) -> N
 
 def _require_free(plot: Path, *entries: Path) -> None:
     """UserError where a sheet would replace an entry, or be a stray file in one."""
+    from contest.disk.writable import require_file
     from submission import UserError
     from submission.packing.source import open_source
 
@@ -184,6 +185,7 @@ def _require_free(plot: Path, *entries: Path) -> None:
         taken = open_source(entry).pictures.resolve()
         if taken in (plot.resolve(), *plot.resolve().parents):
             raise UserError(f"{plot}: lies in {entry}, where it would be a stray file; choose another place")
+    require_file(plot)
 
 
 def _contest(path: Path, contest: str | None, references: str | None, styles: str | None) -> Contest:

@@ -29,7 +29,10 @@ def atomic_write(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = path.parent if draft is None else draft
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=folder)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=folder)
+    except OSError as error:  # about the file that was asked for, not about one that nobody named
+        raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
         with os.fdopen(handle, mode, **text) as stream:  # type: ignore[call-overload]

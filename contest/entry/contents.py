@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,7 +12,7 @@ from pathlib import Path
 from contest.definition import Limits
 from contest.entry.listing import BadItem, Item, Listing
 from contest.entry.png import SIGNATURE
-from contest.entry.signatures import LFS_CURE, identify
+from contest.entry.signatures import LFS_CURE, LOST_LINK, identify
 from contest.entry.zip_records import looks_like_zip
 from contest.entry.zips import list_zip
 from contest.errors import UserError
@@ -21,19 +22,20 @@ _LIMITS = Limits()
 MAX_FILE_BYTES = _LIMITS.file_bytes
 _HEAD = 4096  # bytes by which a file that is no zip is told
 _DEPTH = 4  # a wrapping folder, style, picture, and one more to see that something lies too deep
+WHOLE = sys.maxsize  # all folders, however deep
 
 
 @contextmanager
-def open_contents(path: Path, limits: Limits = _LIMITS) -> Iterator[Listing]:
-    """List a folder or zip. Items can be read inside the block only.
+def open_contents(path: Path, limits: Limits = _LIMITS, depth: int = _DEPTH) -> Iterator[Listing]:
+    """List a folder, as many folders deep as `depth`, or a zip. Items can be read inside the block only.
 
     What is wrong with a zip itself is in the listing's findings, however broken or hostile it is. UserError: the path
     is neither a folder nor a zip.
     """
     if path.is_dir():
-        yield Listing(tuple(sorted(_walk(path, "", 1, limits), key=lambda item: item.path)))
+        yield Listing(tuple(sorted(_walk(path, limits, depth), key=lambda item: item.path)))
     elif not path.exists():
-        what = "a link that leads nowhere" if path.is_symlink() else "no such file or folder"
+        what = LOST_LINK if path.is_symlink() else "no such file or folder"
         raise UserError(f"{path}: {what}; give a run folder, a folder of style folders, or a zip of them")
     elif not path.is_file():  # a pipe: opening it would hang
         raise UserError(f"{path}: neither a folder nor a zip archive")
@@ -53,17 +55,22 @@ def _kind(head: bytes) -> str:
     return f"{what}; {cure if cure == LFS_CURE else 'give the folder of style folders, or a zip of them'}"
 
 
-def _walk(folder: Path, prefix: str, depth: int, limits: Limits) -> Iterator[Item]:
-    for path in folder.iterdir():
-        name = prefix + os.fsencode(path.name).decode("utf-8", "backslashreplace")
-        if path.is_dir():
-            yield Item(name, "folder", 0, bytes)
-            if depth < _DEPTH:  # also ends links that lead back up
-                yield from _walk(path, f"{name}/", depth + 1, limits)
-        elif path.is_file():
-            yield Item(name, "file", path.stat().st_size, partial(_read, path, limits.file_bytes))
-        else:  # reading it would fail or hang
-            yield Item(name, "broken link" if path.is_symlink() and not path.exists() else "other", 0, bytes)
+def _walk(top: Path, limits: Limits, depth: int) -> Iterator[Item]:
+    # a folder, its name with a /, and the folders that lead to it
+    left: list[tuple[Path, str, tuple[Path, ...]]] = [(top, "", (top.resolve(),))]
+    while left:
+        folder, prefix, trail = left.pop()
+        for path in folder.iterdir():
+            name = prefix + os.fsencode(path.name).decode("utf-8", "backslashreplace")
+            if path.is_dir():
+                yield Item(name, "folder", 0, bytes)
+                real = path.resolve()
+                if len(trail) < depth and real not in trail:  # a link may lead back up
+                    left.append((path, f"{name}/", (*trail, real)))
+            elif path.is_file():
+                yield Item(name, "file", path.stat().st_size, partial(_read, path, limits.file_bytes))
+            else:  # reading it would fail or hang
+                yield Item(name, "broken link" if path.is_symlink() and not path.exists() else "other", 0, bytes)
 
 
 def _read(path: Path, limit: int) -> bytes:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from contest.entry.cures import CLOSED
 from contest.entry.png import SIGNATURE
 
+LOST_LINK = "a link that leads nowhere"
+LINK_CURE = "fetch what it links to (such as git annex get, dvc pull), or put the picture itself there"
 LFS_CURE = "fetch the pictures with: git lfs pull (under GitHub Actions: lfs: true for actions/checkout)"
 _REDRAW = (
     "save it as PNG, renaming it does not make it one: "

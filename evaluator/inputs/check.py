@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contest.errors import UserError
+from contest.names import loose_picture, match, misspelling
 from evaluator.inputs.entry import Source
 from evaluator.inputs.images import BadPicture, inspect_png
 
@@ -66,20 +67,22 @@ def check_entry(
     for style, objects in prompts.items():
         there = files.get(style, {})
         wanted = {f"{prompt}.png" for prompt in objects}
+        meant = match(sorted(there), sorted(wanted), loose_picture)
         if not there:
             findings.append(Finding("missing-style", style, f"has no pictures; {len(wanted)} are due"))
         else:
-            findings += [
-                Finding("missing-picture", f"{style}/{name}", "is missing") for name in sorted(wanted - set(there))
-            ]
+            lacking = sorted(wanted - set(there))
+            findings += [Finding("missing-picture", f"{style}/{name}", _missing(name, meant)) for name in lacking]
         pictures[style] = []
         for name, read in sorted(there.items()):
             where = f"{style}/{name}"
             if read is None or not name.endswith(".png"):
-                findings.append(Finding("stray-file", where, "is not one PNG file; the checker would stop at it"))
+                said = _misnamed(name, meant, "is not one PNG file; the checker would stop at it")
+                findings.append(Finding("stray-file", where, said))
                 continue
             if name not in wanted:
-                findings.append(Finding("extra-picture", where, "is not among the style's prompts"))
+                said = _misnamed(name, meant, "is not among the style's prompts")
+                findings.append(Finding("extra-picture", where, said))
             try:
                 pictures[style].append(_inspect(style, name, read))
             except BadPicture as problem:
@@ -128,6 +131,17 @@ def check_references(references: Mapping[str, Mapping[str, Source]]) -> dict[str
     if problems:
         raise UserError("the references cannot be used: " + "; ".join(problems))
     return pictures
+
+
+def _missing(name: str, meant: Mapping[str, str]) -> str:
+    return "is missing; a file there has nearly its name" if name in meant.values() else "is missing"
+
+
+def _misnamed(name: str, meant: Mapping[str, str], otherwise: str) -> str:
+    """What to say of a file whose name is none of the prompts'."""
+    if meant.get(name, name) == name:
+        return otherwise
+    return f"should be named {meant[name]}{misspelling(name, meant[name])[1]}"
 
 
 def _inspect(style: str, name: str, read: Source) -> Picture:

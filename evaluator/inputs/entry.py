@@ -16,6 +16,7 @@ from contest.definition import Limits
 from contest.disk.files import read_json
 from contest.disk.shipped import place_in_run
 from contest.entry.contents import MANIFEST, BadItem, Item, Listing, open_contents
+from contest.entry.signatures import LINK_CURE, LOST_LINK
 from contest.errors import UserError
 from evaluator.inputs.images import MAX_BYTES, BadPicture
 
@@ -51,10 +52,8 @@ def open_entry(path: Path) -> Iterator[Entry]:
             yield _from_run(path)
         elif path.is_dir():
             yield Entry(_name(path), list_folder(path), path, _beside(path, _name(path)))
-        elif path.is_file():
-            yield _from_zip(path, stack.enter_context(open_contents(path, LIMITS)))
         else:
-            raise UserError(f"{path}: no such file or folder")
+            yield _from_zip(path, stack.enter_context(open_contents(path, LIMITS)))
 
 
 def list_folder(folder: Path) -> dict[str, dict[str, Source | None]]:
@@ -169,11 +168,14 @@ def reader(path: Path) -> Source | None:
 
     A link to a file is read, as `jdart-submit` reads it; in an archive it is refused.
     """
-    if not path.is_file():
+    lost = path.is_symlink() and not path.exists()
+    if not path.is_file() and not lost:
         return None
 
     def read() -> bytes:
         try:
+            if lost:
+                raise BadPicture("stray-file", f"is {LOST_LINK}; {LINK_CURE}")
             if path.stat().st_size > MAX_BYTES:
                 raise BadPicture("too-large", f"is larger than {MAX_BYTES >> 20} MiB")
             return path.read_bytes()

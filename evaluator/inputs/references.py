@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from contest.disk.files import read_json
 from contest.errors import UserError
+from contest.references import where_references_lie
 from evaluator.inputs.check import Picture, check_references
 from evaluator.inputs.entry import Source, is_text, reader
 
@@ -76,20 +77,15 @@ class FolderReferences:
 def list_styles(folder: Path) -> tuple[str, ...]:
     """The styles of a references folder, sorted. Raises UserError where there are none."""
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such references folder")
+        is_file = folder.is_file()
+        what = "a file, and no pack, whose name ends in .npz" if is_file else "no such references folder"
+        raise UserError(f"{folder}: {what}; references are <style>/images/*.png and <style>/prompt.json")
     styles = sorted(
         item.name for item in folder.iterdir() if (item / "images").is_dir() or (item / "prompt.json").is_file()
     )
     if not styles:
-        raise UserError(f"{folder}: no styles in it; {_cure(folder)}")
+        raise UserError(f"{folder}: no styles in it; {where_references_lie(folder)}")
     return tuple(styles)
-
-
-def _cure(folder: Path) -> str:
-    """Where the styles are, if they lie one folder deeper."""
-    for place in sorted({path.parent.parent for path in folder.glob("*/*/prompt.json")}):
-        return f"they are in {place}, give that"
-    return "references are <style>/images/*.png and <style>/prompt.json"
 
 
 def _list_images(style: Path) -> Mapping[str, Source]:

@@ -8,22 +8,24 @@ from pathlib import Path
 import click
 
 from contest.console import FINDINGS
-from contest.disk.shipped import means_toy
 from contest.errors import UserError
 
 
-def _found(context: click.Context, option: click.Parameter, base: Path | None) -> Path | None:
-    """The folder that is meant: `toy` is the base that comes with jdart."""
-    if base is None or not means_toy(base):
-        return base
+def _found(context: click.Context, option: click.Parameter, base: str | None) -> Path | None:
+    """The folder that is meant, as everywhere: a folder, `toy`, or a hub id, whose snapshot is fetched."""
+    if base is None:
+        return None
     from jdart.models.hub.locate import locate
 
-    return locate(str(base), None)[0]
+    return locate(base, None)[0]
 
 
 _DTYPE = click.option("--dtype", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True)
 _BASE = click.option(
-    "--base", type=click.Path(path_type=Path), metavar="DIR", callback=_found, help="Compare with this base model."
+    "--base",
+    metavar="DIR|HUB-ID",
+    callback=_found,
+    help="Compare with this base model, toy included.",
 )
 _ARCH = click.option("--arch", metavar="NAME", help="Compare with a published shape: sd15, sd21, sd21-base.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -91,7 +93,6 @@ def lora_convert_command(
 @click.option(
     "--into",
     "base",
-    type=click.Path(path_type=Path),
     metavar="BASE",
     callback=_found,
     help="Merge into this base model.",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from contest.errors import UserError, first_line, needs
@@ -81,12 +82,19 @@ def _connect(ray: Any, address: str | None, kind: str, workers: int) -> None:
 def _require_answer(address: str | None) -> None:
     """UserError where nobody listens at host:port; Ray itself would try for minutes."""
     host, _, port = ("" if address is None else address).rpartition(":")
-    if not host or not port.isdecimal() or "/" in host or os.environ.get("RAY_AUTH_MODE") == "token":
-        return  # a token that is missing is said first, and by Ray
+    if not host or not port.isdecimal() or "/" in host or _lacks_token():
+        return  # which is said first, and by Ray
     try:
         socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
     except (OSError, OverflowError, UnicodeError) as error:
         raise UserError(f"no Ray cluster: nobody answers at {address} ({error}); {_cure(False)}") from error
+
+
+def _lacks_token() -> bool:
+    """Whether Ray is to use a token and finds none where it looks for one."""
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH", os.path.expanduser("~/.ray/auth_token"))
+    there = "RAY_AUTH_TOKEN" in os.environ or Path(named).is_file()
+    return os.environ.get("RAY_AUTH_MODE") == "token" and not there
 
 
 def _cure(refused: bool) -> str:

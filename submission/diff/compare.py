@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contest.definition import Limits
-from contest.entry.contents import MANIFEST, open_contents
+from contest.entry.contents import MANIFEST, WHOLE, open_contents
 from contest.entry.listing import BadItem, Item
 from contest.entry.pixels import read_exact, to_eight_bits
 from contest.entry.png import colour_digest, colour_space, frames_digest, read_chunks, read_header
@@ -130,7 +130,7 @@ def _look(item: Item) -> _Look:
 
 
 def _files(stack: ExitStack, path: str | os.PathLike[str]) -> dict[str, Item]:
-    listing = stack.enter_context(open_contents(open_source(path).pictures))
+    listing = stack.enter_context(open_contents(open_source(path).pictures, depth=WHOLE))
     if listing.findings:
         raise UserError(f"{path}: {listing.findings[0]}; see all with: jdart-submit check {path}")
     files = {item.path: item for item in listing.items if item.kind == "file" and item.path != MANIFEST}

@@ -12,6 +12,7 @@ from pathlib import Path
 from contest.definition import Contest
 from contest.disk.files import sha256 as sha256_of
 from contest.disk.shipped import references_folder
+from contest.disk.writable import require_file
 from contest.entry.contents import MANIFEST, open_contents
 from contest.entry.listing import BadItem, Item, Listing
 from contest.errors import UserError
@@ -87,6 +88,7 @@ def build(
     chosen = choose_contest(source) if contest is None else contest
     if source.pictures.resolve() in out.resolve().parents:
         raise UserError(f"{out}: lies among the pictures, where it would be a stray file; choose another place")
+    require_file(out)
     with open_contents(source.pictures, chosen.limits) as listing:
         findings = _check_rules(listing, chosen, source, references)
         if errors(findings):

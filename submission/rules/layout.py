@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from contest.definition import Contest
 from contest.entry.contents import MANIFEST
 from contest.entry.listing import Item
+from contest.entry.signatures import LINK_CURE, LOST_LINK
 from contest.entry.wrapper import wrapper
 from contest.findings import Finding, finding
 from contest.names import (
@@ -25,7 +26,6 @@ from contest.names import (
 _KEEP_ONE = "keep one of these folders, and put what is inside it at the top"
 
 _INTO_STYLE = "put it into the folder of its style, and give the folder that holds all style folders"
-_FETCH = "fetch what it links to (such as git annex get, dvc pull), or put the picture itself there"
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _styles_in(folder: str, items: Iterable[Item], contest: Contest) -> set[str]
 def no_file(item: Item) -> Finding:
     """The finding for what is neither a file nor a folder."""
     if item.kind == "broken link":
-        return finding("S107", item.path, "is a link that leads nowhere", _FETCH)
+        return finding("S107", item.path, f"is {LOST_LINK}", LINK_CURE)
     return finding("S107", item.path, "is neither a file nor a folder")
 
 

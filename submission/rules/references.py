@@ -6,15 +6,16 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-from contest.entry.png import SIGNATURE
-from contest.entry.signatures import LFS_CURE, identify
-from contest.findings import Finding, finding
+from contest.entry.png import SIGNATURE, BrokenPng, has_large_notes, read_chunks
+from contest.entry.signatures import LFS_CURE, LINK_CURE, LOST_LINK, identify
+from contest.findings import CHECKS, Finding, finding
 from contest.names import PICTURE_ENDINGS, is_system
 from submission.rules.alike import difference_hash
 
 _CURE = "put the picture there again as it was handed out, so that copies of it are found"
-_INSIDE = "put its pictures beside it; they are not looked at in there"
 _HEAD = 4096  # bytes of a file by which it is told what it is
+_INSIDE = "put its pictures beside it; they are not looked at in there"
+_CURES = (LFS_CURE, LINK_CURE, _INSIDE, CHECKS["S214"].hint)
 
 
 def look_at(folder: Path, styles: Iterable[str]) -> tuple[dict[str, dict[str, int]], list[Finding]]:
@@ -60,12 +61,23 @@ def _not_compared(style: str, path: Path) -> Finding:
         try:
             with open(path, "rb") as stream:
                 head = stream.read(_HEAD)
+                is_png = head.startswith(SIGNATURE)
+                what, cure = _damage(head + stream.read()) if is_png else identify(head)
         except OSError as error:
             what = f"not readable ({error.strerror})"
-        else:
-            is_png = head.startswith(SIGNATURE)
-            what, cure = ("cut short or damaged", _CURE) if is_png else identify(head)
     elif path.is_dir():
         what, cure = "a folder", _INSIDE
+    elif path.is_symlink():
+        what, cure = LOST_LINK, LINK_CURE
     message = f"is not compared with the reference {path.name}, which is {what}"
-    return finding("S215", f"{style}/", message, cure if cure in (LFS_CURE, _INSIDE) else _CURE)
+    return finding("S215", f"{style}/", message, cure if cure in _CURES else _CURE)
+
+
+def _damage(data: bytes) -> tuple[str, str]:
+    """Why Pillow does not read a PNG, and what helps."""
+    try:
+        if has_large_notes(read_chunks(data)[0]):
+            return "a PNG with a text or profile of more than 1 MiB", CHECKS["S214"].hint
+    except BrokenPng:
+        pass
+    return "cut short or damaged", _CURE

@@ -4,6 +4,7 @@ import tempfile
 
 import pytest
 
+from contest.disk.files import write_bytes
 from contest.disk.writable import require_file, require_folder
 from contest.errors import UserError
 
@@ -55,3 +56,13 @@ def test_a_read_only_folder_as_its_user_meets_it(tmp_path):
     for place in (tmp_path / "shut", tmp_path / "shut" / "new" / "deep"):
         with pytest.raises(UserError, match="cannot be written"):
             require_folder(place)
+
+
+def test_a_file_that_cannot_be_written_is_named_and_not_its_draft(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / ".out.7.part"))
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with pytest.raises(PermissionError) as caught:
+        write_bytes(tmp_path / "out", b"")
+    assert caught.value.filename == str(tmp_path / "out")

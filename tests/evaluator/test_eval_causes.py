@@ -108,5 +108,35 @@ def test_a_folder_too_high_is_told_where_the_styles_are(prefix, beside, contest,
 
 def test_references_a_folder_too_high(contest, pack, tmp_path):
     shutil.copytree(contest / "references", tmp_path / "all" / "refs")
+    (tmp_path / "run" / "images").mkdir(parents=True)  # beside it, which makes no style of `all`
     line = refusal("score", contest / "outputs", "--references", tmp_path / "all", "--weights", pack)
-    assert f"no styles in it; they are in {tmp_path / 'all' / 'refs'}, give that" in line
+    assert f"no styles in it; it lies too high, give {tmp_path / 'all' / 'refs'}" in line
+
+
+def test_names_that_are_nearly_right_are_told(pack, outputs, references):
+    prompts = references / "00" / "prompt.json"
+    prompts.write_text(prompts.read_text("utf-8").replace("Dog", "caf\u00e9"), "utf-8")
+    (outputs / "00" / "Dog.png").rename(outputs / "00" / "cafe\u0301.png")
+    with pytest.raises(EntryRefused) as refused:
+        score_submission(outputs, references=references, weights=pack)
+    assert [(one.code, one.where, one.message) for one in refused.value.findings] == [
+        ("missing-picture", "00/caf\u00e9.png", "is missing; a file there has nearly its name"),
+        ("extra-picture", "00/cafe\u0301.png", "should be named caf\u00e9.png in Unicode normal form C"),
+    ]
+
+
+def test_links_that_lead_nowhere_are_told(pack, outputs, references, tmp_path):
+    given = ("--references", references, "--weights", pack)
+    (outputs / "00" / "Dog.png").unlink()
+    (outputs / "00" / "Dog.png").symlink_to("gone.png")
+    with pytest.raises(EntryRefused, match="is a link that leads nowhere; fetch what it links to") as refused:
+        score_submission(outputs, references=references, weights=pack)
+    assert [(one.code, one.where) for one in refused.value.findings] == [("stray-file", "00/Dog.png")]
+    (tmp_path / "entry").symlink_to("gone")
+    assert "a link that leads nowhere" in refusal("score", tmp_path / "entry", *given)
+
+
+def test_a_file_in_place_of_references(pack, outputs, tmp_path):
+    (tmp_path / "refs.zip").write_bytes(POINTER)
+    line = refusal("score", outputs, "--references", tmp_path / "refs.zip", "--weights", pack)
+    assert "a file, and no pack, whose name ends in .npz" in line

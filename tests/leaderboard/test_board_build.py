@@ -15,7 +15,7 @@ from leaderboard import add_to_site, build_site
 from leaderboard.building import site
 from leaderboard.building import swap as swapping
 from leaderboard.cli import main
-from leaderboard.pages import entry
+from leaderboard.pages import entry, studio
 from leaderboard.reading import found
 from submission import UserError
 
@@ -389,3 +389,14 @@ def test_stop_between_the_two_exchanges_loses_nothing(tmp_path, monkeypatch):
     build_site(reports, out)
     build_site(reports, tmp_path / "other")
     assert files(out) == files(tmp_path / "other") and not (out / "thumbnails").is_symlink()
+
+
+def test_all_code_of_the_board_is_in_the_digest_of_its_pages(tmp_path, monkeypatch):
+    package = shutil.copytree(studio._HERE, tmp_path / "board", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(studio, "_HERE", package)
+    before = studio.code_digest.__wrapped__()
+    for path in sorted(package.rglob("*.py")):
+        kept = path.read_bytes()
+        path.write_bytes(kept + b"\n")
+        assert studio.code_digest.__wrapped__() != before, path
+        path.write_bytes(kept)

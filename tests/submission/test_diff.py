@@ -219,3 +219,31 @@ def test_a_folder_without_pictures_is_misuse(entry, tmp_path):
     (tmp_path / "none").mkdir()
     result = call(tmp_path / "none", entry)
     assert (result.exit_code, "no picture in it" in result.output) == (2, True), result.output
+
+
+def test_pictures_far_down_are_compared_and_links_that_lead_back_up_end(tmp_path):
+    deep = "a/b/c/d/e/f/1.png"
+    a = write_files(tmp_path / "a", {"1.png": png(), deep: png(seed=1)})
+    b = write_files(tmp_path / "b", {"1.png": png(), deep: png(seed=2)})
+    (a / "a" / "up").symlink_to("..")
+    (b / "a" / "b" / "x").symlink_to("../../a")
+    assert [(change.path, change.state) for change in changes_of(a, b)] == [("1.png", "same"), (deep, "changed")]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(a / deep, deep)
+    assert changes_of(a, tmp_path / "a.zip")[-1] == Change(deep, "same", 0.0)
+
+
+@pytest.mark.parametrize("command", [["build", "-o"], ["diff", "{entry}", "--plot"]])
+def test_a_place_that_will_not_do_is_said_by_its_name(command, entry, tmp_path):
+    (tmp_path / "file").write_text("x")
+    place = tmp_path / "file" / "out.png"
+    contest = write_files(
+        tmp_path / "contest", {"tiny.yaml": b'name: tiny\nstyles: {"00": [Dolphin, Ice cream], "01": [Sun]}\n'}
+    )
+    given = [*(one.format(entry=entry) for one in command), str(place), str(entry)]
+    extra = ["--contest", str(contest / "tiny.yaml")] if command[0] == "build" else []
+    result = CliRunner().invoke(main, [*given, *extra])
+    assert (result.exit_code, result.output) == (
+        2,
+        f"error: {tmp_path / 'file'}: is not a folder, or lies below a file; choose another place\n",
+    )

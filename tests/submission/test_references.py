@@ -1,8 +1,10 @@
 """References that are not looked at are said: misuse where none can be, a warning for each that cannot."""
 
+import zlib
+
 import pytest
 from click.testing import CliRunner
-from raw_png import GREY, encode
+from raw_png import GREY, chunk, encode
 from tiny_entry import CONTEST, png, write_files
 
 from contest.entry.signatures import LFS_CURE
@@ -12,6 +14,7 @@ from submission.cli import main
 from submission.rules.references import look_at
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"7" * 64 + b"\nsize 7000\n"
+LARGE = png()[:33] + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 21))) + png()[33:]
 PROMPTS = {"00": b'{"0": "Dolphin", "1": "Ice cream"}', "01": b'{"0": "Sun"}'}
 
 
@@ -67,6 +70,7 @@ def test_a_story_has_none(references):
         ("car.png", b"", "car.png, which is empty", "put the picture there again"),
         ("car.png", png()[:60], "car.png, which is cut short or damaged", "put the picture there again"),
         ("car.heic", b"\0\0\0\x18ftypheic\0\0\0\0", "car.heic, which is a HEIC", "put the picture there again"),
+        ("car.png", LARGE, "car.png, which is a PNG with a text or profile of more", "nothing else is wrong with it"),
         ("more/car.png", png(), "more, which is a folder", "put its pictures beside it"),
     ],
 )
@@ -75,6 +79,14 @@ def test_each_that_cannot_be_read_is_named(name, data, said, cure, entry, refere
     (one,) = check(entry, CONTEST, references)
     assert (one.code, one.path, one.severity) == ("S215", "00/", "warning")
     assert said in one.message and one.hint.startswith(cure)
+
+
+def test_a_link_that_leads_nowhere_is_no_reference(entry, references):
+    (references / "00" / "images" / "car.png").symlink_to("gone.png")
+    (one,) = check(entry, CONTEST, references)
+    assert "car.png, which is a link that leads nowhere" in one.message and one.hint.startswith(
+        "fetch what it links to"
+    )
 
 
 def test_notes_and_system_files_beside_them_are_no_pictures(entry, references):

@@ -39,8 +39,11 @@ def test_a_cluster_that_wants_another_token_answers_like_none(monkeypatch, mode)
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "no such host:6379"])
 def test_where_nobody_listens_ray_is_not_asked(monkeypatch, address):
-    said = connect(monkeypatch, AssertionError("asked"), address)
-    assert said.startswith(f"no Ray cluster: nobody answers at {address}")
+    for mode in ("disabled", "token"):
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "7" * 64)
+        said = connect(monkeypatch, AssertionError("asked"), address)
+        assert said.startswith(f"no Ray cluster: nobody answers at {address}")
 
 
 def test_ray_itself_without_its_token(tmp_path):

@@ -252,6 +252,13 @@ class TestInspect:
             assert result.output.startswith("error: ")
             assert "Traceback" not in result.output
 
+    def test_the_base_may_be_one_of_a_hub(self, pairs, tmp_path, monkeypatch):
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        save_lora(tmp_path / "x.safetensors", LoraFile({"unet": pairs["unet"]}))
+        result = self.run(tmp_path / "x.safetensors", "--base", "some-owner/some-base")
+        assert (result.exit_code, "some-owner/some-base" in result.output) == (2, True)
+        assert "hub" in result.output and result.output.count("\n") == 1
+
 
 def test_published_shapes_match_a_lora_of_the_standard_targets(rng, tmp_path):
     """A LoRA with the shapes of SD 2.1's attention fits `--arch sd21` with nothing missing or left over."""
