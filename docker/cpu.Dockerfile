@@ -24,5 +24,6 @@ RUN pip install --no-cache-dir "/opt/jdart[all]"
 # What Jittor compiles, and weights that come along, lie in this user's home
 RUN useradd --create-home --uid 1000 jdart && install --directory --owner jdart /home/jdart/here
 USER jdart
+RUN jdart warm
 WORKDIR /home/jdart/here
 CMD ["jdart", "doctor"]
