@@ -1,0 +1,175 @@
+"""Every command in the documentation: its options are there, its settings are read; those of the tutorial are run.
+
+What is not run takes a hub, a GPU, weights of gigabytes, or minutes: then only the line is held against the program.
+"""
+
+import configparser
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import zipfile
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from shell_blocks import PAGES, PROGRAMS, ROOT, lines_of
+
+from evaluator.cli import main as evaluate
+from evaluator.weights.miniature import write_miniature
+from jdart.cli import main as jdart
+from jdart.config import load_config, recipes
+from leaderboard.cli import main as board
+from submission.cli import main as submit
+
+CLI = dict(zip(PROGRAMS, (jdart, submit, evaluate, board)))
+LINES = [line for page in PAGES for line in lines_of(page)]
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+
+
+def told(words, quoted):
+    """The command that words call, with what its parser makes of them. click.UsageError: no such thing."""
+    command, words = CLI[words[0]], list(words[1:])
+    context = click.Context(command)
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        inner = command.get_command(context, words[0])
+        if inner is None:
+            raise click.UsageError(f"no command {words[0]}")
+        command, words = inner, words[1:]
+        context = click.Context(command, parent=context)
+    words = [word for word in words if word != "..."]
+    given, rest, _ = command.make_parser(context).parse_args(words)
+    if rest and not isinstance(command, click.Group):
+        raise click.UsageError(f"too much: {rest}")
+    for parameter in command.params:
+        value = given.get(parameter.name)
+        if value in (None, ()) or isinstance(value, bool) or "UNSET" in repr(value):
+            if parameter.required and not quoted:
+                raise click.UsageError(f"lacks {parameter.name}")
+        elif isinstance(parameter.type, click.Choice):
+            for one in value if isinstance(value, (tuple, list)) else (value,):
+                parameter.type.convert(one, parameter, context)
+    return command, given
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line.words[0] in PROGRAMS], ids=str)
+def test_its_command_and_options_are_there(line):
+    try:
+        told(line.words, line.quoted)
+    except click.UsageError as error:
+        pytest.fail(f"{line}: {error.format_message()}")
+
+
+def test_a_wrong_line_is_found():
+    for words in ("jdart trian x", "jdart run safe --devics 0", "jdart run", "jdart run a b", "jdart run a --device x"):
+        with pytest.raises(click.UsageError):
+            told(words.split(), quoted=False)
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if "--set" in line.words], ids=str)
+def test_its_settings_are_read(line):
+    _, given = told(line.words, line.quoted)
+    recipe = given.get("config")
+    load_config(recipe if recipe in recipes() else "demo", given["overrides"])
+
+
+def test_targets_and_extras_are_there():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    extras = set(config["options.extras_require"])
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for line in LINES:
+        if line.words[0] == "make":
+            named = {word for word in line.words[1:] if "=" not in word}
+            assert named <= targets, line
+        elif line.words[:2] == ("pip", "install"):
+            for group in re.findall(r"(?:jdart|\.)\[([\w,]+)\]", line.text):
+                assert set(group.split(",")) <= extras, line
+
+
+def test_files_that_are_run_are_there():
+    files = [
+        (line, word)
+        for line in LINES
+        if line.words[0] in ("pytest", "python")
+        for word in line.words[1:]
+        if word.startswith(("tests/", "benchmarks/"))
+    ]
+    assert files
+    for line, file in files:
+        assert (ROOT / file).exists(), line
+
+
+def test_the_tutorials_have_the_same_commands():
+    english, chinese = (
+        [line.text for line in lines_of(page) if not line.quoted] for page in (TUTORIAL, TUTORIAL.with_suffix(".zh.md"))
+    )
+    assert english == chinese
+
+
+def run_page(page, folder, cache, few=lambda text: text):
+    """Run what a page says, but for what installs, in a folder that has what the page takes for granted."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "JDART_CACHE": str(cache)}
+    before = None
+    for line in lines_of(page):
+        if line.quoted or line.words[0] not in (*PROGRAMS, "rm"):
+            continue
+        done = subprocess.run(
+            few(line.text), shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        wanted = {1} if before == "rm" else {0, 1} if "doctor" in line.words else {0}
+        assert done.returncode in wanted, f"{line}\n{done.stdout}\n{done.stderr}"
+        before = line.words[0]
+
+
+def test_the_commands_of_the_tutorial_run(tmp_path):
+    """With fewer steps than it says."""
+    run_page(
+        TUTORIAL,
+        tmp_path,
+        tmp_path / "cache",
+        lambda text: text.replace("train.steps=100", "train.steps=2 --set generate.steps=2"),
+    )
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "outputs/mine/images/00/Cat.png").read_bytes()
+    assert (tmp_path / "board" / "index.html").is_file()
+
+
+def draw(path, seed, side):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, (side // 8, side // 8, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((side, side)).save(path)
+
+
+def test_the_commands_of_a_contest_run(tmp_path):
+    page = ROOT / "docs" / "adding-a-contest.md"
+    text = page.read_text("utf-8")
+    rules = textwrap.dedent(text[text.index("    name: garden") : text.index("\n\nIts references")])
+    (tmp_path / "garden.yaml").write_text(rules)
+    pictures = [(style, name) for style, names in yaml.safe_load(rules)["styles"].items() for name in names]
+    for seed, (style, name) in enumerate(pictures):
+        draw(tmp_path / "entry" / style / f"{name}.png", seed, 512)
+    run_page(page, tmp_path, tmp_path / "cache")
+
+
+def test_the_commands_of_an_organiser_run(tmp_path):
+    """With a contest of two pictures and miniature networks."""
+    styles = {"00": ["Rose", "Tulip"]}
+    (tmp_path / "contest.yaml").write_text(yaml.safe_dump({"name": "ours", "styles": styles}))
+    for seed in range(3):
+        draw(tmp_path / "references" / "00" / "images" / f"oak {seed}.png", seed, 64)
+    (tmp_path / "references" / "00" / "prompt.json").write_text('{"0": "Rose", "1": "Tulip"}')
+    (tmp_path / "inbox").mkdir()
+    with zipfile.ZipFile(tmp_path / "entry.zip", "w") as archive:
+        for seed, name in enumerate(styles["00"]):
+            draw(tmp_path / "drawn" / f"{name}.png", 10 + seed, 64)
+            archive.write(tmp_path / "drawn" / f"{name}.png", f"00/{name}.png")
+    shutil.copy(tmp_path / "entry.zip", tmp_path / "inbox" / "first.zip")
+    write_miniature(tmp_path / "weights", 11)
+    run_page(ROOT / "docs" / "organiser.md", tmp_path, tmp_path / "cache")
+    assert "Our contest" in (tmp_path / "site" / "index.html").read_text("utf-8")
