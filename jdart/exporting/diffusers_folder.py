@@ -47,10 +47,10 @@ here = Path(__file__).parent
 for group in json.loads((here / "pictures.json").read_text("utf-8"))["groups"]:
     pipe = getattr(diffusers, group["pipeline"]).from_pretrained(here / "base", torch_dtype=torch.float32)
     pipe.scheduler = pipe.scheduler.from_pretrained(here / "base" / "scheduler")  # as it is: pipelines change it
-    if group["lora"]:
-        pipe.load_lora_weights(here, weight_name=group["lora"])
     if group["token"]:
         pipe.load_textual_inversion(str(here / group["token"]))
+    if group["lora"]:
+        pipe.load_lora_weights(here, weight_name=group["lora"])
     for picture in group["pictures"]:
         latents = torch.from_numpy(numpy.load(here / picture["latents"]))
         pipe.prepare_latents = lambda *_, **__: latents  # jdart's own, instead of noise of PyTorch
