@@ -8,9 +8,12 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 from contest.errors import UserError
 from jdart.exporting.scheduler import require_same_path, scheduler_config
+
+TOKEN = "an image of {object} in <style>"
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +53,9 @@ def drawn(config, jdart, lora, tmp_path):
             place = tmp_path / "out" / "lora" / style / lora.name
             place.parent.mkdir(parents=True)
             shutil.copyfile(lora, place)
+            if "token" in changes:
+                vectors = 3 * np.random.default_rng(int(style)).standard_normal((2, 32)).astype(np.float32)
+                save_file({"<style>": vectors}, place.with_name("learned_embeds.safetensors"))
         done = jdart("generate", config(generate=generate, **changes))
         assert done.exit_code == 0, done.output
         return tmp_path / "out"
@@ -68,12 +74,13 @@ def picture(path):
             {"negative_prompt": "blurred", "guidance_rescale": 0.5, "num_images_per_prompt": 2},
             {"01": {"lora_weight": 0.5, "prompts": {"Sun": {"guidance_scale": 1.0}}}},
         ),
-        ({"sampler": "euler", "steps": 3}, {"01": {"strength": 0.7}}),
+        ({"sampler": "euler"}, {"01": {"strength": 0.7}}),
     ],
-    ids=["pndm, all settings", "euler, one style from its average picture"],
+    ids=["pndm, all settings", "euler, style tokens, one style from its average picture"],
 )
 def test_the_script_draws_the_same_pictures(generate, overrides, drawn, jdart, tmp_path):
-    run = drawn(generate=generate, overrides=overrides)
+    words = {} if "negative_prompt" in generate else {"token": {"vectors": 2}, "data": {"size": 32, "template": TOKEN}}
+    run = drawn(generate=generate, overrides=overrides, **words)
     done = jdart("export", "diffusers", run)
     assert done.exit_code == 0, done.output
     out = run / "diffusers"
