@@ -181,7 +181,10 @@ def test_a_picture_away_from_its_run_needs_to_be_told_where_things_are(jdart, dr
 def test_what_is_no_picture_of_ours_is_refused(jdart, contest, tmp_path):
     one_line(jdart("redraw", tmp_path / "none.png"), "none.png", "no such file")
     one_line(jdart("redraw", contest / "00" / "images" / "cow.png"), "cow.png", "says nothing")
-    one_line(jdart("redraw", contest / "00" / "prompt.json"), "prompt.json", "not a readable picture")
+    one_line(jdart("redraw", contest / "00" / "prompt.json"), "prompt.json", "not a readable picture but a JSON file")
+    pointer = tmp_path / "pointer.png"
+    pointer.write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{7:064d}\nsize 7000\n")
+    one_line(jdart("redraw", pointer), "pointer.png", "git lfs pull")
 
 
 def test_a_picture_with_a_style_token_can_be_drawn_again(jdart, config, tmp_path):
