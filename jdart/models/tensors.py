@@ -1,8 +1,9 @@
-"""Tensors of weight files as arrays, one by one. Nothing in a file is executed."""
+"""Tensors of weight files as arrays, one by one, and back into a file. Nothing in a file is executed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,17 @@ def _array(tensor: Any) -> np.ndarray:
 def _float32(array: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, as in PyTorch
         return array.astype(np.float32) if array.dtype.kind == "f" else array
+
+
+def to_safetensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """The bytes of a .safetensors file, equal for equal input: the library writes metadata in a random order.
+
+    Arrays may lie in memory in any order; safetensors 0.8 would write those in Fortran order scrambled.
+    """
+    with needs("train"):
+        from safetensors.numpy import save
+    data = save({name: np.asarray(array, order="C") for name, array in tensors.items()}, metadata=dict(metadata))
+    length = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the format aligns the numbers that follow
+    return len(header).to_bytes(8, "little") + header + data[8 + length :]

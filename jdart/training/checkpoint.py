@@ -17,6 +17,7 @@ import numpy as np
 
 from contest.disk.files import write_bytes
 from contest.errors import UserError, needs
+from jdart.models.tensors import to_safetensors
 from jdart.training.logs import StepRecord
 
 SCHEMA_VERSION = 2
@@ -33,18 +34,13 @@ class Checkpoint:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint over an older one, atomically: whenever the process ends, one of the two is whole."""
-    with needs("train"):
-        from safetensors.numpy import save
-
     notes = {
         "schema_version": SCHEMA_VERSION,
         "belongs_to": checkpoint.belongs_to,
         "records": [astuple(record) for record in checkpoint.records],
     }
     metadata = {"jdart": json.dumps(notes), "sha256": _digest(json.dumps(notes), checkpoint.tensors)}
-    # safetensors 0.8 writes memory as it lies: an array in Fortran order would come back scrambled
-    tensors = {name: np.asarray(array, order="C") for name, array in checkpoint.tensors.items()}
-    write_bytes(path, save(tensors, metadata=metadata))
+    write_bytes(path, to_safetensors(checkpoint.tensors, metadata))
 
 
 def load_checkpoint(path: Path, belongs_to: str) -> Checkpoint | None:

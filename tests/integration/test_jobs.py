@@ -124,7 +124,7 @@ def test_a_worker_ends_when_its_parent_is_gone(config, tmp_path):
         (["--devices", "gpu"], ["--devices gpu", "GPU numbers"]),
         (["--devices", "cpu,0"], ["both kinds"]),
         (["--executor", "ray"], ["--devices"]),
-        (["--ray-address", "auto"], ["--devices"]),
+        (["--ray-address", "auto"], ["--executor ray"]),
     ],
 )
 def test_misuse(arguments, words, jdart, config):

@@ -37,13 +37,19 @@ RESULTS = ("pytorch_lora_weights.safetensors", "loss.csv", "loss.png", "validati
 
 
 def train_and_die(where, count, path):
-    """Runs `jdart train` in a process of its own until it kills itself."""
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, where, str(count), "train", path, "--device", "cpu"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    """Runs `jdart train` in a process of its own until it kills itself.
+
+    Compiled code crashes now and then before that, which `--devices` meets by one more try.
+    """
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, where, str(count), "train", path, "--device", "cpu"],
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        if done.returncode != -signal.SIGSEGV:
+            break
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
 
 

@@ -17,6 +17,7 @@ from jdart.lora.formats.file import METADATA_KEY, PEFT_CONFIG, PEFT_WEIGHTS, Lor
 from jdart.lora.formats.kohya import TEXT_ATTENTION, for_kohya
 from jdart.lora.formats.names import PEFT_PREFIX, kohya_name
 from jdart.lora.pairs import LoraPair
+from jdart.models.tensors import to_safetensors
 
 DTYPES = {"fp32": np.float32, "fp16": np.float16}
 BIN_SPELLINGS = {
@@ -37,7 +38,7 @@ def save_lora(path: Path, lora: LoraFile, format: str = "diffusers", dtype: str 
             named = {_transformers_name(layer): pair for layer, pair in pairs.items()}
             tensors = _tensors({network: named}, {network: PEFT_PREFIX + "{layer}.lora_A.weight"}, dtype, path)
             config = {"peft_type": "LORA", **adapter_config(pairs), "bias": "none", "inference_mode": True}
-            write_bytes(path / network / PEFT_WEIGHTS[0], _safetensors(tensors, notes))
+            write_bytes(path / network / PEFT_WEIGHTS[0], to_safetensors(tensors, notes))
             write_json(path / network / PEFT_CONFIG, config)
     elif format == "kohya":
         even = for_kohya(networks)
@@ -45,7 +46,7 @@ def save_lora(path: Path, lora: LoraFile, format: str = "diffusers", dtype: str 
         for network, pairs in even.items():
             for layer, pair in pairs.items():
                 tensors[f"{kohya_name(network, layer)}.alpha"] = np.array(pair.alpha, np.float32)
-        write_bytes(path, _safetensors(tensors, notes))
+        write_bytes(path, to_safetensors(tensors, notes))
     elif format == "bin":
         unscaled = {network: {n: p.unscaled() for n, p in pairs.items()} for network, pairs in networks.items()}
         write_bytes(path, _torch_zip(_tensors(unscaled, BIN_SPELLINGS, dtype, path)))
@@ -53,7 +54,7 @@ def save_lora(path: Path, lora: LoraFile, format: str = "diffusers", dtype: str 
         spellings = {network: _diffusers_spelling(network, pairs) for network, pairs in networks.items()}
         adapter = {f"{n}.{key}": value for n, pairs in networks.items() for key, value in adapter_config(pairs).items()}
         notes[METADATA_KEY] = json.dumps(adapter, sort_keys=True)
-        write_bytes(path, _safetensors(_tensors(networks, spellings, dtype, path), notes))
+        write_bytes(path, to_safetensors(_tensors(networks, spellings, dtype, path), notes))
 
 
 def _diffusers_spelling(network: str, pairs: Mapping[str, LoraPair]) -> str:
@@ -106,14 +107,3 @@ def _torch_zip(tensors: Mapping[str, np.ndarray]) -> bytes:
     stream = io.BytesIO()
     torch.save({name: torch.from_numpy(array.copy()) for name, array in tensors.items()}, stream)
     return stream.getvalue()
-
-
-def _safetensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    """The bytes of a file with its header's keys in order: the library writes metadata in a random one."""
-    with needs("train"):
-        from safetensors.numpy import save
-    data = save(dict(tensors), metadata=dict(metadata))
-    length = int.from_bytes(data[:8], "little")
-    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # the format aligns the numbers that follow
-    return len(header).to_bytes(8, "little") + header + data[8 + length :]
