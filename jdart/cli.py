@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from contest.console import Group, version_option
-from jdart.commands import base, config, data, demo, doctor, export, lora, plan, redraw, run
+from jdart.commands import base, config, data, demo, doctor, export, lora, plan, redraw, run, warm
 
 
 @click.group(cls=Group)
@@ -33,5 +33,6 @@ for command in (
     lora.lora_group,
     export.export_group,
     doctor.doctor_command,
+    warm.warm_command,
 ):
     main.add_command(command)

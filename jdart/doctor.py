@@ -20,6 +20,7 @@ from contest.disk import shipped
 from contest.disk.places import user_cache
 from contest.disk.shipped import means_toy, toy_archive
 from jdart import runtime
+from jdart.compiling.warm import found
 from jdart.jittor_cache import CACHE, jittor_home, obstacle
 
 GIB = 1024**3
@@ -57,6 +58,7 @@ def diagnose(folders: Mapping[str, Path] | None = None) -> list[Finding]:
         _memory(),
         _disk("disk here", Path()),
         _jittor_cache(),
+        _compiled(),
         *_packages(),
         *(_folder(name, path) for name, path in ({} if folders is None else folders).items()),
     ]
@@ -134,6 +136,17 @@ def _memory() -> Finding:
 def _jittor_cache() -> Finding:
     name, found = "disk of Jittor's cache", obstacle()
     return _disk(name, jittor_home()) if found is None else Finding(name, "fail", *found)
+
+
+def _compiled() -> Finding:
+    name, cure = "compiled ahead", "jdart warm"
+    core, recipes, kernels = (False, [], 0) if obstacle() is not None else found()
+    if not core:
+        return Finding(name, "warn", "nothing: Jittor compiles for minutes in the first run", cure)
+    there = f"Jittor's core and {kernels} kernels"
+    if not recipes:
+        return Finding(name, "ok", f"{there}; jdart warm was not run since jdart changed", cure)
+    return Finding(name, "ok", f"{there}; jdart warm was run for {', '.join(recipes)}")
 
 
 def _disk(name: str, folder: Path) -> Finding:

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 
 from contest.errors import UserError, first_line, needs
+from jdart.compiling import progress
 from jdart.jittor_cache import CACHE, jittor_home
 
 log = logging.getLogger(__name__)
@@ -67,9 +68,7 @@ def start(device: str = "auto") -> ModuleType:
         for kind in (numpy.float32, numpy.float64):
             numpy.finfo(kind)  # after Jittor's import denormals are flushed, and NumPy would warn about that here
         try:
-            if not core_is_compiled(use_cuda):
-                log.warning("Jittor compiles its core on its first run; this takes minutes")
-            import jittor
+            _import(use_cuda)
         except ImportError:
             raise
         except Exception as error:  # whatever its compiler and its cache provoke
@@ -77,8 +76,22 @@ def start(device: str = "auto") -> ModuleType:
                 f"Jittor cannot be started ({first_line(error)}); see what it lacks: jdart doctor"
             ) from error
         _end_compilers()
+    import jittor
+
     jittor.flags.use_cuda = int(use_cuda)
     return jittor
+
+
+def _import(cuda: bool) -> None:
+    """Import Jittor; where it compiles its core then, that is said, and how far it is."""
+    import jittor_utils
+
+    if not core_is_compiled(cuda):
+        log.warning("Jittor compiles its core on its first run; this takes minutes")
+        cache = Path(jittor_utils.cache_path)
+        with progress.watched("Jittor's core", lambda: progress.core_files(cache)):
+            import jittor
+    import jittor  # noqa: F401
 
 
 def core_is_compiled(cuda: bool) -> bool:

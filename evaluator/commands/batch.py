@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from contest.console import FINDINGS
+from contest.screen import screen
 from evaluator.commands.options import entry_options, extra_option, network_options, references_option, weights_option
 
 
@@ -33,7 +34,6 @@ def command(
     Each gets DIR/<entry>/report.json; DIR/summary.csv has a row for each. A bad entry stops nobody, and what is
     there already is not scored again. Exit code 0: all are scored; 1: some could not be; 2: misuse.
     """
-    from rich.console import Console
 
     from contest.disk.writable import require_file
     from contest.errors import needs
@@ -52,7 +52,7 @@ def command(
             progress("entries", done, total)
 
         outcomes = list(score_batch(entries, scorer, out, as_is, not strict, begun))
-    show_outcomes(outcomes, Console())
+    show_outcomes(outcomes, screen())
     click.echo(f"summary: {out / SUMMARY}")
     if any(outcome.report is None for outcome in outcomes):
         raise SystemExit(FINDINGS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from contest.console import FINDINGS
+from contest.screen import screen
 from evaluator.commands.options import cache_option
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ def command() -> None:
 @cache_option
 def info(cache: Path | None) -> None:
     """Say where the cache is, and what is in it."""
-    from rich.console import Console
     from rich.table import Table
 
     here = _cache(cache)
@@ -37,7 +37,7 @@ def info(cache: Path | None) -> None:
         table.add_row(kind.name, str(kind.entries), f"{kind.size / 1e6:.1f}")
     table.add_section()
     table.add_row("all", str(sum(k.entries for k in kinds)), f"{sum(k.size for k in kinds) / 1e6:.1f}", style="bold")
-    Console().print(table)
+    screen().print(table)
 
 
 @command.command("clear")

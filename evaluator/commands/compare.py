@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from contest.screen import screen
+
 
 @click.command("compare")
 @click.argument("a", type=click.Path(path_type=Path))
@@ -44,10 +46,9 @@ def command(a: Path, b: Path, as_json: bool, as_csv: bool, plot: Path | None, fo
     if as_csv:
         click.echo(frame_to_plain_csv(comparison_to_frame(found)), nl=False)
         return
-    from rich.console import Console
 
     from evaluator.analysis.tables import show_comparison
 
-    show_comparison(found, Console())
+    show_comparison(found, screen())
     if plot is not None:
         click.echo(f"plot: {plot}")

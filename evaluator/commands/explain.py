@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from contest.screen import screen
+
 
 @click.command("explain")
 @click.argument("report", type=click.Path(path_type=Path))
@@ -42,10 +44,9 @@ def command(report: Path, as_json: bool, as_csv: bool, plot: Path | None, top: i
     if as_csv:
         click.echo(frame_to_plain_csv(explanation_to_frame(found)), nl=False)
         return
-    from rich.console import Console
 
     from evaluator.analysis.tables import show_explanation
 
-    show_explanation(found, top, Console())
+    show_explanation(found, top, screen())
     if plot is not None:
         click.echo(f"plot: {plot}")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from contest.console import FINDINGS
+from contest.screen import screen
 from evaluator.commands.options import entry_options, extra_option, network_options, references_option, weights_option
 
 
@@ -42,8 +43,6 @@ def command(
     """
     from dataclasses import asdict
 
-    from rich.console import Console
-
     from evaluator.commands.options import progress_bars, read_options
     from evaluator.inputs.check import EntryRefused
     from evaluator.inputs.entry import open_entry
@@ -73,5 +72,5 @@ def command(
         count = len(refused.findings)
         click.echo(f"no score: {count} problem{'s' if count > 1 else ''} found", err=True)
         raise SystemExit(FINDINGS) from None
-    show_report(report, Console())
+    show_report(report, screen())
     click.echo(f"report: {place / 'report.json'}")

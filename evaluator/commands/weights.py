@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contest.console import FINDINGS
+from contest.screen import screen
 
 if TYPE_CHECKING:
     from evaluator.weights.catalogue import Standing
@@ -151,7 +152,6 @@ def _row(file: Any, standing: Standing | None, optional: bool) -> dict[str, Any]
 
 
 def _show(rows: Sequence[dict[str, Any]], folder: Path | None) -> None:
-    from rich.console import Console
     from rich.filesize import decimal
     from rich.markup import escape
     from rich.table import Table
@@ -172,7 +172,7 @@ def _show(rows: Sequence[dict[str, Any]], folder: Path | None) -> None:
             size = "" if row["size"] is None else decimal(row["size"])
             cells += [size, f"[{colour}]{row['state']}[/{colour}]"]
         table.add_row(*cells)
-    Console().print(table)
+    screen().print(table)
 
 
 @contextmanager

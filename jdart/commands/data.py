@@ -12,6 +12,7 @@ import click
 
 from contest.console import FINDINGS
 from contest.errors import UserError
+from contest.screen import screen
 
 if TYPE_CHECKING:
     from jdart.config import Config
@@ -110,7 +111,7 @@ def _show(found: tuple[StyleRows, ...], as_json: bool) -> None:
         text = json.dumps([asdict(own) for own in found], indent=1, ensure_ascii=False, default=str)
         Console(soft_wrap=True, highlight=False).out(text)
         return
-    console = Console()
+    console = screen()
     for own in found:
         used, there = sum(row.learnt for row in own.rows), len(own.rows) + sum(one.picture for one in own.unused)
         table = Table(title=f"style {escape(own.style)}: {used} of {there} pictures", title_justify="left")

@@ -18,7 +18,8 @@ def demo_command(overrides: tuple[str, ...], styles: str | None, output: str | N
     run folder. Needs no network; what is done is not done again.
     """
     settings = settings_of("demo", overrides, styles, output)
-    from jdart.running.screen import show_stages, speak
+    from jdart.running.screen import speak
+    from jdart.running.stages import show_stages
 
     speak()
     from jdart.runtime import start

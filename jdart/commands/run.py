@@ -155,7 +155,8 @@ def _go(
         device = kind
     elif executor == "ray":
         raise UserError("--executor ray needs to know what a style runs on; add --devices cuda or --devices cpu")
-    from jdart.running.screen import show_stages, speak
+    from jdart.running.screen import speak
+    from jdart.running.stages import show_stages
 
     speak()
     from jdart.runtime import start

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from contest.screen import screen
 from jdart.jobs.tasks import DONE, FAILED, RUNNING, THERE, WAITING, Progress, Stream, Task
 from jdart.runs.job import Event
 
@@ -62,7 +63,7 @@ def show_tasks(
 
     Returns why each failed task failed.
     """
-    console = Console() if console is None else console
+    console = screen() if console is None else console
     rows = {task.name: Row() for task in tasks}
     for name in there:
         rows[name].state = THERE

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from contest.errors import UserError
+from contest.screen import screen
 from jdart.lora.formats.file import LoraFile
 from jdart.lora.formats.reading import load_lora
 from jdart.lora.origin import from_another_base
@@ -148,7 +149,7 @@ def show_lora(report: LoraReport, as_json: bool) -> None:
             shown = "".join(f"\n{name}" for name in names[:10]) if kind != "matched" else ""
             more = f"\n... and {len(names) - 10} more" if shown and len(names) > 10 else ""
             table.add_row(kind.replace("_", " "), f"{len(names)}{shown}{more}")
-    Console().print(table)
+    screen().print(table)
 
 
 def _network_config(network: str, base: Path | None, arch: str | None) -> Any:

@@ -40,6 +40,7 @@ class Machine:
         self.no_cuda = None
         self.free = 100 * GIB
         self.pages = 32 * GIB // 4096
+        self.compiled = (True, ["demo", "baseline"], 400)
 
     def run(self, command, **_):
         if command[0] not in self.output:
@@ -64,6 +65,7 @@ def machine(monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.metadata, "version", machine.version)
     monkeypatch.setattr(importlib.metadata, "requires", machine.requires)
     monkeypatch.setattr(runtime, "why_no_cuda", lambda: machine.no_cuda)
+    monkeypatch.setattr(doctor, "found", lambda: machine.compiled)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(machine.free, 0, machine.free))
     monkeypatch.setattr(doctor.os, "sysconf", lambda key: machine.pages if key == "SC_PHYS_PAGES" else 4096)
     monkeypatch.setattr(doctor, "CONTAINER_LIMIT", tmp_path / "memory.max")
@@ -84,9 +86,22 @@ def find(name, tmp_path, **arguments):
 def test_a_healthy_machine_needs_no_cure(machine, tmp_path):
     findings = diagnose()
     assert [f for f in findings if f.status != "ok" or f.cure is not None] == []
-    assert len({f.name for f in findings}) == len(findings) == 13
+    assert len({f.name for f in findings}) == len(findings) == 14
     assert find("CUDA", tmp_path).found.startswith("NVIDIA RTX 4090, 24564 MiB")
     assert find("packages to train", tmp_path).found == "jittor 2.0, torch 2.0"
+
+
+@pytest.mark.parametrize(
+    ("compiled", "status", "said", "cure"),
+    [
+        ((False, [], 0), "warn", "nothing: Jittor compiles for minutes in the first run", "jdart warm"),
+        ((True, [], 7), "ok", "Jittor's core and 7 kernels; jdart warm was not run since jdart changed", "jdart warm"),
+        ((True, ["demo"], 400), "ok", "Jittor's core and 400 kernels; jdart warm was run for demo", None),
+    ],
+)
+def test_what_is_compiled_ahead(compiled, status, said, cure, machine, tmp_path):
+    machine.compiled = compiled
+    assert find("compiled ahead", tmp_path) == Finding("compiled ahead", status, said, cure)
 
 
 def test_what_falls_short_has_a_cure_of_one_line(machine, tmp_path):

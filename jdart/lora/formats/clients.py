@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from contest.screen import screen
 from jdart.lora.pairs import LoraPair
 
 CLIENTS = ("ComfyUI", "sd-scripts", "diffusers", "JDiffusion")
@@ -178,14 +179,13 @@ def _reader(client: str, format: str, layers: Sequence[Layer]) -> Reader:
 
 def show_readers(found: Sequence[Reader], title: str) -> None:
     """Print who reads the file as a table."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("read by", "layers", "what is lost", title=title)
     for reader in found:
         losses = "\n".join(_words(loss, reader.layers) for loss in reader.losses)
         table.add_row(reader.client, f"{reader.reads} of {reader.layers}", losses if losses else "nothing")
-    Console().print(table)
+    screen().print(table)
 
 
 def _words(loss: Loss, layers: int) -> str:
