@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (("contest",), ("evaluator", "submission"), ("leaderboard",), ("jdart",), ("toylab", "benchmarks"))
 GROUND = (
     {"yaml", "click"},
-    {"PIL", "numpy"},
+    {"PIL", "numpy", "rich"},
 )  # from outside: anywhere; inside functions
 FULL = 15  # files of a room, without __init__.py
 
