@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from contest.screen import screen
-from jdart.jobs.tasks import DONE, FAILED, RUNNING, THERE, WAITING, Progress, Stream, Task
+from jdart.jobs.tasks import DONE, FAILED, RUNNING, THERE, WAITING, Progress, Stream, Task, warnings_in
 from jdart.runs.job import Event
 
 COLOURS = {WAITING: "dim", RUNNING: "cyan", DONE: "green", FAILED: "red", THERE: "green"}
@@ -59,7 +59,9 @@ def show_tasks(
     progresses: Stream,
     console: Console | None = None,
 ) -> Mapping[str, str]:
-    """Follow an executor to its end, on standard output. `there` are the tasks that need no work.
+    """Follow an executor to its end, on standard output, and say what its processes warned of.
+
+    `there` are the tasks that need no work.
 
     Returns why each failed task failed.
     """
@@ -70,7 +72,20 @@ def show_tasks(
     show = _follow_live if console.is_terminal else _follow_plainly
     with closing(progresses):  # ends the processes, whatever stops us
         show(rows, progresses, console)
+    for text, names in _warnings(task for task in tasks if rows[task.name].state != THERE).items():
+        said = f"WARNING  {', '.join(names)}: {text}"
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
     return {name: row.text for name, row in rows.items() if row.state == FAILED}
+
+
+def _warnings(tasks: Iterable[Task]) -> Mapping[str, list[str]]:
+    """Each warning of the tasks' logs, with the names of the tasks whose process gave it."""
+    found: dict[str, list[str]] = {}
+    for task in tasks:
+        with suppress(OSError):  # it never started
+            for text in warnings_in(task.log.read_text("utf-8", errors="replace")):
+                found.setdefault(text, []).append(task.name)
+    return found
 
 
 def _follow_live(rows: Mapping[str, Row], progresses: Iterable[Progress], console: Console) -> None:

@@ -20,6 +20,7 @@ from jdart.runs.trained import goes_on, stale_pictures
 
 WAITING, RUNNING, DONE, FAILED, THERE = "waiting", "running", "done", "failed", "there already"
 HEADING = "=== "  # begins a process in a log
+WARNED = "WARNING "  # begins a warning in it
 STYLE_STAGES = ("train", "generate")  # what every style does for itself; other stages concern all styles
 
 
@@ -115,3 +116,9 @@ def last_words(log: str) -> str:
     """The last line of a log that says anything, if the last process said anything at all."""
     said = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
     return "" if said.startswith(HEADING) else said.removeprefix("error: ")
+
+
+def warnings_in(log: str) -> list[str]:
+    """What the last process in a log warned of, each once."""
+    lines = log.rpartition(HEADING)[2].splitlines()
+    return list(dict.fromkeys(line[len(WARNED) :].strip() for line in lines if line.startswith(WARNED)))

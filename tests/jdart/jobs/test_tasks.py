@@ -26,6 +26,7 @@ from jdart.jobs.tasks import (
     event_to_json,
     last_words,
     task_from_json,
+    warnings_in,
 )
 from jdart.runs.job import Event
 
@@ -211,6 +212,17 @@ def test_the_table_shows_device_stage_step_loss_time_left_and_state():
     for cell in ("0", "train", "2/9", "loss [0.4]", "0:14", "training"):
         assert cell in line
     assert "waiting" in text and "there already" in text
+
+
+def test_what_the_processes_warned_of_is_said_once_for_all_that_did(tasks):
+    both, alone = "WARNING  a caption is cut", "WARNING  no such word"
+    for task, said in zip(tasks, (f"{both}\n=== again\n{both}\n{both}\n{alone}\nerror: x", both, "WARNING  old")):
+        task.log.parent.mkdir(parents=True, exist_ok=True)
+        task.log.write_text(f"=== train of {task.name}\n{said}\n")
+    out = io.StringIO()
+    show_tasks(tasks, ["02"], stream(*TOLD), Console(file=out, width=30))
+    assert out.getvalue().splitlines()[-2:] == ["WARNING  00, 01: a caption is cut", "WARNING  00: no such word"]
+    assert warnings_in("WARNING  old\n=== new\n") == []
 
 
 def test_on_a_terminal_the_last_table_stays(tasks):
