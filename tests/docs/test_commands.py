@@ -128,6 +128,7 @@ def run_page(page, folder, cache, few=lambda text: text):
         before = line.words[0]
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_tutorial_run(tmp_path):
     """With fewer steps than it says."""
     run_page(

@@ -86,7 +86,7 @@ def test_jdiffusion_reads_a_bin_of_attention_but_for_to_out(base, make_pairs):
 
 @pytest.mark.parametrize("major", [4, 5])
 def test_a_peft_folder_is_for_the_transformers_that_it_was_written_beside(major, every_kind, tmp_path, monkeypatch):
-    for module in ("writing", "convert"):
+    for module in ("formats.writing", "convert"):
         monkeypatch.setattr(f"jdart.lora.{module}.transformers_major", lambda: major)
     source = written(tmp_path, every_kind, "diffusers")
     report = json.loads(convert(source, tmp_path / PLACES["peft"], "--to", "peft", "--json"))
