@@ -59,7 +59,8 @@ def small(recipe: str, folder: Path) -> tuple[Config, ...]:
     """The recipe as a few steps of one style of the toy contest, from noise, and from the average image if set."""
     changes = ("contest=toy", "references=toy", "base.model=toy", "score.weights=null", "data.size=64")
     steps = (f"train.steps={STEPS}", f"generate.steps={STEPS}", "train.lr_warmup_steps=0")
-    config = load_config(recipe, (*changes, *steps), styles=["00"], output=str(folder / "average"))
+    prior = (f"prior.steps={STEPS}", "prior.images_per_prompt=1")
+    config = load_config(recipe, (*changes, *steps, *prior), styles=["00"], output=str(folder / "average"))
     noise = replace(config, output=str(folder / "noise"), generate=replace(config.generate, strength=None))
     return (noise,) if config.generate.strength is None else (noise, config)
 

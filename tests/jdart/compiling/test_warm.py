@@ -53,6 +53,8 @@ def test_both_starts_of_a_recipe_that_has_the_average_image(tmp_path):
     strengths = [config.generate.strength for config in warm.small("demo", tmp_path)]
     assert strengths == [None, 0.85]
     assert all(config.train.steps == warm.STEPS for config in warm.small("demo", tmp_path))
+    assert all(config.prior.images_per_prompt == 1 for config in warm.small("safe", tmp_path))
+    assert all(config.prior.steps == warm.STEPS for config in warm.small("safe", tmp_path))
 
 
 @pytest.mark.parametrize("change", ["core gone", "stamp damaged", "jdart changed"])
