@@ -12,7 +12,7 @@ from pathlib import Path
 from contest.definition import Limits
 from contest.entry.listing import BadItem, Item, Listing
 from contest.entry.png import SIGNATURE
-from contest.entry.signatures import LFS_CURE, LOST_LINK, identify
+from contest.entry.signatures import HEAD, LFS_CURE, LOST_LINK, identify
 from contest.entry.zip_records import looks_like_zip
 from contest.entry.zips import list_zip
 from contest.errors import UserError
@@ -20,7 +20,6 @@ from contest.errors import UserError
 MANIFEST = "manifest.json"
 _LIMITS = Limits()
 MAX_FILE_BYTES = _LIMITS.file_bytes
-_HEAD = 4096  # bytes by which a file that is no zip is told
 _DEPTH = 4  # a wrapping folder, style, picture, and one more to see that something lies too deep
 WHOLE = sys.maxsize  # all folders, however deep
 
@@ -44,7 +43,7 @@ def open_contents(path: Path, limits: Limits = _LIMITS, depth: int = _DEPTH) -> 
             size = os.fstat(stream.fileno()).st_size
             read_at = partial(_read_at, stream.fileno(), size)
             if not looks_like_zip(read_at, size):
-                raise UserError(f"{path}: neither a folder nor a zip archive but {_kind(read_at(0, _HEAD))}")
+                raise UserError(f"{path}: neither a folder nor a zip archive but {_kind(read_at(0, HEAD))}")
             yield list_zip(read_at, size, path.name, limits)
 
 

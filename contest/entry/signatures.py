@@ -9,11 +9,13 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 
+from contest.disk.files import LFS_START
 from contest.entry.cures import CLOSED
 from contest.entry.png import SIGNATURE
 
 LOST_LINK = "a link that leads nowhere"
 LINK_CURE = "fetch what it links to (such as git annex get, dvc pull), or put the picture itself there"
+HEAD = 4096  # bytes from the start of a file by which `identify` tells what it is
 LFS_CURE = "fetch the pictures with: git lfs pull (under GitHub Actions: lfs: true for actions/checkout)"
 _REDRAW = (
     "save it as PNG, renaming it does not make it one: "
@@ -75,7 +77,7 @@ def identify(data: bytes) -> tuple[str, str]:
         return "empty", f"it was never written to its end (a full disk, a download that failed); {_AGAIN}"
     if not data.strip(b"\0"):
         return "all zeros", f"its bytes never reached the disk; {_AGAIN}"
-    if data.startswith(b"version https://git-lfs.github.com/spec/"):
+    if data.startswith(LFS_START.encode()):
         return "a Git LFS pointer, not the picture", LFS_CURE
     if data.startswith(_LINE_ENDS):
         return "a PNG whose line ends were converted, as is done to text", _BINARY

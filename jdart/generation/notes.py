@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contest.disk.files import sha256
-from contest.entry.signatures import LFS_CURE, identify
+from contest.entry.signatures import HEAD, LFS_CURE, identify
 from contest.errors import UserError
 from jdart.config import GenerateConfig, from_mapping
 
 if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
 
-_HEAD = 4096  # bytes of a file by which it is told what it is
 KEY = "jdart"  # the text chunk that is read back
 COMMON_KEY = "parameters"  # the one that AUTOMATIC1111's web UI made common, for other programs
 NOT_NOTED = ("batch_size", "num_images_per_prompt", "lora_weight", "loras")  # the files' hashes say more
@@ -93,7 +92,7 @@ def read_notes(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: no such file; name a picture that jdart drew") from error
     except Image.UnidentifiedImageError as error:
         with open(path, "rb") as stream:
-            what, cure = identify(stream.read(_HEAD))
+            what, cure = identify(stream.read(HEAD))
         cure = cure if cure == LFS_CURE else "name one that jdart drew"
         raise UserError(f"{path}: not a readable picture but {what}; {cure}") from error
     except (OSError, ValueError, SyntaxError) as error:

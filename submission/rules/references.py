@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from contest.entry.png import SIGNATURE, BrokenPng, has_large_notes, read_chunks
-from contest.entry.signatures import LFS_CURE, LINK_CURE, LOST_LINK, identify
+from contest.entry.signatures import HEAD, LFS_CURE, LINK_CURE, LOST_LINK, identify
 from contest.findings import CHECKS, Finding, finding
 from contest.names import PICTURE_ENDINGS, is_system
 from submission.rules.alike import difference_hash
 
 _CURE = "put the picture there again as it was handed out, so that copies of it are found"
-_HEAD = 4096  # bytes of a file by which it is told what it is
 _INSIDE = "put its pictures beside it; they are not looked at in there"
 _CURES = (LFS_CURE, LINK_CURE, _INSIDE, CHECKS["S214"].hint)
 
@@ -60,7 +59,7 @@ def _not_compared(style: str, path: Path) -> Finding:
     if path.is_file():
         try:
             with open(path, "rb") as stream:
-                head = stream.read(_HEAD)
+                head = stream.read(HEAD)
                 is_png = head.startswith(SIGNATURE)
                 what, cure = _damage(head + stream.read()) if is_png else identify(head)
         except OSError as error:
