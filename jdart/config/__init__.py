@@ -1,37 +1,46 @@
 """What a run does: frozen dataclasses, a module a section, read once from YAML."""
 
-from jdart.config.data import DataConfig, PriorConfig
-from jdart.config.generate import GenerateConfig, StyleIDConfig, WeightedLora
-from jdart.config.lora import TEXT_TARGETS, UNET_TARGETS, LoraConfig, TextLoraConfig
-from jdart.config.memory import MemoryConfig
 from jdart.config.overrides import PromptOverride, StyleOverride
 from jdart.config.reading import from_mapping, load_config, recipes, to_mapping
-from jdart.config.token import TokenConfig
-from jdart.config.train import TrainConfig
-from jdart.config.validation import ValidationConfig
+from jdart.config.said import said
+from jdart.config.sections.attention import StyleIDConfig
+from jdart.config.sections.colour import ColourConfig, ColourGuidanceConfig, FinishConfig, StartConfig, TransportConfig
+from jdart.config.sections.data import DataConfig, PriorConfig
+from jdart.config.sections.generate import GenerateConfig, WeightedLora
+from jdart.config.sections.lora import TEXT_TARGETS, UNET_TARGETS, LoraConfig, TextLoraConfig
+from jdart.config.sections.memory import MemoryConfig
+from jdart.config.sections.token import TokenConfig
+from jdart.config.sections.train import TrainConfig
+from jdart.config.sections.validation import ValidationConfig
 from jdart.config.whole import BaseConfig, Config, ScoreConfig
 
 __all__ = [
     "TEXT_TARGETS",
     "UNET_TARGETS",
     "BaseConfig",
+    "ColourConfig",
+    "ColourGuidanceConfig",
     "Config",
     "DataConfig",
+    "FinishConfig",
     "GenerateConfig",
     "LoraConfig",
     "MemoryConfig",
     "PriorConfig",
     "PromptOverride",
     "ScoreConfig",
+    "StartConfig",
     "StyleIDConfig",
     "StyleOverride",
     "TextLoraConfig",
     "TokenConfig",
     "TrainConfig",
+    "TransportConfig",
     "WeightedLora",
     "ValidationConfig",
     "from_mapping",
     "load_config",
     "recipes",
+    "said",
     "to_mapping",
 ]

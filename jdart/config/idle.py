@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from jdart.config.data import DataConfig, PriorConfig
-from jdart.config.generate import GenerateConfig
-from jdart.config.lora import TextLoraConfig
-from jdart.config.train import TrainConfig
-from jdart.config.validation import ValidationConfig
+from jdart.config.sections.data import DataConfig, PriorConfig
+from jdart.config.sections.generate import GenerateConfig
+from jdart.config.sections.lora import TextLoraConfig
+from jdart.config.sections.train import TrainConfig
+from jdart.config.sections.validation import ValidationConfig
 from jdart.config.whole import Config
 
 PRIOR = ("images_per_prompt", "steps", "pool")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
 from contest.errors import UserError
-from jdart.config.generate import GenerateConfig, WeightedLora
 from jdart.config.problem import Problem
+from jdart.config.sections.generate import GenerateConfig, WeightedLora
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
-from jdart.config.data import DataConfig, PriorConfig
-from jdart.config.generate import GenerateConfig
-from jdart.config.lora import LoraConfig, TextLoraConfig
-from jdart.config.memory import MemoryConfig
 from jdart.config.overrides import StyleOverride, require_good
 from jdart.config.problem import check
-from jdart.config.token import TokenConfig
-from jdart.config.train import TrainConfig
-from jdart.config.validation import ValidationConfig
+from jdart.config.sections.data import DataConfig, PriorConfig
+from jdart.config.sections.generate import GenerateConfig
+from jdart.config.sections.lora import LoraConfig, TextLoraConfig
+from jdart.config.sections.memory import MemoryConfig
+from jdart.config.sections.token import TokenConfig
+from jdart.config.sections.train import TrainConfig
+from jdart.config.sections.validation import ValidationConfig
 
 
 @dataclass(frozen=True)

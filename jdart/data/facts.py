@@ -11,7 +11,7 @@ from typing import Any, Optional  # Python 3.9 evaluates the annotations of fiel
 
 from contest.disk.files import sha256
 from contest.errors import UserError
-from jdart.config.data import DataConfig
+from jdart.config.sections.data import DataConfig
 from jdart.data.captions import MOST, Picture, load_pictures, not_learnt
 from jdart.data.pictures import readable
 

@@ -108,12 +108,17 @@ def to_pixels(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
 
+def stretched(path: Path, size: int) -> np.ndarray:
+    """A picture file as (size, size, 3) uint8, whole: stretched to a square (bicubic)."""
+    return _resize(read_rgb(path), size, size, "BICUBIC")
+
+
 def average_image(paths: Iterable[Path], size: int) -> np.ndarray:
     """floor(mean) of the pictures, each stretched to size x size (bicubic): size,size,3 uint8.
 
     The picture that average-image initialisation starts from, as published with JDiffArtFlow.
     """
-    pictures = [_resize(read_rgb(path), size, size, "BICUBIC") for path in paths]
+    pictures = [stretched(path, size) for path in paths]
     if not pictures:
         raise ValueError("no pictures to average")
     total = np.sum(pictures, axis=0, dtype=np.int64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contest.errors import UserError
-from jdart.config.data import DataConfig
+from jdart.config.sections.data import DataConfig
 from jdart.data.captions import Picture, load_pictures, not_learnt
 from jdart.data.facts import Facts, read_facts, refusal, require_some
 from jdart.data.folder import Unused

@@ -10,8 +10,11 @@ import numpy as np
 
 from jdart.config import GenerateConfig
 from jdart.data.pictures import to_model_range, to_pixels
+from jdart.generation.guided import Guided
+from jdart.generation.references import References
 from jdart.generation.samplers import sampling_plan
 from jdart.generation.start import Moments, first_latent
+from jdart.generation.steering import Edit, steered
 from jdart.models.build import Base
 from jdart.models.cut import warn_of_cut
 from jdart.models.encode import encode_text
@@ -31,12 +34,19 @@ class Request:
 
 
 def draw(
-    base: Base, requests: Sequence[Request], settings: GenerateConfig, size: int, average: np.ndarray | None
+    base: Base,
+    requests: Sequence[Request],
+    settings: GenerateConfig,
+    size: int,
+    average: np.ndarray | None,
+    pictures: Sequence[np.ndarray] = (),
 ) -> Iterator[tuple[Request, np.ndarray]]:
     """Yield (request, picture) with pictures of (size, size, 3) uint8, in order.
 
-    `average` (size, size, 3) uint8 starts each picture from a noisy copy of it, as `settings.strength` says. A
-    picture depends on its request and never on the others; the size of its batch, and its place in it, decide the
+    `average` (size, size, 3) uint8 starts each picture from a noisy copy of it, as `settings.strength` says. `pictures`
+    (size, size, 3) uint8 are the style's, where the settings look at them (`looks_at_references`).
+
+    A picture depends on its request and never on the others; the size of its batch, and its place in it, decide the
     last digits of a float and so, in a pixel here and there, one grey level.
     """
     plan = sampling_plan(
@@ -44,20 +54,25 @@ def draw(
     )
     with jt.no_grad():
         start = None if average is None else moments(base, average)
+        edits = _edits(settings, References(base, pictures))
         text = embeddings(base, requests, settings)
         channels, side = base.unet.config.in_channels, size // base.vae.config.factor
         for first in range(0, len(requests), settings.batch_size):
             batch = requests[first : first + settings.batch_size]
             context = np.stack([_fused(text, r.prompt, r.plain, settings.origin_scale) for r in batch])
             negative = _fused(text, settings.negative_prompt, "", settings.origin_scale)  # 77,D
-            model = _Guided(base, context, np.stack([negative] * len(batch)), settings)
+            model = steered(Guided(base, context, np.stack([negative] * len(batch)), settings), plan, edits)
             latents = jt.array(np.stack([first_latent(plan, r.seed, (channels, side, side), start) for r in batch]))
             for step in plan.run(model, latents):
                 step.sync()
                 latents = step
-            pictures = base.vae.decode(latents).numpy()
-            for request, picture in zip(batch, pictures):
+            for request, picture in zip(batch, base.vae.decode(latents).numpy()):
                 yield request, to_pixels(picture)
+
+
+def _edits(settings: GenerateConfig, references: References) -> list[Edit]:
+    """What changes the predicted picture on the way, in this order."""
+    return []
 
 
 def moments(base: Base, picture: np.ndarray) -> Moments:
@@ -89,37 +104,3 @@ def _fused(text: Mapping[str, np.ndarray], styled: str, plain: str | None, origi
     if plain is None:
         raise ValueError("origin_scale above 0 needs the plain text of every request")
     return text[styled] * np.float32(1 - origin_scale) + text[plain] * np.float32(origin_scale)
-
-
-def rescale_guidance(guided: jt.Var, with_text: jt.Var, amount: float) -> jt.Var:
-    """Bring the spread of each guided output (B, C, H, W) back towards that of the output with text.
-
-    Lin et al., Common Diffusion Noise Schedules and Sample Steps are Flawed, 2305.08891, eq. 15 and 16; `amount` is
-    their phi. Without it a high guidance scale overexposes.
-    """
-
-    def spread(x: jt.Var) -> jt.Var:
-        centred = x - x.mean([1, 2, 3], keepdims=True)
-        return jt.sqrt((centred * centred).mean([1, 2, 3], keepdims=True))
-
-    return guided * (spread(with_text) / spread(guided) * amount + (1 - amount))
-
-
-class _Guided:
-    """The UNet under classifier-free guidance (Ho and Salimans, 2207.12598), as a sampler's model.
-
-    Scale 1 is the plain output with text and calls the UNet for that alone; scale 0 is a value like any other.
-    """
-
-    def __init__(self, base: Base, context: np.ndarray, negative: np.ndarray, settings: GenerateConfig):
-        self.base, self.scale, self.rescale = base, settings.guidance_scale, settings.guidance_rescale
-        self.batch = len(context)
-        self.context = jt.array(context if self.scale == 1 else np.concatenate([negative, context]))
-
-    def __call__(self, x: jt.Var, t: float) -> jt.Var:
-        if self.scale == 1:
-            return self.base.unet(x, np.full(self.batch, t), self.context)
-        both = self.base.unet(jt.concat([x, x]), np.full(2 * self.batch, t), self.context)
-        without, with_text = both[: self.batch], both[self.batch :]
-        guided = without + (with_text - without) * self.scale
-        return guided if self.rescale == 0 else rescale_guidance(guided, with_text, self.rescale)

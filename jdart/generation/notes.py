@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from contest.disk.files import sha256
 from contest.entry.signatures import HEAD, LFS_CURE, identify
 from contest.errors import UserError
-from jdart.config import GenerateConfig, from_mapping
+from jdart.config import GenerateConfig, from_mapping, said
 
 if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
@@ -32,15 +32,16 @@ def picture_notes(request: Any, settings: GenerateConfig, **facts: Any) -> dict[
     The facts are `base`, `style`, `size`, `loras` (file, sha256, weight), `token` (sha256), `average`
     and `reference` (hashes of pixels) and `batch` (place, size).
     """
-    noted = {name: value for name, value in asdict(settings).items() if name not in NOT_NOTED}
+    noted = {name: value for name, value in said(settings).items() if name not in NOT_NOTED}
     wording = {"prompt": request.prompt, "plain_prompt": request.plain, "seed": request.seed}
     return {**noted, **wording, "jdart": importlib.metadata.version("jdart"), **facts}
 
 
 def settings_from(notes: Mapping[str, Any], batch_size: int) -> GenerateConfig:
     """The settings that `picture_notes` noted. UserError when they are none of this version."""
-    names = [f.name for f in fields(GenerateConfig) if f.name not in NOT_NOTED]
-    missing = [name for name in names if name not in notes]
+    settings = [f for f in fields(GenerateConfig) if f.name not in NOT_NOTED]
+    names = [f.name for f in settings if f.name in notes]
+    missing = [f.name for f in settings if f.name not in notes and "later" not in f.metadata]
     if missing:
         raise UserError(f"its notes lack {', '.join(missing)}: it was drawn by another version of jdart")
     return from_mapping({"generate": {**{n: notes[n] for n in names}, "batch_size": batch_size}}, "its notes").generate

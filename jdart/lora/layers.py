@@ -15,7 +15,7 @@ import numpy as np
 from jittor import nn
 
 from contest.errors import UserError
-from jdart.config.lora import LoraConfig, fits, one_by_one
+from jdart.config.sections.lora import LoraConfig, fits, one_by_one
 from jdart.lora.pairs import LoraPair, scale_of
 from jdart.models.networks.layers import linear
 from jdart.models.paths import at, put

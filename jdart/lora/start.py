@@ -12,7 +12,7 @@ from typing import Optional
 import numpy as np
 
 from contest.errors import UserError
-from jdart.config.lora import LoraConfig
+from jdart.config.sections.lora import LoraConfig
 from jdart.lora.pairs import LoraPair, coverage, require_fit, scale_of
 
 log = logging.getLogger(__name__)

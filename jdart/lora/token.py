@@ -19,7 +19,7 @@ from jittor import nn
 
 from contest.disk.files import write_bytes
 from contest.errors import UserError, needs
-from jdart.config.token import TokenConfig
+from jdart.config.sections.token import TokenConfig
 from jdart.lora.formats.names import parse
 from jdart.models.build import Base
 from jdart.models.paths import at, put

@@ -119,6 +119,13 @@ class NoiseSchedule:
             return (x_t - output * sigma) / alpha, output
         return x_t * alpha - output * sigma, output * alpha + x_t * sigma
 
+    def output_for(self, x0: Array, x_t: Array, t: Any) -> Array:
+        """The network's output at `x_t` that stands for the image `x0`; inverts `predict_x0_eps`."""
+        alpha, sigma = self._coefficients(x_t, t)
+        if self.prediction_type == "epsilon":
+            return (x_t - x0 * alpha) / sigma
+        return (x_t * alpha - x0) / sigma
+
     def min_snr_weights(self, t: np.ndarray, gamma: float) -> np.ndarray:
         """Min-SNR loss weights (arXiv 2303.09556), float32, one for each timestep in `t`."""
         snr = self.sigma_ratio(t) ** -2

@@ -15,7 +15,7 @@ from contest.disk.files import read_json, sha256, write_json
 from contest.disk.shipped import means_toy
 from contest.errors import UserError
 from contest.reading import contest_from_references, load_contest
-from jdart.config import Config, to_mapping
+from jdart.config import Config, said
 from jdart.config.overrides import require_known
 from jdart.lora.formats.file import FILE_NAME
 from submission.packing.provenance import find_commit
@@ -195,7 +195,7 @@ def write_run(
         "styles": sorted(set(styles)),
         "images": "images",
         "seed": config.seed,
-        "config": to_mapping(config),
+        "config": said(config),
         "base": {"source": config.base.model, "revision": revision, "sha256": identity},
         "commit": find_commit(folder.root) if earlier is None else earlier.get("commit"),
         "lora": loras,

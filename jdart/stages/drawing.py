@@ -12,7 +12,7 @@ from contest.disk.files import atomic_write, sha256
 from contest.errors import UserError
 from jdart.config import GenerateConfig, StyleIDConfig
 from jdart.config.overrides import settings_of
-from jdart.data.pictures import average_image, crop, read_rgb, resize_short_side
+from jdart.data.pictures import average_image, crop, read_rgb, resize_short_side, stretched
 from jdart.data.seeds import image_seed
 from jdart.generation.notes import lora_note, picture_notes, pixels_hash, png_info
 from jdart.runs.folder import require_trained_on
@@ -72,7 +72,10 @@ def draw_missing(
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What pictures are drawn with: settings, LoRAs; where asked for token, average picture and StyleID's reference."""
+    """What pictures are drawn with: settings, LoRAs; where asked for token, average picture, StyleID's reference.
+
+    `pictures` are the style's, where the settings look at them.
+    """
 
     settings: GenerateConfig
     size: int
@@ -81,6 +84,7 @@ class Scene:
     token: Path | None = None
     average: np.ndarray | None = None
     reference: np.ndarray | None = None
+    pictures: tuple[np.ndarray, ...] = ()
 
     def notes(self, request: Request, base: str, batch: tuple[int, int]) -> dict[str, Any]:
         """What a picture's PNG says; `batch` is its place and the size of its batch."""
@@ -95,6 +99,7 @@ class Scene:
             average=pixels_hash(self.average),
             reference=pixels_hash(self.reference),
             batch=list(batch),
+            **({"pictures": [pixels_hash(picture) for picture in self.pictures]} if self.pictures else {}),
         )
 
 
@@ -142,7 +147,8 @@ def _draw_style(job: Job, style: str, groups: Sequence[Group]) -> Iterator[Path]
         others = [Adapter(Path(lora.path), lora.weight) for lora in settings.loras]
         average = None if settings.strength is None else average_image(pictures, size)
         plain = replace(settings, styleid=None)
-        scene = Scene(plain, size, style, (*own, *others), token, average)
+        looked_at = style_pictures(settings, pictures, size)
+        scene = Scene(plain, size, style, (*own, *others), token, average, pictures=looked_at)
         if settings.styleid is None:
             with token_applied(job.base, scene.token), adapted(job.base, scene.adapters):
                 yield from _write_missing(job, scene, requests)
@@ -163,7 +169,8 @@ def _write_missing(job: Job, scene: Scene, everything: Sequence[Request]) -> Ite
     batches = [batch for batch in _batches(scene, everything) if any(not Path(r.name).exists() for r in batch)]
     requests = [request for batch in batches for request in batch]
     places = [(place, len(batch)) for batch in batches for place in range(len(batch))]
-    for (request, picture), place in zip(draw(job.base, requests, scene.settings, scene.size, scene.average), places):
+    drawn = draw(job.base, requests, scene.settings, scene.size, scene.average, scene.pictures)
+    for (request, picture), place in zip(drawn, places):
         path = Path(request.name)
         if not path.exists():
             _write_picture(path, picture, scene.notes(request, job.base.identity, place), job)
@@ -172,7 +179,7 @@ def _write_missing(job: Job, scene: Scene, everything: Sequence[Request]) -> Ite
 
 def _inject_missing(job: Job, scene: Scene, requests: Sequence[Request]) -> Iterator[Path]:
     """StyleID over the contents of the pictures that are not there."""
-    from jdart.generation.styleid import inject, read_style
+    from jdart.generation.attention.styleid import inject, read_style
 
     styleid, reference = scene.settings.styleid, scene.reference
     assert styleid is not None and reference is not None
@@ -203,6 +210,11 @@ def style_picture(styleid: StyleIDConfig, pictures: Sequence[Path], size: int) -
             f"there are {', '.join(path.name for path in pictures)}, and average"
         )
     return crop(resize_short_side(read_rgb(named[0]), size), size)
+
+
+def style_pictures(settings: GenerateConfig, paths: Sequence[Path], size: int) -> tuple[np.ndarray, ...]:
+    """A style's pictures, each stretched to (size, size, 3) uint8, where the settings look at them."""
+    return tuple(stretched(path, size) for path in paths) if settings.looks_at_references else ()
 
 
 def _tally(stage: str, style: str | None, paths: Sequence[Path], made: Iterator[Path]) -> Iterator[Event]:

@@ -16,7 +16,7 @@ from jdart.data.captions import load_pictures
 from jdart.data.pictures import average_image
 from jdart.generation.notes import pixels_hash, read_notes, settings_from
 from jdart.runs.folder import RunFolder, earlier_run
-from jdart.stages.drawing import Scene, save_png, style_picture
+from jdart.stages.drawing import Scene, save_png, style_picture, style_pictures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,8 +59,8 @@ def redraw(path: Path, sources: Sources) -> Redrawn:
     base = _base(notes, run, sources)
     adapters = tuple(_adapters(notes, run, sources))
     token = _token(notes, run, sources)
-    average, reference = _from_references(notes, settings, run, sources)
-    scene = Scene(settings, notes["size"], notes["style"], adapters, token, average, reference)
+    average, reference, pictures = _from_references(notes, settings, run, sources)
+    scene = Scene(settings, notes["size"], notes["style"], adapters, token, average, reference, pictures)
     picture, said = _draw(base, scene, notes, place, size)
     if picture.shape != read_rgb(path).shape:
         raise UserError(f"{path}: is not of the size that it was drawn in; take the file as jdart wrote it")
@@ -79,10 +79,11 @@ def _draw(base: Base, scene: Scene, notes: Mapping[str, Any], place: int, size: 
     request = Request("", notes["prompt"], notes["seed"], notes["plain_prompt"])
     plain = replace(scene.settings, styleid=None)
     with token_applied(base, scene.token), adapted(base, scene.adapters):
-        picture = [drawn for _, drawn in draw(base, [request] * size, plain, scene.size, scene.average)][place]
+        copies = draw(base, [request] * size, plain, scene.size, scene.average, scene.pictures)
+        picture = [drawn for _, drawn in copies][place]
     styleid = scene.settings.styleid
     if styleid is not None and scene.reference is not None:
-        from jdart.generation.styleid import inject, read_style
+        from jdart.generation.attention.styleid import inject, read_style
 
         picture = inject(base, picture, read_style(base, scene.reference, styleid), styleid)
     return picture, scene.notes(request, base.identity, (place, size))
@@ -162,10 +163,10 @@ def _named_paths(settings: Any) -> Iterator[str]:
 
 def _from_references(
     notes: Mapping[str, Any], settings: GenerateConfig, run: Run | None, sources: Sources
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """The average picture and StyleID's reference, as far as the picture was made with them."""
-    if notes["average"] is None and notes["reference"] is None:
-        return None, None
+) -> tuple[np.ndarray | None, np.ndarray | None, tuple[np.ndarray, ...]]:
+    """The average picture, StyleID's reference and the style's pictures, as far as the picture was made with them."""
+    if notes["average"] is None and notes["reference"] is None and "pictures" not in notes:
+        return None, None, ()
     folder = sources.references
     if folder is None:
         if run is None:
@@ -176,7 +177,10 @@ def _from_references(
     pictures = [picture.path for picture in load_pictures(images, "{object}", style)]
     average = None if notes["average"] is None else average_image(pictures, size)
     reference = None if settings.styleid is None else style_picture(settings.styleid, pictures, size)
-    for name, made in (("average", average), ("reference", reference)):
-        if pixels_hash(made) != notes[name]:
+    looked_at = style_pictures(settings, pictures, size)
+    made: dict[str, Any] = {"average": pixels_hash(average), "reference": pixels_hash(reference)}
+    made["pictures"] = [pixels_hash(picture) for picture in looked_at]
+    for name, digest in made.items():
+        if digest != notes.get(name, []):
             raise UserError(f"{folder / style}: not the pictures that it was drawn with; name them with --references")
-    return average, reference
+    return average, reference, looked_at

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from contest.disk.files import sha256
-from jdart.config import Config, to_mapping
+from jdart.config import Config, said
 from jdart.data.captions import Picture
 from jdart.data.pictures import read_rgb
 from jdart.lora.formats.file import LoraFile
@@ -166,7 +166,7 @@ def _text(records: Sequence[StepRecord]) -> str:
 
 def _fingerprint(job: Job, name: str, styles: Sequence[str]) -> str:
     """Of everything that a step of training depends on: settings, base, and pictures with their captions."""
-    settings = what_matters(to_mapping(job.config))
+    settings = what_matters(said(job.config))
     if job.config.train.lr_scheduler in OPEN_ENDED:
         del settings["train.steps"]
     pictures: list[Picture] = [picture for style in styles for picture in job.references[style]]

@@ -14,7 +14,7 @@ import numpy as np
 
 from contest.errors import UserError
 from jdart.config import Config
-from jdart.config.lora import fits, one_by_one
+from jdart.config.sections.lora import fits, one_by_one
 from jdart.data.seeds import rng_for
 from jdart.lora.layers import Adapter, inject, remove
 from jdart.lora.pairs import LoraPair

@@ -6,7 +6,7 @@ from math import cos, pi, sqrt
 
 from contest.errors import UserError
 from jdart.config import TrainConfig
-from jdart.config.train import SCHEDULES
+from jdart.config.sections.train import SCHEDULES
 
 OPEN_ENDED = ("constant", "constant_with_warmup")  # no step depends on how many follow it
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from jdart.config import GenerateConfig
-from jdart.generation.draw import Request, draw, rescale_guidance
+from jdart.generation.draw import Request, draw
+from jdart.generation.guided import rescale_guidance
 
 SETTINGS = GenerateConfig(sampler="ddim", steps=2, guidance_scale=3.0, negative_prompt="lowres", batch_size=2)
 REQUESTS = [

@@ -8,8 +8,8 @@ import torch
 
 from jdart.config import StyleIDConfig
 from jdart.data.pictures import to_model_range, to_pixels
-from jdart.generation.inversion import inversion_plan, invert
-from jdart.generation.styleid import adain, inject, read_style, self_attentions
+from jdart.generation.attention.inversion import inversion_plan, invert
+from jdart.generation.attention.styleid import adain, inject, read_style, self_attentions
 from jdart.models.schedule import NoiseSchedule
 
 SCHEDULER = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "steps_offset": 1}
@@ -202,7 +202,7 @@ def test_a_picture_in_its_own_style_is_itself_again(base):
 def _reconstruct(base, image, steps):
     import jittor as jt
 
-    from jdart.generation.inversion import Unguided
+    from jdart.generation.attention.inversion import Unguided
 
     plan, model = inversion_plan(base.schedule, steps), Unguided(base)
     with jt.no_grad():

@@ -22,7 +22,7 @@ from jittor import nn
 
 from jdart.config import StyleIDConfig
 from jdart.data.pictures import to_model_range, to_pixels
-from jdart.generation.inversion import Unguided, inversion_plan, invert
+from jdart.generation.attention.inversion import Unguided, inversion_plan, invert
 from jdart.models.build import Base
 from jdart.models.networks.layers import attention
 from jdart.models.paths import at, put

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
 from jdart.config.problem import check
+from jdart.config.said import LATER
+from jdart.config.sections.attention import StyleIDConfig
+from jdart.config.sections.colour import ColourConfig, StartConfig
 
 
 @dataclass(frozen=True)
@@ -17,24 +20,6 @@ class WeightedLora:
 
     def __post_init__(self) -> None:
         check(bool(self.path), "path: name a LoRA file")
-
-
-@dataclass(frozen=True)
-class StyleIDConfig:
-    """StyleID injection (2312.09008): each picture is drawn again with the self-attention of a reference."""
-
-    steps: int = 50  # of DDIM, there and back
-    gamma: float = 0.75  # 1 keeps the queries of the picture, 0 takes those of what is being drawn
-    temperature: float = 1.5  # sharpens the attention that keys of another picture make flatter
-    reference: Optional[str] = None  # a file name among the style's pictures, or "average"; None: the first
-    layers: int = 5  # the last so many self-attentions of the decoder; 5 are layers 7 to 11 of Stable Diffusion
-
-    def __post_init__(self) -> None:
-        check(self.steps >= 1, f"steps: {self.steps} is below 1")
-        check(0 <= self.gamma <= 1, f"gamma: {self.gamma} is not in [0, 1]")
-        check(self.temperature > 0, f"temperature: {self.temperature} is not above 0")
-        check(self.reference != "", "reference: name a picture of the style, or average, or leave it out")
-        check(self.layers >= 1, f"layers: {self.layers} is below 1")
 
 
 @dataclass(frozen=True)
@@ -53,6 +38,8 @@ class GenerateConfig:
     num_images_per_prompt: int = 1  # the first is the entry's, the others are candidates
     styleid: Optional[StyleIDConfig] = None
     batch_size: int = 4
+    start: Optional[StartConfig] = field(default=None, metadata=LATER)
+    colour: Optional[ColourConfig] = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         from jdart.generation.samplers import SAMPLERS
@@ -65,3 +52,8 @@ class GenerateConfig:
             check(0 <= getattr(self, name) <= 1, f"{name}: {getattr(self, name)} is not in [0, 1]")
         in_range = self.strength is None or (0 < self.strength <= 1 and int(self.steps * self.strength) >= 1)
         check(in_range, f"strength: {self.strength} leaves no step of {self.steps}; take up to 1, or null")
+
+    @property
+    def looks_at_references(self) -> bool:
+        """Whether a picture depends on the style's pictures beside the LoRA, the average picture and StyleID's."""
+        return self.start is not None or self.colour is not None

@@ -1,0 +1,1 @@
+"""Self-attention that is shared with a reference."""

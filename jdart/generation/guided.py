@@ -1,0 +1,44 @@
+"""The UNet under classifier-free guidance, as a sampler's model."""
+
+from __future__ import annotations
+
+import jittor as jt
+import numpy as np
+
+from jdart.config import GenerateConfig
+from jdart.models.build import Base
+
+
+class Guided:
+    """The UNet under classifier-free guidance (Ho and Salimans, 2207.12598), as a sampler's model.
+
+    Scale 1 is the plain output with text and calls the UNet for that alone; scale 0 is a value like any other.
+    """
+
+    def __init__(self, base: Base, context: np.ndarray, negative: np.ndarray, settings: GenerateConfig):
+        """`context` and `negative` are the embeddings (B, 77, D) float32 of each picture."""
+        self.base, self.scale, self.rescale = base, settings.guidance_scale, settings.guidance_rescale
+        self.batch = len(context)
+        self.context = jt.array(context if self.scale == 1 else np.concatenate([negative, context]))
+
+    def __call__(self, x: jt.Var, t: float) -> jt.Var:
+        if self.scale == 1:
+            return self.base.unet(x, np.full(self.batch, t), self.context)
+        both = self.base.unet(jt.concat([x, x]), np.full(2 * self.batch, t), self.context)
+        without, with_text = both[: self.batch], both[self.batch :]
+        guided = without + (with_text - without) * self.scale
+        return guided if self.rescale == 0 else rescale_guidance(guided, with_text, self.rescale)
+
+
+def rescale_guidance(guided: jt.Var, with_text: jt.Var, amount: float) -> jt.Var:
+    """Bring the spread of each guided output (B, C, H, W) back towards that of the output with text.
+
+    Lin et al., Common Diffusion Noise Schedules and Sample Steps are Flawed, 2305.08891, eq. 15 and 16; `amount` is
+    their phi. Without it a high guidance scale overexposes.
+    """
+
+    def spread(x: jt.Var) -> jt.Var:
+        centred = x - x.mean([1, 2, 3], keepdims=True)
+        return jt.sqrt((centred * centred).mean([1, 2, 3], keepdims=True))
+
+    return guided * (spread(with_text) / spread(guided) * amount + (1 - amount))
