@@ -116,7 +116,7 @@ CHECKS = {
         Check("S309", "LoRA of another run", "put back the LoRA that drew these pictures, or draw them again"),
         Check("S501", "too few pictures", "draw more; a story shorter than the contest asks for does not count"),
         Check("S502", "no prompts", "write a CSV file with the line file,prompt and one row for each picture"),
-        Check("S503", "prompts not readable", "save it as CSV in UTF-8: the line file,prompt, then a row a picture"),
+        Check("S503", "prompts not readable", "save it as CSV UTF-8, as spreadsheets call it: the line file,prompt, then a row a picture"),
         Check("S504", "picture without a prompt", "add its row to the prompts"),
         Check("S505", "prompt without a picture", "remove the row, or write the picture's name as it is"),
         Check("S506", "duplicate row", "keep one row for each picture"),

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from contest.disk.encodings import instead_of_utf8
 from contest.errors import UserError
 
 LFS_START = "version https://git-lfs.github.com/spec/"
@@ -66,11 +67,11 @@ def read_text(path: str | os.PathLike[str]) -> str:
     try:
         text = Path(path).read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error}); save it in that encoding") from error
+        raise UserError(f"{path}: {instead_of_utf8(error)}") from error
     if text.startswith(LFS_START):
         raise UserError(f"{path}: {LFS_POINTER}")
     if "\0" in text:
-        raise UserError(f"{path}: not UTF-8 text but UTF-16 or the like; save it in UTF-8")
+        raise UserError(f"{path}: not UTF-8 text but UTF-16 or the like; save it as UTF-8")
     return text
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contest.disk.encodings import instead_of_utf8
 from contest.errors import UserError
 from jdart.data.folder import ENDINGS, TABLES, Unused, pictures_in, unused_in
 
@@ -168,8 +169,8 @@ def _read(file: Path, problems: list[str]) -> str:
     """A UTF-8 text, with or without the mark that editors on Windows put first; empty after noting a problem."""
     try:
         return file.read_text("utf-8-sig")
-    except UnicodeDecodeError:
-        problems.append(f"{file.name} is not UTF-8; save it as UTF-8")
+    except UnicodeDecodeError as error:
+        problems.append(f"{file.name} is {instead_of_utf8(error)}")
         return ""
 
 

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Sequence
 
+from contest.disk.encodings import instead_of_utf8
 from contest.entry.listing import Item
 from contest.names import printable
 
@@ -14,7 +15,6 @@ _COLUMNS = ("file", "prompt")
 _MOST_BYTES = 1 << 20  # a page of text a picture is far less
 _SEPARATORS = (",", ";", "\t")  # of spreadsheets, by the country they are set to
 _SAID = re.compile(r"\s*\"?sep=(.)\"?[,;\t]*\s*$")  # a first line that says so, which Excel writes and hides
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _SHOWN = 60  # letters of a line in a message
 
 
@@ -27,12 +27,10 @@ def read_prompts(item: Item) -> list[tuple[str, str]]:
     if item.size > _MOST_BYTES:
         raise ValueError(f"has {item.size} bytes; a list of prompts has at most {_MOST_BYTES}")
     data = item.read()
-    if data.startswith(_UTF16):
-        raise ValueError("is UTF-16 text, not UTF-8; save it as CSV UTF-8")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"is not UTF-8 text (byte {error.start})") from error
+        raise ValueError(f"is {instead_of_utf8(error)}") from error
     lines = text.splitlines(keepends=True)
     first = next((number for number, line in enumerate(lines) if line.strip(",;\t \r\n")), None)
     if first is None:

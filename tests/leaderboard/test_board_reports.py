@@ -117,7 +117,7 @@ def test_description_in_another_encoding_is_told_so(tmp_path, name, encoding):
     folder = make(tmp_path / "r")
     text = "Café" if encoding == "latin-1" else "plain" if encoding == "utf-16-le" else "青团"
     (folder / name).write_bytes(json.dumps({"team": text}, ensure_ascii=False).encode(encoding))
-    with pytest.raises(UserError, match=f"{name}: not UTF-8 text .*; save it in") as caught:
+    with pytest.raises(UserError, match=f"{name}: not UTF-8 text .*; save it as UTF-8") as caught:
         read_report(folder)
     assert "\n" not in str(caught.value)
 

@@ -132,7 +132,9 @@ def test_findings(name, tmp_path):
         (b"sep=;\nfile,prompt\n1.png,a", "begins with the line file,prompt, not with file,prompt"),
         (b"file,prompt,seed\n1.png,a,1", "has more columns than file and prompt: seed; leave them out"),
         (b"file,prompt\n1.png,a, b", "row 1: b; put prompts with a comma in quotes"),
-        ("file,prompt\n1.png,a".encode("utf-16"), "is UTF-16 text, not UTF-8; save it as CSV UTF-8"),
+        ("file,prompt\n1.png,a".encode("utf-16"), "is not UTF-8 text but UTF-16; save it as UTF-8"),
+        ("file,prompt\n1.png,青团和粽子".encode("gbk"), "is not UTF-8 text but probably GBK"),
+        ("file,prompt\n1.png,café".encode("latin-1"), "is not UTF-8 text (byte 21); save it as UTF-8"),
         (b"", "is empty; it begins with the line: file,prompt"),
     ],
 )
