@@ -33,6 +33,8 @@ def idle_settings(config: Config) -> list[str]:
         said += _given(train, default, ("lr_warmup_steps",), "train", reason)
     if train.style_loss_weight == 0:
         said += _given(train, default, ("style_loss_max_timestep",), "train", "with style_loss_weight: 0")
+    if train.timesteps == "uniform":
+        said += _given(train, default, ("log_snr_mean", "log_snr_std"), "train", "with timesteps: uniform")
     if config.validation.steps is None:
         said += _given(config.validation, ValidationConfig(), LOOKS, "validation", "without validation.steps")
     elif config.validation.patience is None:
@@ -41,6 +43,17 @@ def idle_settings(config: Config) -> list[str]:
         words = ("negative_prompt", "guidance_rescale")
         said += _given(generate, GenerateConfig(), words, "generate", "with guidance_scale: 1")
     return said
+
+
+def contrary_settings(config: Config) -> list[str]:
+    """One line for each pair of settings that undo each other's work."""
+    train = config.train
+    if train.timesteps == "uniform" or train.snr_gamma is None:
+        return []
+    return [
+        f"train.snr_gamma: {train.snr_gamma:g} weighs the noise levels that train.timesteps: {train.timesteps} "
+        "has chosen already; leave one of the two out"
+    ]
 
 
 def idle_overrides(config: Config, drawn: tuple[str, ...]) -> list[str]:

@@ -25,6 +25,7 @@ from jdart.stages.learning import lessons
 from jdart.stages.prior import prior_prompts
 from jdart.stages.training import train_styles
 from jdart.training.checkpoint import steps_of
+from jdart.training.timesteps import Timesteps
 
 STEPS = 6  # of training
 CALLS = (1, 4)  # of the sampler; the difference of two batches is free of what a batch costs beside its calls
@@ -83,13 +84,12 @@ def _style_loss_seconds(job: Job, folder: Path, without: float) -> float:
     settings = job.config.train
     if settings.style_loss_weight == 0:
         return 0.0
-    end = len(job.base.schedule.alphas_cumprod) if settings.max_timestep is None else settings.max_timestep
-    limit = min(settings.style_loss_max_timestep, end)
+    timesteps = Timesteps(settings, job.base.schedule)
+    limit = min(settings.style_loss_max_timestep, timesteps.end)
     every = replace(job, config=replace(job.config, train=replace(settings, max_timestep=limit)))
     _training(_miniature(every, folder / "warm style loss", CALLS[0], style_loss=True))
     moments = _fastest(_miniature(every, folder / "style loss", CALLS[0], style_loss=True), _training)
-    share = (limit - settings.min_timestep) / (end - settings.min_timestep)
-    return share * max(0.0, float(median(np.diff(moments)[1:-1])) - without)
+    return timesteps.share_below(limit) * max(0.0, float(median(np.diff(moments)[1:-1])) - without)
 
 
 def _drawing(job: Job, loras: Path | None = None) -> list[float]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from jdart.config.idle import idle_overrides, idle_settings
+from jdart.config.idle import contrary_settings, idle_overrides, idle_settings
 from jdart.lora.origin import from_another_base
 from jdart.runs.init_from import start_file
 from jdart.runs.job import Job
@@ -28,9 +28,13 @@ def warn_of_other_bases(job: Job) -> None:
 
 
 def warn_of_idle_settings(job: Job) -> None:
-    """A line for each setting that was given and does nothing."""
+    """A line for each setting that was given and does nothing, or works against another."""
     config = job.config
-    for line in [*idle_settings(config), *idle_overrides(config, tuple(job.contest.styles))]:
+    for line in [
+        *idle_settings(config),
+        *contrary_settings(config),
+        *idle_overrides(config, tuple(job.contest.styles)),
+    ]:
         log.warning(line)
     if config.base.revision is not None and job.revision is None:
         log.warning("base.revision: %s does nothing with the folder %s", config.base.revision, config.base.model)

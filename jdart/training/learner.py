@@ -27,6 +27,7 @@ from jdart.training.captions import Texts
 from jdart.training.examples import Examples
 from jdart.training.losses import style_loss
 from jdart.training.lr import loraplus_ratio
+from jdart.training.timesteps import Timesteps
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Learner:
     ):
         self.base, self.config, self.style = base, config, style
         self.instance, self.prior = instance, prior
+        self.timesteps = Timesteps(config.train, base.schedule)
         self.token: StyleToken | None = None
         start = Start() if start is None else start
         if config.token is not None:
@@ -148,8 +150,7 @@ class Learner:
         if settings.noise_offset > 0:
             level = draw("noise offset").standard_normal((*shape[:2], 1, 1), np.float32)
             noise = noise + np.float32(settings.noise_offset) * level
-        top = base.schedule.num_train_timesteps if settings.max_timestep is None else settings.max_timestep
-        timesteps = draw("timestep").integers(settings.min_timestep, top, size=len(latents))
+        timesteps = self.timesteps.draw(draw("timestep"), len(latents))
         target = base.schedule.target(latents, noise, timesteps)
 
         context = self.texts(batch.captions)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import jittor as jt
 import numpy as np
 
 from jdart.training.examples import Examples
 from jdart.training.learner import Learner
+from jdart.training.timesteps import Timesteps
 
 
 @contextmanager
@@ -33,15 +35,16 @@ def validation_loss(learner: Learner, examples: Examples, batches: int) -> float
     """Mean loss over `batches` micro-batches of `examples`, without prior pictures.
 
     Training counts its micro-batches from 0; these are -1, -2, ...: always the same noise and timesteps, and none
-    that is trained on.
+    that is trained on. All noise levels count alike, whichever are trained most, so that the losses of runs compare.
     """
-    kept = learner.instance, learner.prior
+    kept = learner.instance, learner.prior, learner.timesteps
     learner.instance, learner.prior = examples, None
+    learner.timesteps = Timesteps(replace(learner.config.train, timesteps="uniform"), learner.base.schedule)
     try:
         with jt.no_grad():
             return float(np.mean([learner.loss(-1 - number).item() for number in range(batches)]))
     finally:
-        learner.instance, learner.prior = kept
+        learner.instance, learner.prior, learner.timesteps = kept
 
 
 def out_of_patience(losses: Sequence[float], patience: int, min_delta: float) -> bool:

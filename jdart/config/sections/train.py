@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional, Union  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
 from jdart.config.problem import check
+from jdart.config.said import LATER
 
 Formats = Union[tuple[str, ...], str]
 ALSO = ("kohya", "peft", "bin")  # formats of jdart.lora.formats.file beside the one that is always written
 
 
+TIMESTEPS = ("uniform", "style_friendly")
 SCHEDULES = ("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial")
 
 
@@ -39,6 +41,10 @@ class TrainConfig:
     snr_gamma: Optional[float] = None  # min-SNR weights (2303.09556)
     min_timestep: int = 0  # noise levels that are learnt: from this one
     max_timestep: Optional[int] = None  # up to, and without, this one; None: all of the base's schedule
+    timesteps: str = field(default="uniform", metadata=LATER)  # how often each: alike, or style_friendly (2411.14793)
+    # Of the normal distribution of log SNR that style_friendly draws from; a mean of None: as the base predicts
+    log_snr_mean: Optional[float] = field(default=None, metadata=LATER)
+    log_snr_std: float = field(default=2.0, metadata=LATER)
     style_loss_weight: float = 0.0  # of the difference in Gram matrices (1508.06576)
     style_loss_max_timestep: int = 300  # below which the style loss counts
     ema_decay: Optional[float] = None  # of an average of the weights, which then is what is kept; None: the last ones
@@ -92,6 +98,10 @@ class TrainConfig:
         check(self.min_timestep >= 0, f"min_timestep: {self.min_timestep} is below 0")
         top = self.max_timestep
         check(top is None or top > self.min_timestep, f"max_timestep: {top} is not above min_timestep")
+        check(self.timesteps in TIMESTEPS, f"timesteps: {self.timesteps!r}; there are {', '.join(TIMESTEPS)}")
+        mean, deviation = self.log_snr_mean, self.log_snr_std
+        check(mean is None or -20 <= mean <= 20, f"log_snr_mean: {mean} is not in [-20, 20]")
+        check(0.1 <= deviation <= 100, f"log_snr_std: {deviation} is not in [0.1, 100]")
         check(self.style_loss_weight >= 0, f"style_loss_weight: {self.style_loss_weight} is below 0")
         limit = self.style_loss_max_timestep
         reached = self.style_loss_weight == 0 or limit > self.min_timestep

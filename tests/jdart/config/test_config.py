@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from contest.errors import UserError
-from jdart.config import Config, from_mapping, load_config, recipes, to_mapping
-from jdart.config.idle import idle_settings
+from jdart.config import Config, from_mapping, load_config, recipes, said, to_mapping
+from jdart.config.idle import contrary_settings, idle_settings
 
 
 def test_every_recipe_loads_and_survives_a_round_trip():
@@ -65,6 +65,8 @@ def test_no_recipe_gives_what_does_nothing():
         ("train.text_encoder_learning_rate=0.1", "text_encoder_lora.r=2"),
         ("train.lr_warmup_steps=9", "train.lr_scheduler=constant_with_warmup"),
         ("train.style_loss_max_timestep=99", "train.style_loss_weight=0.1"),
+        ("train.log_snr_mean=-3.0", "train.timesteps=style_friendly"),
+        ("train.log_snr_std=3.0", "train.timesteps=style_friendly"),
         ("validation.images=2", "validation.steps=9"),
         ("validation.min_delta=0.1", "validation={steps: 9, patience: 2, min_delta: 0.1}"),
         ("generate.negative_prompt=grey", "generate.guidance_scale=2.0"),
@@ -77,6 +79,20 @@ def test_what_is_given_and_does_nothing_is_named(given, cured):
     (line,) = idle_settings(load_config("baseline", [*plain, given]))
     assert line.startswith(f"{key}: ") and "does nothing" in line
     assert idle_settings(load_config("baseline", [*plain, given, cured])) == []
+
+
+def test_noise_levels_that_are_chosen_twice_are_named():
+    styled = load_config("baseline", ["train.timesteps=style_friendly"])
+    assert contrary_settings(styled) == []
+    (line,) = contrary_settings(load_config("baseline", ["train.timesteps=style_friendly", "train.snr_gamma=5.0"]))
+    assert line.startswith("train.snr_gamma: 5 weighs")
+    assert contrary_settings(load_config("baseline", ["train.snr_gamma=5.0", "train.timesteps=uniform"])) == []
+
+
+def test_settings_of_noise_levels_are_said_where_they_are_set():
+    assert not {"timesteps", "log_snr_mean", "log_snr_std"} & set(said(load_config("baseline"))["train"])
+    found = said(load_config("baseline", ["train.timesteps=style_friendly", "train.log_snr_mean=-4.0"]))["train"]
+    assert (found["timesteps"], found["log_snr_mean"], "log_snr_std" in found) == ("style_friendly", -4.0, False)
 
 
 @pytest.mark.parametrize(
