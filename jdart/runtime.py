@@ -17,12 +17,12 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import ModuleType
 
 from contest.errors import UserError, first_line, needs
-from jdart.compiling import progress
+from jdart.compiling import precompiled, progress
 from jdart.jittor_cache import CACHE, jittor_home
 
 log = logging.getLogger(__name__)
@@ -83,15 +83,28 @@ def start(device: str = "auto") -> ModuleType:
 
 
 def _import(cuda: bool) -> None:
-    """Import Jittor; where it compiles its core then, that is said, and how far it is."""
+    """Import Jittor, with what it compiles then made quick and watched."""
+    if "jittor" in sys.modules:
+        return
     import jittor_utils
 
-    if not core_is_compiled(cuda):
+    quick = precompiled.choose_cache(cuda)
+    cache = Path(jittor_utils.cache_path)
+    if core_is_compiled(cuda):
+        watch: AbstractContextManager[None] = nullcontext()
+    else:
         log.warning("Jittor compiles its core on its first run; this takes minutes")
-        cache = Path(jittor_utils.cache_path)
-        with progress.watched("Jittor's core", lambda: progress.core_files(cache)):
+        watch = progress.watched("Jittor's core", lambda: progress.core_files(cache))
+    options = precompiled.core_options(cache) if quick else {}
+    os.environ.update(options)
+    try:
+        with watch:
             import jittor
-    import jittor  # noqa: F401
+    finally:
+        for name in options:
+            del os.environ[name]
+    if quick:
+        jittor.flags.cc_flags = precompiled.kernel_options(jittor.flags.cc_flags, jittor_utils.cc_path, cache)
 
 
 def core_is_compiled(cuda: bool) -> bool:

@@ -58,13 +58,12 @@ def core_files(cache: Path) -> tuple[int, int | None]:
     """
     import jittor_utils
 
-    compiled = sum(1 for _ in (cache / "obj_files").glob("*.o"))
-    generated = sum(1 for _ in (cache / "gen").glob("pyjt_*.cc"))
-    if not generated:
-        return compiled, None
     source = Path(jittor_utils.__file__).parents[1] / "jittor" / "src"
+    generated = {path.name for path in (cache / "gen").glob("pyjt_*.cc")}
+    core = {path.name for path in source.rglob("*.cc")} | generated
+    compiled = sum(1 for path in (cache / "obj_files").glob("*.o") if path.stem in core)  # others are oneDNN's
     apart = 5  # files of src/utils that Jittor compiles beforehand into a library of their own
-    return compiled, sum(1 for _ in source.rglob("*.cc")) - apart + generated
+    return compiled, len(core) - apart if generated else None
 
 
 def kernels(cache: Path) -> tuple[int, int | None]:
