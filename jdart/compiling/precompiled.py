@@ -106,10 +106,20 @@ def _beside(cache: Path) -> Path:
     """Our cache for Jittor's .../compiler/Python/system/processor/installation/default.
 
     Jittor's name of the system holds the kernel's version and the host's name: what an image has compiled would not
-    be found where it runs. Compiled code depends on the C library.
+    be found where it runs. Compiled code depends on the C library, and on the processor's instructions, which do not
+    follow from its name.
     """
-    processor, installation = cache.parents[1].name, cache.parent.name
+    processor, installation = f"{cache.parents[1].name}-{_instructions()}", cache.parent.name
     return cache.parents[3] / "".join(platform.libc_ver()) / processor / installation / NAME
+
+
+def _instructions() -> str:
+    """A short digest of what -march=native means here to the compiler."""
+    import jittor_utils
+
+    command = [jittor_utils.cc_path, "-march=native", "-dM", "-E", "-x", "c++", os.devnull]
+    done = subprocess.run(command, capture_output=True, check=False)
+    return hashlib.sha256(done.stdout).hexdigest()[:8]
 
 
 def core_options(cache: Path) -> dict[str, str]:
