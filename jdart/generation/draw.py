@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import jittor as jt
 import numpy as np
@@ -39,12 +40,12 @@ def draw(
     settings: GenerateConfig,
     size: int,
     average: np.ndarray | None,
-    pictures: Sequence[np.ndarray] = (),
+    pictures: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> Iterator[tuple[Request, np.ndarray]]:
     """Yield (request, picture) with pictures of (size, size, 3) uint8, in order.
 
     `average` (size, size, 3) uint8 starts each picture from a noisy copy of it, as `settings.strength` says. `pictures`
-    (size, size, 3) uint8 are the style's, where the settings look at them (`looks_at_references`).
+    (size, size, 3) uint8 are the style's by their file names, where the settings look at them (`looks_at_references`).
 
     A picture depends on its request and never on the others; the size of its batch, and its place in it, decide the
     last digits of a float and so, in a pixel here and there, one grey level.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import cached_property
 
 import jittor as jt
@@ -13,10 +13,13 @@ from jdart.models.build import Base
 
 
 class References:
-    """The pictures of one style (S, S, 3) uint8, and what the autoencoder makes of each, computed when asked for."""
+    """The pictures of one style (S, S, 3) uint8 by their file names, and what the autoencoder makes of each.
 
-    def __init__(self, base: Base, pictures: Sequence[np.ndarray]):
-        self.base, self.pictures = base, tuple(pictures)
+    It is computed when asked for.
+    """
+
+    def __init__(self, base: Base, pictures: Mapping[str, np.ndarray]):
+        self.base, self.names, self.pictures = base, tuple(pictures), tuple(pictures.values())
 
     @cached_property
     def latents(self) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +74,7 @@ def draw_missing(
 class Scene:
     """What pictures are drawn with: settings, LoRAs; where asked for token, average picture, StyleID's reference.
 
-    `pictures` are the style's, where the settings look at them.
+    `pictures` are the style's by their file names, where the settings look at them.
     """
 
     settings: GenerateConfig
@@ -84,7 +84,7 @@ class Scene:
     token: Path | None = None
     average: np.ndarray | None = None
     reference: np.ndarray | None = None
-    pictures: tuple[np.ndarray, ...] = ()
+    pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def notes(self, request: Request, base: str, batch: tuple[int, int]) -> dict[str, Any]:
         """What a picture's PNG says; `batch` is its place and the size of its batch."""
@@ -99,7 +99,7 @@ class Scene:
             average=pixels_hash(self.average),
             reference=pixels_hash(self.reference),
             batch=list(batch),
-            **({"pictures": [pixels_hash(picture) for picture in self.pictures]} if self.pictures else {}),
+            **({"pictures": [*map(pixels_hash, self.pictures.values())]} if self.pictures else {}),
         )
 
 
@@ -212,9 +212,9 @@ def style_picture(styleid: StyleIDConfig, pictures: Sequence[Path], size: int) -
     return crop(resize_short_side(read_rgb(named[0]), size), size)
 
 
-def style_pictures(settings: GenerateConfig, paths: Sequence[Path], size: int) -> tuple[np.ndarray, ...]:
-    """A style's pictures, each stretched to (size, size, 3) uint8, where the settings look at them."""
-    return tuple(stretched(path, size) for path in paths) if settings.looks_at_references else ()
+def style_pictures(settings: GenerateConfig, paths: Sequence[Path], size: int) -> dict[str, np.ndarray]:
+    """A style's pictures, file name -> stretched to (size, size, 3) uint8, where the settings look at them."""
+    return {path.name: stretched(path, size) for path in paths} if settings.looks_at_references else {}
 
 
 def _tally(stage: str, style: str | None, paths: Sequence[Path], made: Iterator[Path]) -> Iterator[Event]:

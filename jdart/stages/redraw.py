@@ -163,10 +163,10 @@ def _named_paths(settings: Any) -> Iterator[str]:
 
 def _from_references(
     notes: Mapping[str, Any], settings: GenerateConfig, run: Run | None, sources: Sources
-) -> tuple[np.ndarray | None, np.ndarray | None, tuple[np.ndarray, ...]]:
+) -> tuple[np.ndarray | None, np.ndarray | None, dict[str, np.ndarray]]:
     """The average picture, StyleID's reference and the style's pictures, as far as the picture was made with them."""
     if notes["average"] is None and notes["reference"] is None and "pictures" not in notes:
-        return None, None, ()
+        return None, None, {}
     folder = sources.references
     if folder is None:
         if run is None:
@@ -179,7 +179,7 @@ def _from_references(
     reference = None if settings.styleid is None else style_picture(settings.styleid, pictures, size)
     looked_at = style_pictures(settings, pictures, size)
     made: dict[str, Any] = {"average": pixels_hash(average), "reference": pixels_hash(reference)}
-    made["pictures"] = [pixels_hash(picture) for picture in looked_at]
+    made["pictures"] = [pixels_hash(picture) for picture in looked_at.values()]
     for name, digest in made.items():
         if digest != notes.get(name, []):
             raise UserError(f"{folder / style}: not the pictures that it was drawn with; name them with --references")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from contest.disk.files import atomic_write
 from jdart.data.seeds import image_seed
 from jdart.runs.job import Job
+from jdart.stages.drawing import style_pictures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,11 +58,12 @@ class Validation:
         from jdart.generation.sheets import strip
 
         job, config = self.job, self.job.config
-        pictures = []
+        pictures: list[np.ndarray] = []
         for place, style in enumerate(self.styles):
+            references = [picture.path for picture in job.references[style]]
             average = None
             if config.generate.strength is not None:
-                average = average_image([picture.path for picture in job.references[style]], config.data.size)
+                average = average_image(references, config.data.size)
             prompts = config.validation.prompts if config.validation.prompts else tuple(job.contest.styles[style])
             requests = []
             for number in range(len(range(place, config.validation.images, len(self.styles)))):
@@ -70,8 +72,10 @@ class Validation:
                 plain = config.data.prior_template.format(object=prompts[which], id=style)
                 seed = image_seed(style, prompts[which], config.seed + turn)
                 requests.append(Request(str(number), text, seed, plain))
-            drawn = draw(job.base, requests, config.generate, config.data.size, average) if requests else ()
-            pictures += [picture for _, picture in drawn]
+            if requests:
+                looked_at = style_pictures(config.generate, references, config.data.size)
+                drawn = draw(job.base, requests, config.generate, config.data.size, average, looked_at)
+                pictures += [picture for _, picture in drawn]
         row = strip(pictures)
         with atomic_write(job.folder.validation(self.name, step)) as out:
             Image.fromarray(row).save(out, format="PNG")
