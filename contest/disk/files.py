@@ -53,6 +53,24 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         stream.write(data)
 
 
+def copy_file(path: str | os.PathLike[str], source: str | os.PathLike[str]) -> None:
+    """Copy the file `source` to `path` atomically."""
+    write_bytes(path, Path(source).read_bytes())
+
+
+def link_file(path: str | os.PathLike[str], source: str | os.PathLike[str]) -> None:
+    """`copy_file` that takes no room where the disk knows hard links: for files that are replaced, never changed."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name[:40]}.{os.getpid()}.part")
+    try:
+        draft.unlink(missing_ok=True)  # of a process that was killed
+        os.link(source, draft)
+        os.replace(draft, path)
+    except OSError:
+        copy_file(path, source)
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write `value` as indented UTF-8 JSON, atomically. NaN and infinity are refused (ValueError)."""
     with atomic_write(path, "w") as stream:
