@@ -149,14 +149,17 @@ def diff_command(a: Path, b: Path, plot: Path | None, rows: int, form: str) -> N
     They were added, removed or changed, and how much, from A to B. Pixels count: a picture that was only saved anew is
     the same. Exit code 0: the same pictures; 1: they differ.
     """
+    from submission.diff.apart import folders_apart
     from submission.diff.compare import compare_entries, is_same, open_pairs
     from submission.diff.formats import diff_json, diff_lines
     from submission.diff.sheet import write_sheet
+    from submission.telling.formats import printable
 
     if plot is not None:
         _require_free(plot, a, b)
     with open_pairs(a, b) as pairs:
         changes = compare_entries(pairs)
+        apart = folders_apart(pairs)
         names = (str(a), str(b)) if a.name == b.name else (a.name, b.name)
         left_out = 0 if plot is None else write_sheet(plot, pairs, changes, names, rows)
     if form == "json":
@@ -167,6 +170,10 @@ def diff_command(a: Path, b: Path, plot: Path | None, rows: int, form: str) -> N
         if plot is not None:
             rest = f"; {left_out} left out, --rows draws more" if left_out > 0 else ""
             click.echo(f"{plot}: written{rest}")
+    for path, top in zip((a, b), ("", "") if apart is None else apart):
+        if top:
+            cure = f"compare {path / top}" if path.is_dir() else "zip what is inside, not the folder itself"
+            click.echo(printable(f"{path}: its pictures lie deeper, in {top}; {cure}"), err=True)
     if not is_same(changes):
         raise SystemExit(FINDINGS)
 

@@ -6,7 +6,8 @@ Listed here, judged in check.py.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from contest.disk.shipped import place_in_run
 from contest.entry.contents import MANIFEST, BadItem, Item, Listing, open_contents
 from contest.entry.signatures import LINK_CURE, LOST_LINK
 from contest.errors import UserError
+from contest.names import PICTURE_ENDINGS
 from evaluator.inputs.images import MAX_BYTES, BadPicture
 
 LIMITS = Limits(files=100_000, file_bytes=MAX_BYTES)  # of a zip
@@ -30,8 +32,8 @@ class Entry:
     """What lies in an entry, unjudged.
 
     `files` maps style -> name -> how to read it; the value is None for what cannot be a picture (a folder,
-    a duplicate). `styles` is what run.json or manifest.json declares, `references` and `weights` what
-    run.json names.
+    a duplicate); `loose` are the pictures outside of style folders. `styles` is what run.json or manifest.json
+    declares, `references` and `weights` what run.json names.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Entry:
     styles: tuple[str, ...] | None = None
     references: Path | None = None
     weights: Path | None = None
+    loose: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -51,7 +54,9 @@ def open_entry(path: Path) -> Iterator[Entry]:
         if (path / "run.json").is_file():
             yield _from_run(path)
         elif path.is_dir():
-            yield Entry(_name(path), list_folder(path), path, _beside(path, _name(path)))
+            yield Entry(
+                _name(path), list_folder(path), path, _beside(path, _name(path)), loose=_loose(os.listdir(path))
+            )
         else:
             yield _from_zip(path, stack.enter_context(open_contents(path, LIMITS)))
 
@@ -100,6 +105,7 @@ def _from_run(run: Path) -> Entry:
         files=list_folder(folder),
         home=folder,
         report=run / "report",
+        loose=_loose(os.listdir(folder)),
         contest=text_field(data, "contest", source),
         styles=_styles(data.get("styles"), source),
         **{key: None if place is None else place_in_run(run, place) for key, place in places.items()},
@@ -131,6 +137,7 @@ def _from_zip(path: Path, listing: Listing) -> Entry:
         files={style: dict(sorted(names.items())) for style, names in sorted(files.items())},
         home=path,
         report=_beside(path, path.stem),
+        loose=_loose(item.path for item in listing.items),
         contest=text_field(contest, "name", source) if isinstance(contest, dict) else None,
         styles=_styles(contest.get("styles"), source) if isinstance(contest, dict) else None,
     )
@@ -193,6 +200,10 @@ def _item_reader(item: Item) -> Source:
             raise BadPicture("unreadable", str(problem)) from problem
 
     return read
+
+
+def _loose(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(path for path in paths if "/" not in path and path.lower().endswith(PICTURE_ENDINGS)))
 
 
 def _legible(name: str) -> str:

@@ -17,14 +17,14 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from contest.entry.png import SIGNATURE, Chunk, has_large_notes
+from contest.entry.png import COLOURS, RGBA, SIGNATURE, BrokenPng, Chunk, ShortPng, has_large_notes, walk_chunks
 from contest.entry.signatures import identify
 
 MAX_BYTES = 1 << 26  # of one file: 64 MiB
 MIN_SIDE = 32  # CLIP-IQA's network halves a picture five times
 MAX_PIXELS = 1 << 26  # of one picture: 8192 x 8192, below the size at which Pillow itself warns
 
-_COLOUR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha (RGBA)"}
+_COLOUR_TYPES = {**COLOURS, RGBA: "RGB with alpha (RGBA)"}
 
 
 class BadPicture(Exception):
@@ -55,35 +55,25 @@ def inspect_png(data: bytes) -> tuple[int, int]:
     if not data.startswith(SIGNATURE):
         what, cure = identify(data)
         raise BadPicture("unreadable", f"is {what}; {cure}")
-    size = None
-    notes: list[Chunk] = []
-    kind, position, has_pixels = b"", len(SIGNATURE), False
-    while kind != b"IEND":
-        if position + 12 > len(data):
-            raise BadPicture("unreadable", "is truncated")
-        length, kind = struct.unpack_from(">I4s", data, position)
-        end = position + 12 + length
-        if end > len(data):
-            raise BadPicture("unreadable", "is truncated")
-        if zlib.crc32(data[position + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
-            raise BadPicture("unreadable", "is damaged (a checksum does not match)")
-        if size is None:
-            size = _read_header(kind, data[position + 8 : end - 4])
-        has_pixels = has_pixels or kind == b"IDAT"
-        if kind not in (b"IHDR", b"IDAT"):
-            notes.append(Chunk(kind, memoryview(data)[position + 8 : end - 4]))
-        position = end
-    if size is None or not has_pixels:
+    walk = walk_chunks(data)
+    try:
+        size = _read_header(next(walk))  # before what follows it is looked at
+        chunks = list(walk)
+    except ShortPng as error:
+        raise BadPicture("unreadable", "is truncated") from error
+    except BrokenPng as error:
+        raise BadPicture("unreadable", "is damaged (a checksum does not match)") from error
+    if all(chunk.kind != b"IDAT" for chunk in chunks):
         raise BadPicture("unreadable", "holds no pixels")
-    if has_large_notes(notes):
+    if has_large_notes(chunks):
         raise BadPicture("unreadable", "holds a text or profile of more than 1 MiB; save it without metadata")
     return size
 
 
-def _read_header(kind: bytes, body: bytes) -> tuple[int, int]:
-    if kind != b"IHDR" or len(body) != 13:
+def _read_header(first: Chunk) -> tuple[int, int]:
+    if first.kind != b"IHDR" or len(first.content) != 13:
         raise BadPicture("unreadable", "has no PNG header")
-    width, height, depth, colour = struct.unpack_from(">IIBB", body)
+    width, height, depth, colour = struct.unpack_from(">IIBB", first.content)
     if (depth, colour) != (8, 2):
         kind_of = _COLOUR_TYPES.get(colour, "of an unknown kind")
         raise BadPicture("not-rgb8", f"is {depth}-bit {kind_of}; it must be an 8-bit RGB PNG")

@@ -1,4 +1,4 @@
-"""Where the style folders of an entry are that has none of them at its top."""
+"""Where the style folders of an entry are that has none of them at its top: further down, or above it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,24 @@ _MOST = 20_000  # folders in all, should somebody give a whole disk
 
 
 def without_styles(entry: Entry, styles: Iterable[str]) -> str:
-    """What to say of an entry that holds none of `styles`; as the submission's check, where they lie too deep."""
+    """What to say of an entry that holds none of `styles`; as the submission's check, where it has a rule for it."""
     styles = list(styles)
     folder = entry.home if entry.home.is_dir() else None
     paths = [f"{top}/{name}" for top, names in entry.files.items() for name in names]
     prefix = wrapper(paths if folder is None else islice(_walk(folder, "", _DEPTH), _MOST), styles)
+    if not prefix and entry.loose:
+        around = "" if folder is None or folder.resolve().name not in styles else f", {_around(folder.resolve())}"
+        return f"holds pictures outside of style folders; give the folder that holds all style folders{around}"
     if not prefix:
         return f"holds none of the style folders {', '.join(styles)}"
     check = CHECKS["S110"]
     cure = check.hint if folder is None else f"give {folder / prefix}, or {check.hint}"
     return f"{check.title}: the style folders are in {prefix}; {cure}"
+
+
+def _around(style: Path) -> Path:
+    run = style.parents[1] if len(style.parts) > 2 else style.parent
+    return run if (run / "run.json").is_file() else style.parent
 
 
 def _walk(folder: Path, below: str, depth: int) -> Iterator[str]:

@@ -106,6 +106,20 @@ def test_a_folder_too_high_is_told_where_the_styles_are(prefix, beside, contest,
     assert f"give {folder / prefix}" in refusal("score", folder, *given)
 
 
+def test_a_style_folder_is_told_to_be_too_low(contest, pack, tmp_path):
+    given = ("--references", contest / "references", "--weights", pack)
+    folder = tmp_path / "images"
+    shutil.copytree(contest / "outputs", folder)
+    line = refusal("score", folder / "00", *given)
+    assert f"holds pictures outside of style folders; give the folder that holds all style folders, {folder}" in line
+    (tmp_path / "run.json").write_text('{"schema_version": 1}')
+    assert refusal("score", folder / "00", *given).endswith(f"style folders, {tmp_path}")
+    shutil.copytree(folder / "00", tmp_path / "mine")
+    assert refusal("score", tmp_path / "mine", *given).endswith("that holds all style folders")
+    shutil.make_archive(str(tmp_path / "flat"), "zip", folder / "00")
+    assert "holds pictures outside of style folders" in refusal("score", tmp_path / "flat.zip", *given)
+
+
 def test_references_a_folder_too_high(contest, pack, tmp_path):
     shutil.copytree(contest / "references", tmp_path / "all" / "refs")
     (tmp_path / "run" / "images").mkdir(parents=True)  # beside it, which makes no style of `all`

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 
 import numpy as np
@@ -52,6 +53,24 @@ def test_same_entry_as_folder_run_and_archive(entry, other, tmp_path):
         assert changes_of(a, b) == [Change(name, "same", 0.0) for name in NAMES]
     result = call(entry, tmp_path / "a.zip")
     assert (result.exit_code, result.stdout) == (0, f"{entry} -> {tmp_path / 'a.zip'}: 3 the same\n")
+
+
+def test_an_entry_in_a_folder_of_its_own_is_told_so(entry, tmp_path):
+    """Every picture is added and removed, and a line says why."""
+    wrapped = write_files(tmp_path / "w", {f"mine/{name}": data for name, data in good_files().items()})
+    deep = write_files(tmp_path / "d", {f"my/best/{name}": data for name, data in good_files().items()})
+    shutil.make_archive(str(tmp_path / "w"), "zip", wrapped)
+    said = f"{wrapped}: its pictures lie deeper, in mine/; compare {wrapped / 'mine'}\n"
+    for order in ((entry, wrapped), (wrapped, entry)):
+        result = call(*order)
+        assert (result.exit_code, result.stderr) == (1, said)
+    assert call(entry, tmp_path / "w.zip").stderr.endswith("; zip what is inside, not the folder itself\n")
+    assert len(call(wrapped, deep).stderr.splitlines()) == 2
+    assert call(entry, wrapped / "mine").stderr == ""
+
+
+def test_other_pictures_are_no_wrapped_entry(entry, tmp_path):
+    assert call(entry, write_files(tmp_path / "w", {"mine/02/Cat.png": png()})).stderr == ""
 
 
 def test_every_state(entry, other):
