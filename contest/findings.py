@@ -94,7 +94,7 @@ CHECKS = {
         Check(
             "S216",
             "post-processed",
-            "read the edition's rules, which may forbid it; without generate.colour.finish it is drawn as the model left it",
+            "the edition's rules may forbid it; read them, or draw again without generate.colour.finish",
             WARNING,
         ),
         Check("S301", "no manifest", f"build the archive of its folder: {_BUILD}"),

@@ -1,4 +1,4 @@
-"""Does a picture's own account of how it was made speak of another prompt than its file name?
+"""What a picture's own account of how it was made says: was it drawn for another prompt, was it changed afterwards?
 
 Generators leave the prompt in PNG text: jdart as JSON under `jdart`, others under `parameters`, `prompt` and
 `Description`.
@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 _KEYWORDS = ("jdart", "parameters", "prompt", "Description")
 _NEGATIVE = "\nNegative prompt:"  # how `parameters` goes on behind the prompt
 _MOST = 100_000  # characters looked at
+POST_PROCESSING = "Post-processing"  # the key in the settings of `parameters`, as in "Post-processing: colour finish"
+_SAYS_SO = re.compile(rf"(?:^|,) *{POST_PROCESSING}: *[^ ,]")
 
 
 def other_prompt(texts: Mapping[str, str], prompt: str, prompts: Iterable[str]) -> str | None:
@@ -26,6 +28,22 @@ def other_prompt(texts: Mapping[str, str], prompt: str, prompts: Iterable[str]) 
             if others:
                 return max(others, key=len)  # "Ice cream" rather than "Cream"
     return None
+
+
+def is_post_processed(texts: Mapping[str, str]) -> bool:
+    """Whether the file says, for jdart or in the line of settings for all, that its finished pixels were changed."""
+    _, below_prompt, settings = texts.get("parameters", "")[:_MOST].rpartition("\n")
+    said = below_prompt != "" and _SAYS_SO.search(settings) is not None  # a prompt may speak of it too
+    return said or _has_finish(texts.get("jdart", "")[:_MOST])
+
+
+def _has_finish(text: str) -> bool:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    colour = value.get("colour") if isinstance(value, dict) else None
+    return isinstance(colour, dict) and colour.get("finish") is not None
 
 
 def _positive(text: str) -> str:

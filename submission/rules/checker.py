@@ -11,7 +11,7 @@ from contest.entry.notes import other_prompt
 from contest.findings import Finding, errors, finding
 from submission.rules.alike import copied_from
 from submission.rules.layout import Claim, check_names, unwrap
-from submission.rules.pictures import Picture, equal_pixels, inspect_items, wrong_sizes
+from submission.rules.pictures import Picture, equal_pixels, inspect_items, post_processed, wrong_sizes
 from submission.rules.references import look_at
 from submission.rules.story import check_gate, check_story
 
@@ -62,6 +62,7 @@ def _check_pictures(
     yield from equal_pixels(digests)
     hashes, unseen = ({}, []) if references is None else look_at(references, contest.styles)
     yield from unseen
+    yield from post_processed(pictures)
     prompts = {prompt for one in contest.styles.values() for prompt in one}
     for claim in claims:
         path, picture = claim.item.path, pictures[claim.item.path]

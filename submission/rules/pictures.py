@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from contest.definition import Limits
 from contest.entry import cures
 from contest.entry.listing import BadItem, Item
+from contest.entry.notes import is_post_processed
 from contest.entry.pixels import read_exact, to_eight_bits
 from contest.entry.png import (
     COLOURS,
@@ -149,6 +150,13 @@ def equal_pixels(digests: Mapping[str, str]) -> Iterator[Finding]:
         earlier = first.setdefault(digests[path], path)
         if earlier != path:
             yield finding("S211", path, f"has the same pixels as {earlier}")
+
+
+def post_processed(pictures: Mapping[str, Picture]) -> Iterator[Finding]:
+    """One finding for all the pictures that say of themselves that their finished pixels were changed."""
+    changed = sum(is_post_processed(picture.texts) for picture in pictures.values())
+    if changed > 0:
+        yield finding("S216", ".", f"says of {changed} of {len(pictures)} pictures that they were post-processed")
 
 
 def _chunk_findings(path: str, chunks: list[Chunk]) -> Iterator[Finding]:

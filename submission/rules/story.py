@@ -14,7 +14,7 @@ from contest.errors import UserError
 from contest.findings import Finding, finding
 from contest.names import PICTURE_ENDINGS, loose_name, match, misspelling, printable
 from submission.rules.layout import no_file, second_spelling, without_system
-from submission.rules.pictures import Picture, equal_pixels, inspect_items, wrong_sizes
+from submission.rules.pictures import Picture, equal_pixels, inspect_items, post_processed, wrong_sizes
 from submission.rules.story_prompts import read_prompts
 
 _ASPECT = 0.05  # how far a cell's aspect may be from the pictures': room for a thin frame
@@ -63,6 +63,7 @@ def check_story(listed: Sequence[Item], contest: Contest, story: Story, decode: 
     sizes = {path: picture.size for path, picture in seen.items() if picture.size is not None}
     findings += wrong_sizes(sizes, contest.size)
     findings += equal_pixels({path: picture.pixels for path, picture in seen.items() if picture.pixels is not None})
+    findings += post_processed(seen)
     return findings + list(_check_sheet(None if sheet is None else sheet.path, shown, sizes, story))
 
 

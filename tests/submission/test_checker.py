@@ -69,10 +69,10 @@ def profile(space):
     return png(icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile(space)).tobytes())
 
 
-def noted(keyword, text, way="add_text", **options):
+def noted(keyword, text, way="add_text", seed=7, **options):
     notes = PngImagePlugin.PngInfo()
     getattr(notes, way)(keyword, text, **options)
-    return png(pnginfo=notes)
+    return png(pnginfo=notes, seed=seed)
 
 
 def blank(colour, spread=0):
@@ -87,6 +87,8 @@ def gamma(value):
 
 DRAWN_FOR_SUN = json.dumps({"prompt": "a sun in style_01", "seed": 1})
 DRAWN_FOR_ICE = json.dumps({"prompt": "ice_cream in style_00", "seed": 1})
+FINISHED = json.dumps({"prompt": "ice cream", "colour": {"finish": {"strength": 1.0}}})
+CHANGED = "a sun\nSteps: 20, Post-processing: colour finish 0.5, Version: jdart 1.0"
 GRAPH = json.dumps({"6": {"inputs": {"text": "one dolphin, drawn"}}})
 
 CASES = {
@@ -187,6 +189,13 @@ CASES = {
     "not to be drawn": (added(ICE, noted("parameters", "sweet\nNegative prompt: dolphin")), []),
     "word that holds another": (added(ICE, noted("parameters", "sunny day")), []),
     "damaged note": (added(ICE, with_chunk(png(), b"iTXt", b"prompt\0\1")), []),
+    "finished": (added(ICE, noted("jdart", FINISHED)), [("S216", ".")]),
+    "two finished": (
+        lambda files: files.update({ICE: noted("jdart", FINISHED), SUN: noted("parameters", CHANGED, seed=8)}),
+        [("S216", ".")],
+    ),
+    "not finished": (added(ICE, noted("jdart", FINISHED.replace("finish", "transport"))), []),
+    "speaks of it in the prompt": (added(SUN, noted("parameters", "a sun, Post-processing: 1")), []),
     "large text": (added(SUN, noted("prompt", "x" * (1 << 21), zip=True)), [("S214", SUN)]),
     "large profile": (added(SUN, png(icc_profile=bytes(1 << 21))), [("S214", SUN)]),
     "two faults in one": (
@@ -232,7 +241,8 @@ def test_png_cut_at_any_byte_is_found(kind, tmp_path):
 
 
 def test_warnings_are_what_a_person_must_judge():
-    assert {code for code, one in CHECKS.items() if one.severity == "warning"} >= {"S209", "S212", "S213", "S510"}
+    warnings = {code for code, one in CHECKS.items() if one.severity == "warning"}
+    assert warnings >= {"S209", "S212", "S213", "S216", "S510"}
     assert {one.severity for one in CHECKS.values()} == {"error", "warning"}
 
 

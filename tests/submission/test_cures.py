@@ -40,6 +40,7 @@ PERSONS = {
     "S212": "look at both",
     "S213": "look at it",
     "S215": "put the references there",
+    "S216": "read the rules",
     "S303": "build from what is meant",
     "S304": "build from what is meant",
     "S305": "build from what is meant",

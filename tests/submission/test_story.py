@@ -6,6 +6,7 @@ import re
 import shutil
 
 import pytest
+from PIL import PngImagePlugin
 from tiny_entry import png, write_files
 
 from contest.definition import Limits, Story
@@ -19,6 +20,12 @@ from submission.rules.story_prompts import read_prompts
 STORY = Story(3, rows=2, columns=2, aesthetic=6.0)
 CONTEST = Contest("tale", {}, story=STORY, limits=Limits(side=64))
 ROWS = {"1.png": "a fox wakes", "2.png": "it walks, slowly", "3.png": "it sleeps"}
+
+
+def finished(**options):
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("jdart", json.dumps({"colour": {"finish": {"strength": 0.5}}}))
+    return png(pnginfo=notes, **options)
 
 
 def table(rows, head="file,prompt"):
@@ -48,6 +55,7 @@ def sheet(*size):
 
 CASES = {
     "good": (lambda files: None, []),
+    "finished": (put("2.png", finished(size=(12, 8), seed=1)), [("S216", ".")]),
     "manifest": (put("manifest.json", b"{}"), []),
     "more pictures": (
         lambda files: (put("4.png", png(size=(12, 8), seed=4))(files), rows(("4.png", "the end"))(files)),
