@@ -22,9 +22,10 @@ import numpy as np
 from floor import checkers, least, work
 from PIL import Image
 from tables import show
-from workload import JDART_EVAL, Cost, Shape, cores, draw_contest, measure, paint
+from workload import JDART_EVAL, Cost, Shape, draw_contest, measure, paint
 
 from contest.console import FINDINGS
+from contest.cores import cores
 from contest.disk.files import read_json, write_json
 from contest.errors import UserError
 

@@ -17,7 +17,9 @@ from typing import Any
 import click
 import numpy as np
 from turns import Program, compared, new_base, run_cases, surroundings, take_turns
-from workload import cores, paint
+from workload import paint
+
+from contest.cores import cores
 
 SEED = 11
 GUIDANCE = 7.5

@@ -21,9 +21,10 @@ import click
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from workload import Cost, cores, measure, nouns, paint
+from workload import Cost, measure, nouns, paint
 
 from contest.console import FINDINGS
+from contest.cores import cores
 from contest.disk.files import write_json
 from contest.errors import UserError
 

@@ -20,9 +20,10 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
-from workload import cores, measure
+from workload import measure
 
 from contest.console import FINDINGS
+from contest.cores import cores
 from contest.disk.files import write_json
 from contest.errors import UserError
 

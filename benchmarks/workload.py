@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from contest.cores import cores
 from contest.disk.files import write_json
 from contest.errors import UserError
 
@@ -71,11 +72,6 @@ def paint(rng: np.random.Generator, size: int) -> Image.Image:
     patches = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
     canvas = np.asarray(patches.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float64)
     return Image.fromarray(np.clip(canvas + rng.normal(0, 6, canvas.shape), 0, 255).astype(np.uint8))
-
-
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def measure(command: Sequence[object], log: Path, environment: Mapping[str, str]) -> Cost:

@@ -9,7 +9,9 @@ The names below are loaded on first use, so that importing the package costs not
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from contest.lazy import lazy
 
 if TYPE_CHECKING:
     from evaluator.inputs.check import EntryRefused, Finding
@@ -18,20 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["EntryRefused", "Finding", "Options", "Report", "Scorer", "read_report", "score_submission"]
 
-_HOME = {
-    "EntryRefused": "evaluator.inputs.check",
-    "Finding": "evaluator.inputs.check",
-    "Options": "evaluator.scoring.scorer",
-    "Report": "evaluator.reporting.report",
-    "Scorer": "evaluator.scoring.scorer",
-    "read_report": "evaluator.reporting.report",
-    "score_submission": "evaluator.scoring.scorer",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOME[name]), name)
+__getattr__ = lazy(
+    __name__,
+    {
+        "EntryRefused": "evaluator.inputs.check",
+        "Finding": "evaluator.inputs.check",
+        "Options": "evaluator.scoring.scorer",
+        "Report": "evaluator.reporting.report",
+        "Scorer": "evaluator.scoring.scorer",
+        "read_report": "evaluator.reporting.report",
+        "score_submission": "evaluator.scoring.scorer",
+    },
+)

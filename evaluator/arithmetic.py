@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,14 +9,6 @@ from contest.errors import UserError
 
 PRECISIONS = ("float32", "float16")
 DEVICES = ("cpu", "cuda")
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    count = os.cpu_count()
-    return 1 if count is None else count
 
 
 def require_device(device: str, precision: str) -> None:

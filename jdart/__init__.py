@@ -12,7 +12,9 @@ The names below are loaded on first use, so that importing the package costs not
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from contest.lazy import lazy
 
 if TYPE_CHECKING:
     from contest.errors import UserError
@@ -21,20 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Config", "Drawn", "Trained", "UserError", "generate", "load_config", "train"]
 
-_HOME = {
-    "Config": "jdart.config",
-    "Drawn": "jdart.api",
-    "Trained": "jdart.api",
-    "UserError": "contest.errors",
-    "generate": "jdart.api",
-    "load_config": "jdart.config",
-    "train": "jdart.api",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOME[name]), name)
+__getattr__ = lazy(
+    __name__,
+    {
+        "Config": "jdart.config",
+        "Drawn": "jdart.api",
+        "Trained": "jdart.api",
+        "UserError": "contest.errors",
+        "generate": "jdart.api",
+        "load_config": "jdart.config",
+        "train": "jdart.api",
+    },
+)

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from contest.cores import cores
 from contest.disk import shipped
 from contest.disk.places import user_cache
 from contest.disk.shipped import means_toy, toy_archive
@@ -54,7 +55,7 @@ def diagnose(folders: Mapping[str, Path] | None = None) -> list[Finding]:
         _headers(),
         _onednn(),
         _cuda(),
-        _cores(),
+        Finding("CPU cores", "ok", str(cores())),
         _memory(),
         _disk("disk here", Path()),
         _jittor_cache(),
@@ -115,11 +116,6 @@ def _cuda() -> Finding:
     else:
         cure = "jdart runs on the CPU; a GPU needs its driver, the CUDA toolkit and cuDNN 8"
     return Finding("CUDA", "warn", missing if gpus is None else f"{gpus}; {missing}", cure)
-
-
-def _cores() -> Finding:
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Finding("CPU cores", "ok", str(count))
 
 
 def _memory() -> Finding:

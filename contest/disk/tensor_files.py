@@ -5,6 +5,7 @@ Source: the format's description, huggingface/safetensors README.md; its number 
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import os
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
+from contest.disk.files import LFS_START
 from contest.errors import UserError, first_line
 
 FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ")
@@ -56,10 +58,12 @@ TORCH_NAMES = {
     "bool": "BOOL",
 }
 _STARTS = (
-    (b"version https://git-lfs", "it is a Git LFS pointer, not the file itself; run: git lfs pull"),
+    (LFS_START.encode(), "it is a Git LFS pointer, not the file itself; run: git lfs pull"),
     (b"<", "it is a web page; download the file itself, signed in where its page asks for that"),
     (b"{", "it is JSON; download the weights themselves"),
     (b"PK\x03\x04", "it is a zip archive, as torch.save writes them; name it .bin"),
+    (b"\x89PNG", "it is a picture; name the weights themselves"),
+    (b"\xff\xd8\xff", "it is a picture; name the weights themselves"),
     (b"GGUF", "it is a GGUF file, which is not read; fetch it in safetensors"),
 )
 
@@ -109,11 +113,21 @@ def instead(path: Path) -> str:
         with open(path, "rb") as stream:
             start = stream.read(64)
     except OSError:
-        start = b""
+        return "fetch it again"
+    if not start:
+        return "it is empty; fetch it again"
     if start[8:9] == b"{" and path.suffix != ".safetensors":
         return "it is a safetensors file; name it .safetensors"
     found = (cure for sign, cure in _STARTS if start.lstrip().startswith(sign))
-    return next(found, "fetch it again")
+    return next(found, "it is a text file; name the weights themselves" if _is_text(start) else "fetch it again")
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter.isspace() for letter in text)
 
 
 def require_readable(path: Path, types: Mapping[str, str]) -> None:

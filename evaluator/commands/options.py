@@ -140,7 +140,7 @@ def read_options(
 
 def set_threads(threads: int | None) -> None:
     """As many threads as said, else as OMP_NUM_THREADS says, else as cores this process may use."""
-    from evaluator.arithmetic import cores
+    from contest.cores import cores
 
     # two programs whose waiting threads spin take turns at nothing; a short spin still spares small networks most of
     # the sleeping and waking

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from contest.cores import cores
 from contest.errors import UserError
-from evaluator.arithmetic import cores
 from evaluator.extractors.base import Arrays, ComparingExtractor, Extractor
 from evaluator.inputs.check import Finding, Picture
 from evaluator.inputs.images import BadPicture, decode, to_thumbnail

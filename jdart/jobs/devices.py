@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from contest.cores import cores
 from contest.errors import UserError
 
 EXECUTORS = ("processes", "ray")
@@ -27,4 +26,4 @@ def parse_devices(text: str, executor: str) -> tuple[str, ...]:
 
 def threads_for(workers: int) -> int:
     """CPU threads for each of so many workers on this machine."""
-    return max(1, len(os.sched_getaffinity(0)) // workers)
+    return max(1, cores() // workers)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from contest.cores import cores
 from leaderboard.building.webp import GREY, resized
 from leaderboard.reading.found import LARGE, SHEET, SMALL, Source, same
 from leaderboard.reading.reports import Report
@@ -78,6 +78,6 @@ def make_all(places: Mapping[str, tuple[Source, str]], folder: Path) -> None:
         place, (source, size) = item
         (folder / place).write_bytes(make(source, size))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for _ in pool.map(write, sorted(places.items())):
             pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from contest.disk.files import is_lfs_pointer
 from contest.errors import UserError
 
 _CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
@@ -12,7 +13,6 @@ _HUB_PAGE = re.compile(
     r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|hf-mirror\.com)/(?:models/)?([\w.-]+/[\w.-]+)"
     r"(?:/(?:tree|blob|resolve|commit)/([^/?#]+))?.*|hf://(?:models/)?([\w.-]+/[\w.-]+).*"
 )
-_LFS = b"version https://git-lfs"
 
 
 def require_base_name(model: str) -> None:
@@ -54,12 +54,7 @@ def why_no_base(folder: Path, absent: list[str]) -> str:
 
 def pointers(folder: Path) -> list[Path]:
     """The files of a base model that are Git LFS pointers: a line or two of text in place of what they stand for."""
-    return [path for path in sorted(folder.glob("*/*")) if path.is_file() and _starts(path) == _LFS]
-
-
-def _starts(path: Path) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read(len(_LFS))
+    return [path for path in sorted(folder.glob("*/*")) if is_lfs_pointer(path)]
 
 
 def _is_base(folder: Path) -> bool:
