@@ -33,6 +33,10 @@ class BrokenPng(Exception):
     """The bytes are not a whole PNG; the message says where."""
 
 
+class ShortPng(BrokenPng):
+    """They end before IEND does."""
+
+
 @dataclass(frozen=True)
 class Chunk:
     """One chunk: its type and its content."""
@@ -51,24 +55,27 @@ class Header:
     colour: int
 
 
-def read_chunks(data: bytes) -> tuple[list[Chunk], int]:
-    """Every chunk up to IEND, with its CRC proved, and where IEND ends. BrokenPng: cut short or damaged."""
+def walk_chunks(data: bytes) -> Iterator[Chunk]:
+    """Every chunk up to IEND, as it comes, with its CRC proved. BrokenPng: damaged; ShortPng: cut short."""
     view = memoryview(data)
-    chunks = []
-    at = len(SIGNATURE)
-    while True:
+    at, kind = len(SIGNATURE), b""
+    while kind != b"IEND":
         if at + 12 > len(data):
-            raise BrokenPng(f"ends too early, at byte {len(data)}")
+            raise ShortPng(f"ends too early, at byte {len(data)}")
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if end > len(data):
-            raise BrokenPng(f"ends too early, at byte {len(data)}")
+            raise ShortPng(f"ends too early, at byte {len(data)}")
         if zlib.crc32(view[at + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
             raise BrokenPng(f"is damaged between bytes {at} and {end}")
-        chunks.append(Chunk(kind, view[at + 8 : end - 4]))
+        yield Chunk(kind, view[at + 8 : end - 4])
         at = end
-        if kind == b"IEND":
-            return chunks, at
+
+
+def read_chunks(data: bytes) -> tuple[list[Chunk], int]:
+    """All of `walk_chunks`, and where IEND ends."""
+    chunks = list(walk_chunks(data))
+    return chunks, len(SIGNATURE) + sum(12 + len(chunk.content) for chunk in chunks)
 
 
 def read_header(chunks: Sequence[Chunk]) -> Header:
@@ -82,7 +89,7 @@ def read_header(chunks: Sequence[Chunk]) -> Header:
     return header
 
 
-def read_texts(chunks: Sequence[Chunk]) -> Iterator[tuple[str, str]]:
+def read_texts(chunks: Iterable[Chunk]) -> Iterator[tuple[str, str]]:
     """(keyword, text) of every tEXt, zTXt and iTXt chunk; one that cannot be read is passed over."""
     for chunk in chunks:
         keyword, _, rest = bytes(chunk.content).partition(b"\0") if chunk.kind[1:] in (b"EXt", b"TXt") else (b"",) * 3

@@ -8,6 +8,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from contest.entry.pixels import grey_of
+from contest.entry.png import SIGNATURE
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -47,7 +48,7 @@ def webp_size(data: bytes) -> tuple[int, int] | None:
 
 def png_size(data: bytes) -> tuple[int, int] | None:
     """(width, height) that a PNG file says it has, else None."""
-    if data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR" or len(data) < 33:
+    if not data.startswith(SIGNATURE) or data[12:16] != b"IHDR" or len(data) < 33:
         return None
     width, height = struct.unpack(">II", data[16:24])
     return width, height
