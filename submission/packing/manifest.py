@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any, Optional
 
 from contest.definition import Contest
@@ -139,8 +140,13 @@ def find_manifest(items: Iterable[Item]) -> Manifest | None:
         return None
     if item.size > _MAX_BYTES:
         raise ValueError(f"has {item.size} bytes, more than {_MAX_BYTES}")
+    return _parse(item.read())
+
+
+@lru_cache(maxsize=1)  # what is checked is opened more than once: to see which contest it is for, then by its limits
+def _parse(data: bytes) -> Manifest:
     try:
-        value = json.loads(item.read().decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
+        value = json.loads(data.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
     except RecursionError as error:
         raise ValueError("is nested too deeply") from error
     except ValueError as error:

@@ -324,6 +324,19 @@ def test_verify_finds_what_does_not_fit(name, entry, tmp_path):
     assert check(out, CONTEST) == [], "the rules do not depend on the manifest"
 
 
+def test_a_manifest_is_parsed_once(entry, tmp_path, monkeypatch):
+    """Where the contest is looked for, by the rules, and where the manifest is proved; a changed one is read anew."""
+    from contest.typed import from_json
+
+    out, parsed = tmp_path / "entry.zip", []
+    build(entry, CONTEST, out)
+    monkeypatch.setattr("submission.packing.manifest.from_json", lambda *values: parsed.append(1) or from_json(*values))
+    for count in (1, 2):
+        repack(out, sets("commit", value=f"{count:040}"))
+        assert verify(out, CONTEST) == check(out, CONTEST) == []
+        assert len(parsed) == count
+
+
 def test_manifest_of_the_first_jdart_is_good(entry, tmp_path):
     out = tmp_path / "entry.zip"
     build(entry, CONTEST, out)
