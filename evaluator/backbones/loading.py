@@ -74,10 +74,11 @@ def read_checkpoint(path: Path) -> State:
     """The tensors of a `torch.save` file, without running any code in it."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:  # torch's own words advise to execute what is in the file
-        raise UserError(f"{path}: not a PyTorch checkpoint of plain tensors; {instead(path)}") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, RuntimeError) as error:
         raise UserError(f"{path}: not a readable PyTorch checkpoint ({first_line(error)}); {instead(path)}") from error
+    except (pickle.UnpicklingError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
+        # torch's own words advise to execute what is in the file, the others' are a byte's number or nothing
+        raise UserError(f"{path}: not a PyTorch checkpoint of plain tensors; {instead(path)}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path}: holds no table of tensors; fetch it again")
     return _plain(path, state)

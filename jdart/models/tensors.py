@@ -60,10 +60,11 @@ def _read_bin(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
 
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:  # torch's own words advise to execute what is in the file
-        raise UserError(f"{path}: not a PyTorch file of plain tensors; {instead(path)}") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
+    except (OSError, RuntimeError) as error:
         raise UserError(f"{path}: not a readable weights file ({first_line(error)}); {instead(path)}") from error
+    except (pickle.UnpicklingError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
+        # torch's own words advise to execute what is in the file, the others' are a byte's number or nothing
+        raise UserError(f"{path}: not a PyTorch file of plain tensors; {instead(path)}") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         known = [what for entry, what in NO_TABLES.items() if isinstance(state, dict) and entry in state]

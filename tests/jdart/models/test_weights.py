@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from safetensors.torch import save_file
 from test_models import vae_pair
 
 from contest.errors import UserError
+from evaluator.backbones.loading import read_checkpoint
+from jdart.lora.formats.reading import load_lora
 from jdart.models.build import Base
 from jdart.models.tensors import read_tensors
 from jdart.models.weights import load, slots_of, vae_name, weight_files
@@ -107,6 +110,29 @@ def test_an_unreadable_or_evil_file_is_one_error(name, content, tmp_path):
     path.write_bytes(content)
     with pytest.raises(UserError, match=name):
         list(read_tensors([path]))
+
+
+@pytest.mark.parametrize("name", ["x.bin", "x.txt", "x.safetensors"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"just a text\n", "it is a text file; name the weights themselves"),
+        ("\ufeff说明：权重在别处\n".encode(), "it is a text file; name the weights themselves"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "it is a picture; name the weights themselves"),
+        (b"\xff\xd8\xff\xe0" + bytes(100), "it is a picture; name the weights themselves"),
+        (b"", "it is empty; fetch it again"),
+        (bytes(range(256)), "fetch it again"),
+    ],
+)
+def test_what_a_file_is_instead_of_weights(name, content, said, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content)
+    checkpoint = [] if name.endswith(".safetensors") else [read_checkpoint]
+    for read in (lambda path: list(read_tensors([path])), load_lora, *checkpoint):
+        with pytest.raises(UserError) as caught:
+            read(path)
+        assert str(caught.value).endswith(said)
+        assert not re.search(r"\(\d*\)", str(caught.value))
 
 
 def test_a_pickled_object_in_a_torch_archive_is_not_executed(tmp_path):
