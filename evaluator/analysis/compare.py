@@ -89,6 +89,9 @@ def compare(
     if not keys:
         raise UserError("A and B have no picture in common; compare entries to the same prompts")
     notes = [f"forced: {reason}" for reason in reasons]
+    for side, report in (("A", report_a), ("B", report_b)):
+        if report.post_processing is not None:
+            notes.append(f"{side}: {report.post_processing}")
     without = [side for side, cells in (("A", all_a), ("B", all_b)) if cells.stems is None]
     if without:
         whose = ", and is that of all pictures" if only_a or only_b else ""

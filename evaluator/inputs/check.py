@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from contest.entry.notes import is_post_processed
+from contest.entry.png import read_chunks, read_texts
 from contest.errors import UserError
 from contest.names import loose_picture, match, misspelling
 from evaluator.inputs.entry import Source
@@ -45,13 +47,17 @@ class EntryRefused(UserError):
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that passed: 8-bit RGB PNG of `size` (height, width) with an intact structure."""
+    """A picture that passed: 8-bit RGB PNG of `size` (height, width) with an intact structure.
+
+    `post_processed`: it says of itself that its finished pixels were changed.
+    """
 
     style: str
     name: str
     read: Source
     size: tuple[int, int]
     sha256: str
+    post_processed: bool = False
 
     @property
     def where(self) -> str:
@@ -146,7 +152,9 @@ def _misnamed(name: str, meant: Mapping[str, str], otherwise: str) -> str:
 
 def _inspect(style: str, name: str, read: Source) -> Picture:
     data = read()
-    return Picture(style, name, read, inspect_png(data), hashlib.sha256(data).hexdigest())
+    size = inspect_png(data)
+    said = is_post_processed(dict(read_texts(read_chunks(data)[0])))
+    return Picture(style, name, read, size, hashlib.sha256(data).hexdigest(), said)
 
 
 def _mixed_sizes(pictures: Mapping[str, Sequence[Picture]]) -> list[Finding]:

@@ -75,7 +75,8 @@ class Pictures:
 class Provenance:
     """What the figures came from. `comparable` says whether they may stand beside the contest's own.
 
-    `skipped` names the pictures that were left out, and why; `weights` maps a file to its SHA-256.
+    `skipped` names the pictures that were left out, and why; `weights` maps a file to its SHA-256. `post_processed` is
+    how many of the pictures say of themselves that they were changed when they were finished; not said for none.
     """
 
     tool: str
@@ -91,6 +92,7 @@ class Provenance:
     device: str
     precision: str
     seconds: dict[str, float]
+    post_processed: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,19 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The document as JSON values."""
-        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
+        data = {"schema_version": SCHEMA_VERSION, **asdict(self)}
+        if self.provenance.post_processed is None:
+            del data["provenance"]["post_processed"]  # as in the reports of earlier versions, to the byte
+        return data
+
+    @property
+    def post_processing(self) -> str | None:
+        """One line where pictures were post-processed, by their own account; else None."""
+        changed = self.provenance.post_processed
+        if changed is None:
+            return None
+        total = sum(row.images for row in self.styles.values())
+        return f"Post-processed: {changed} of {total} pictures, by their own account; an edition's rules may forbid it"
 
     def rows(self, kind: str) -> Iterator[tuple[Any, ...]]:
         """The rows of the table "styles" or "images"; raises UserError for another one."""
@@ -137,6 +151,8 @@ class Report:
         said = f"{self.submission.name} on {self.contest}: Final {decimal(self.scores.final, 6)}"
         if not self.provenance.comparable:
             said += f" (not comparable with the contest: {'; '.join(self.provenance.not_comparable_because)})"
+        if self.post_processing is not None:
+            said += f". {self.post_processing}"
         return html_table(("style", *kept), rows, said)
 
 

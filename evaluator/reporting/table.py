@@ -55,6 +55,8 @@ def show_report(report: Report, console: Console) -> None:
         highlight=False,
     )
     _show_extras(report, console)
+    if report.post_processing is not None:
+        console.print(f"[yellow]{report.post_processing}[/yellow]", highlight=False)
     if report.provenance.skipped:
         console.print(f"[yellow]Left out[/yellow]: {len(report.provenance.skipped)}", highlight=False)
         for problem in report.provenance.skipped:

@@ -106,6 +106,7 @@ def _report_of(folder: Path, admission: Admission, scorer: Scorer, as_is: bool) 
         and provenance.weights == scorer.hashes
         and provenance.precision == scorer.options.precision
         and provenance.as_is == as_is
+        and provenance.post_processed == admission.post_processed
         and provenance.tool == scorer.tool
         and set(report.extras) >= scorer.extra_keys
     )

@@ -78,6 +78,12 @@ class Admission:
         """Which pictures these are."""
         return fingerprint({(p.style, p.name): p.sha256 for found in self.pictures.values() for p in found})
 
+    @property
+    def post_processed(self) -> int | None:
+        """How many pictures say of themselves that they were; None for none."""
+        changed = sum(p.post_processed for found in self.pictures.values() for p in found)
+        return None if changed == 0 else changed
+
 
 def score_submission(
     path: PathLike,
@@ -256,6 +262,7 @@ class Scorer:
                 device=self.options.device,
                 precision=self.options.precision,
                 seconds={name: round(seconds, 3) for name, seconds in self.watch.seconds.items()},
+                post_processed=admission.post_processed,
             ),
         )
 

@@ -2,14 +2,21 @@ from __future__ import annotations
 
 import copy
 import csv
+import html
+import io
 import json
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from rich.console import Console
 
 from contest.errors import UserError
 from evaluator import read_report, score_submission
+from evaluator.analysis.cells import read_cells
+from evaluator.analysis.compare import compare
 from evaluator.reporting.report import report_from_json
+from evaluator.reporting.table import show_report
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +112,32 @@ def test_thumbnails_are_for_every_picture_and_only_written_once(written, pack, c
     score_submission(contest / "outputs", references=contest / "references", weights=pack, out=folder, styles=["01"])
     assert before == {name: (folder / name).stat().st_mtime_ns for name in before}
     assert not [path for path in folder.rglob("*") if path.name.endswith(".part")]
+
+
+def test_pictures_that_say_they_were_post_processed_are_counted_and_change_no_figure(outputs, contest, pack, tmp_path):
+    def scored(name):
+        return score_submission(
+            outputs, references=contest / "references", weights=pack, styles=["01"], out=tmp_path / name
+        )
+
+    plain = scored("plain")
+    assert "post_processed" not in json.loads((tmp_path / "plain" / "report.json").read_text("utf-8"))["provenance"]
+    said = {"Owl.png": ("jdart", json.dumps({"colour": {"finish": {"strength": 1.0}}}))}
+    said["Sun.png"] = ("parameters", "a sun\nSteps: 20, Post-processing: colour finish 0.5, Version: jdart 1.0")
+    for name, (key, text) in said.items():
+        notes = PngInfo()
+        notes.add_text(key, text)
+        with Image.open(outputs / "01" / name) as image:
+            image.save(outputs / "01" / name, pnginfo=notes)
+    marked = scored("marked")
+    assert (marked.scores, marked.images, marked.intervals) == (plain.scores, plain.images, plain.intervals)
+    assert json.loads((tmp_path / "marked" / "report.json").read_text("utf-8"))["provenance"]["post_processed"] == 2
+    assert read_report(tmp_path / "marked") == marked
+    line = "Post-processed: 2 of 6 pictures, by their own account; an edition's rules may forbid it"
+    console = Console(width=120, file=io.StringIO())
+    show_report(marked, console)
+    assert line in console.file.getvalue()
+    assert html.escape(line) in marked._repr_html_()
+    a, b = read_cells(tmp_path / "plain"), read_cells(tmp_path / "marked")
+    assert f"B: {line}" in compare(a, b).notes
+    assert not [note for note in compare(a, a).notes if "ost-processed" in note]
