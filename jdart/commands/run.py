@@ -221,11 +221,14 @@ def _noting(job: Job, progresses: Stream) -> Stream:
 
 
 def settings_of(config: str, overrides: tuple[str, ...], styles: str | None, output: str | None) -> Config:
-    """The configuration that the options of a run choose."""
+    """The configuration that the options of a run choose. UserError before Jittor compiles where its base is none."""
     from jdart.config import load_config
+    from jdart.models.hub.locate import require_base
 
     chosen = {} if styles is None else {"styles": [s.strip() for s in styles.split(",") if s.strip()]}
-    return load_config(config, overrides, **chosen, **({} if output is None else {"output": output}))
+    settings = load_config(config, overrides, **chosen, **({} if output is None else {"output": output}))
+    require_base(settings.base.model)
+    return settings
 
 
 @click.command("worker", hidden=True)

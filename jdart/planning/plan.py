@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Optional
 
+from contest.console import MISUSE
 from contest.errors import UserError
 from jdart.config import Config
 from jdart.jobs.processes import crashed, why
@@ -140,7 +141,8 @@ def measure_apart(config: Config, kind: str, environment: Mapping[str, str]) -> 
     if crashed(process.returncode):
         process = measure()
     if process.returncode != 0:
-        raise UserError(f"measuring failed: {why(process.returncode, process.stderr)}")
+        said = why(process.returncode, process.stderr)
+        raise UserError(said if process.returncode == MISUSE else f"measuring failed: {said}")
     raw = json.loads(process.stdout)
     return Costs(**raw["costs"]), [Work(**work) for work in raw["works"]]
 

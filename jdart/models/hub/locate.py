@@ -8,7 +8,7 @@ from pathlib import Path
 
 from contest.disk.shipped import means_toy, toy_archive, unpack
 from contest.errors import UserError
-from jdart.models.build import TEXT_STEMS, UNET_STEMS, VAE_STEMS
+from jdart.models.build import TEXT_STEMS, UNET_STEMS, VAE_STEMS, Base
 from jdart.models.hub.spelling import require_base_name
 from jdart.models.weights import choose_weights
 
@@ -32,7 +32,7 @@ def locate(model: str, revision: str | None) -> tuple[Path, str | None]:
         folder = Path(model).expanduser()
     if not folder.is_dir():
         require_base_name(model)
-    if folder.is_dir() or HUB_ID.fullmatch(model) is None or model.startswith("."):
+    if folder.is_dir() or not _is_hub_id(model):
         return folder, None
     from jdart.models.hub.client import download, list_files
 
@@ -41,6 +41,16 @@ def locate(model: str, revision: str | None) -> tuple[Path, str | None]:
     if snapshot is None:
         snapshot = download(model, revision, wanted)
     return snapshot, snapshot.name
+
+
+def require_base(model: str) -> None:
+    """UserError for a local name that is no base model, in no time: nothing is fetched, nothing needs Jittor."""
+    if Path(model).is_dir() or not _is_hub_id(model):
+        Base(locate(model, None)[0])
+
+
+def _is_hub_id(model: str) -> bool:
+    return HUB_ID.fullmatch(model) is not None and not model.startswith(".")
 
 
 def _files(model: str, names: Collection[str]) -> list[str]:

@@ -1,10 +1,16 @@
-"""The plan's arithmetic, in closed form."""
+"""The plan's arithmetic, in closed form, and what it says of a run that cannot begin."""
 
 import dataclasses
+import subprocess
 
 import pytest
+from click.testing import CliRunner
 
-from jdart.planning.plan import Costs, Work, estimate
+from contest.errors import UserError
+from jdart import runtime
+from jdart.cli import main
+from jdart.config import load_config
+from jdart.planning.plan import Costs, Work, estimate, measure_apart
 
 COSTS = Costs(
     start=10.0, style=5.0, step=2.0, look=4.0, encoding=1.0, batch=3.0, call=0.5, memory=1000, device_memory=None,
@@ -70,3 +76,38 @@ def test_one_lora_for_all_styles_is_trained_once():
     plan = estimate(COSTS, [packed, *drawing], 3)
     assert plan.seconds == pytest.approx(10 + 117 + 10 + 14)
     assert (plan.training_seconds, plan.lora_bytes) == (pytest.approx(117), 100)
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "train", "generate", "prior"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("notes.txt", "notes.txt: a file, not a folder"),
+        ("gone", "gone: no such folder"),
+        ("", ": not a diffusers folder"),
+    ],
+)
+def test_a_base_that_is_none_is_said_before_anything_is_started(command, name, said, tmp_path, monkeypatch):
+    def started(*arguments, **options):
+        pytest.fail("Jittor, or a process, was started first")
+
+    monkeypatch.setattr(runtime, "start", started)
+    monkeypatch.setattr(subprocess, "run", started)
+    (tmp_path / "notes.txt").write_text("no model")
+    given = ["demo", "--output", str(tmp_path / "out"), "--set", f"base.model={tmp_path / name}"]
+    result = CliRunner().invoke(main, [command, *given])
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "measuring failed" not in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_missing_is_no_failed_measurement(tmp_path, monkeypatch):
+    """The process that measures looks everything up first, and its words are passed on as they are."""
+    words = "error: references: no such folder; name another\n"
+    for code, said in ((2, "references: no such folder; name another"), (1, f"measuring failed: {words[7:-1]}")):
+        done = subprocess.CompletedProcess((), code, "", words)
+        monkeypatch.setattr(subprocess, "run", lambda *_, done=done, **__: done)
+        with pytest.raises(UserError) as caught:
+            measure_apart(load_config("demo"), "cpu", {})
+        assert str(caught.value) == said
