@@ -26,5 +26,5 @@ def test_it_is_the_cosine_of_transformers_last_hidden_state():
         tokens = network(processor(pictures, return_tensors="pt")["pixel_values"], output_hidden_states=True)
     first, *rest = tokens.hidden_states[-1][:, 1:].flatten(1)
     expected = [float(torch.cosine_similarity(first, other, 0)) for other in rest]
-    np.testing.assert_allclose(likeness(Path("toy"), pictures[0], pictures[1:]), expected, atol=1e-5)
+    np.testing.assert_allclose(likeness(Path("toy"), pictures[0], pictures[1:]), expected, atol=5e-4)
     assert likeness(Path("toy"), pictures[0], pictures[:1])[0] == pytest.approx(1, abs=1e-6)
