@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from contest.console import Group, version_option
-from jdart.commands import base, config, data, demo, doctor, export, lora, plan, redraw, run, warm
+from jdart.commands import ablate, base, config, data, demo, doctor, export, lora, plan, redraw, run, warm
 
 
 @click.group(cls=Group)
@@ -23,6 +23,7 @@ for command in (
     run.train_command,
     run.generate_command,
     demo.demo_command,
+    ablate.ablate_command,
     redraw.redraw_command,
     run.worker_command,
     plan.plan_command,

@@ -8,12 +8,14 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 
 from contest.disk.yaml_file import parse_yaml, read_yaml
 from contest.errors import UserError
 from jdart.config.problem import Problem, check
 from jdart.config.whole import Config
+
+Settings = TypeVar("Settings")
 
 
 def shipped_folder() -> Path:
@@ -32,6 +34,15 @@ def load_config(name_or_path: str, overrides: Sequence[str] = (), **settings: An
 
     Raises UserError that lists every unknown key, wrong type and value out of range.
     """
+    raw, source = load_mapping(name_or_path)
+    for each in overrides:
+        override(raw, each)
+    raw.update(settings)
+    return from_mapping(raw, source)
+
+
+def load_mapping(name_or_path: str) -> tuple[dict[str, Any], str]:
+    """What a YAML file, or a recipe by its name, says, unchecked, and the file's path. Raises UserError."""
     path = Path(name_or_path)
     if not path.suffix and not path.exists():
         path = shipped_folder() / f"{name_or_path}.yaml"
@@ -42,19 +53,21 @@ def load_config(name_or_path: str, overrides: Sequence[str] = (), **settings: An
         raw = {}
     if not isinstance(raw, dict):
         raise UserError(f"{path}: a configuration is a mapping of settings")
-    for override in overrides:
-        _override(raw, override)
-    raw.update(settings)
-    return from_mapping(raw, str(path))
+    return raw, str(path)
 
 
 def from_mapping(raw: Mapping[str, Any], source: str = "configuration") -> Config:
     """Make a Config from nested mappings; the inverse of `to_mapping`."""
+    return read_as(Config, raw, source)
+
+
+def read_as(kind: type[Settings], raw: Mapping[str, Any], source: str) -> Settings:
+    """Make a dataclass of settings from nested mappings. Raises UserError with every problem of `source`."""
     problems: list[str] = []
-    config = _build(Config, raw, "", problems)
-    if problems or config is None:
+    settings = _build(kind, raw, "", problems)
+    if problems or settings is None:
         raise UserError(f"{source}: " + "; ".join(problems))
-    return config
+    return settings
 
 
 def to_mapping(config: Config) -> dict[str, Any]:
@@ -64,19 +77,32 @@ def to_mapping(config: Config) -> dict[str, Any]:
     )
 
 
-def _override(raw: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
+def override(raw: dict[str, Any], text: str) -> None:
+    """Apply a text such as train.steps=200 to nested mappings. Raises UserError for one that cannot be read."""
+    key, equals, spelt = text.partition("=")
     if not equals or not all(key.split(".")):
-        raise UserError(f"--set {override}: write it as section.key=value")
-    *sections, leaf = key.split(".")
+        raise UserError(f"--set {text}: write it as section.key=value")
     try:
-        value = parse_yaml(text)
+        value = parse_yaml(spelt)
     except ValueError as error:
-        raise UserError(f"--set {override}: {text!r} is not a YAML value ({error})") from None
+        raise UserError(f"--set {text}: {spelt!r} is not a YAML value ({error})") from None
+    put(raw, key, value, f"--set {text}")
+
+
+def put(raw: dict[str, Any], key: str, value: Any, said: str) -> None:
+    """Set `key`, such as train.steps, in nested mappings; a section that is not there, or null, becomes one.
+
+    Raises UserError, with `said` before it, where the key is none or leads through what is no section.
+    """
+    if not all(key.split(".")):
+        raise UserError(f"{said}: write the setting as section.key")
+    *sections, leaf = key.split(".")
     for section in sections:
-        raw = raw.setdefault(section, {})
+        if raw.get(section) is None:
+            raw[section] = {}
+        raw = raw[section]
         if not isinstance(raw, dict):
-            raise UserError(f"--set {override}: {section} is not a section")
+            raise UserError(f"{said}: {section} is not a section")
     raw[leaf] = value
 
 
@@ -90,6 +116,8 @@ def _build(cls: type, raw: Mapping[str, Any], prefix: str, problems: list[str]) 
             problems.append(f"{prefix}{key}: unknown setting; known here: {', '.join(hints)}")
         else:
             values[key] = _value(value, hints[key], f"{prefix}{key}", problems)
+    needed = [f.name for f in dataclasses.fields(cls) if f.default is f.default_factory is dataclasses.MISSING]
+    problems += [f"{prefix}{name}: must be set" for name in needed if name not in raw]
     if len(problems) > before:
         return None
     try:
@@ -104,7 +132,7 @@ def _value(value: Any, hint: Any, where: str, problems: list[str]) -> Any:
     options = (
         typing.get_args(hint) if typing.get_origin(hint) in (Union, getattr(types, "UnionType", Union)) else (hint,)
     )
-    if isinstance(value, str) and str in options:
+    if hint is Any or (isinstance(value, str) and str in options):
         return value
     wanted = next(option for option in options if option is not type(None))
     if value is None and type(None) in options:

@@ -14,7 +14,7 @@ from jdart.data.pictures import read_rgb
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
-CELL = 160  # pixels
+CELL, SMALL = 160, 96  # pixels
 GAP = 12
 MARGIN = 28
 COLUMNS = 8
@@ -54,6 +54,31 @@ def contact_sheet(
     return sheet
 
 
+def grid(captions: Sequence[str], rows: Mapping[str, Sequence[Path]]) -> Image.Image:
+    """One picture: `captions` above columns, a row for each of `rows` (name -> files), its name before it.
+
+    Cells are 96 x 96 pixels. UserError names a file that cannot be read.
+    """
+    from PIL import Image, ImageDraw
+
+    font, step = font_of(CAPTION), SMALL + GAP // 3
+    left = 2 * GAP + max(round(font.getlength(name)) for name in rows)
+    top = 2 * GAP + CAPTION
+    sheet = Image.new("RGB", (left + len(captions) * step + GAP, top + len(rows) * step + GAP), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for column, caption in enumerate(captions):
+        middle = (left + column * step + SMALL // 2, GAP)
+        draw.text(middle, fit_text(caption, font, SMALL), INK, font, anchor="ma")
+    for row, (name, files) in enumerate(rows.items()):
+        y = top + row * step
+        draw.text((left - GAP, y + SMALL // 2), name, INK, font, anchor="rm")
+        for column, path in enumerate(files):
+            picture = _picture(path, SMALL)
+            middle = (left + column * step + (SMALL - picture.width) // 2, y + (SMALL - picture.height) // 2)
+            sheet.paste(picture, middle)
+    return sheet
+
+
 def strip(pictures: Sequence[np.ndarray]) -> np.ndarray:
     """Pictures of one height (H,W,3 uint8) side by side, white between them."""
     gap = np.full((pictures[0].shape[0], GAP, 3), 255, np.uint8)
@@ -88,8 +113,8 @@ def _draw_cells(
         draw.text(middle, fit_text(caption, font, CELL), INK, font, anchor="ma")
 
 
-def _picture(path: Path) -> Image.Image:
+def _picture(path: Path, side: int = CELL) -> Image.Image:
     """The file's picture, as large as a cell holds."""
     from PIL import Image, ImageOps
 
-    return ImageOps.contain(Image.fromarray(read_rgb(path)), (CELL, CELL), Image.Resampling.LANCZOS)
+    return ImageOps.contain(Image.fromarray(read_rgb(path)), (side, side), Image.Resampling.LANCZOS)

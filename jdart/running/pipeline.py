@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from contest.disk.files import fingerprint, read_json, sha256
 from contest.errors import UserError, needs
 from jdart.runs.job import Event, Job
+from jdart.stages.composition import learn_styles
 from jdart.stages.drawing import generate_styles
 from jdart.stages.prior import make_prior
-from jdart.stages.training import train_styles
+
+if TYPE_CHECKING:
+    from evaluator.reporting.report import Report
 
 STAGES = ("prior", "train", "generate", "check", "score", "build", "board")
 
@@ -34,8 +38,11 @@ def check_entry(job: Job) -> Iterator[Event]:
     yield Event("check", None, job.contest.pictures, job.contest.pictures, said, skipped=not findings)
 
 
-def score_entry(job: Job, device: str) -> Iterator[Event]:
-    """Score the pictures with the evaluator, unless the report of these very pictures is there."""
+def score_entry(job: Job, device: str, score: Callable[[Path], Report] | None = None) -> Iterator[Event]:
+    """Score the pictures with the evaluator, unless the report of these very pictures is there.
+
+    `score` is one of `open_scorer`, where many runs are scored.
+    """
     from evaluator import score_submission
 
     if job.config.score.weights is None:
@@ -49,8 +56,33 @@ def score_entry(job: Job, device: str) -> Iterator[Event]:
             yield Event("score", None, 1, 1, f"Final {report['scores']['final']:.6f}", skipped=True)
             return
     yield Event("score", None, 0, 1, "scoring")
-    scored = score_submission(job.folder.root, profile=job.config.score.profile, device=device)
+    if score is None:
+        scored = score_submission(job.folder.root, profile=job.config.score.profile, device=device)
+    else:
+        scored = score(job.folder.root)
     yield Event("score", None, 1, 1, f"Final {scored.scores.final:.6f}")
+
+
+def open_scorer(job: Job, device: str) -> Callable[[Path], Report]:
+    """What scores run folder after run folder with the job's weights and references, each network loaded once."""
+    from contest.disk.shipped import references_folder
+    from evaluator.inputs.entry import open_entry
+    from evaluator.inputs.refpack import open_references
+    from evaluator.reporting.output import report_folder, write_report
+    from evaluator.scoring.scorer import Options, Scorer
+
+    config = job.config
+    options = Options(config.score.profile, device=device)
+    scorer = Scorer(open_references(references_folder(config.references)), Path(str(config.score.weights)), options)
+
+    def score(run: Path) -> Report:
+        with open_entry(run) as entry:
+            place = report_folder(entry, None)
+            report, attachments = scorer.score(entry, scorer.admit(entry))
+        write_report(place, report, attachments)
+        return report
+
+    return score
 
 
 def build_entry(job: Job) -> Iterator[Event]:
@@ -102,7 +134,7 @@ def stages(job: Job, device: str) -> Mapping[str, Callable[[], Iterator[Event]]]
     """Every stage by name, in order."""
     return {
         "prior": lambda: make_prior(job),
-        "train": lambda: train_styles(job),
+        "train": lambda: learn_styles(job),
         "generate": lambda: generate_styles(job),
         "check": lambda: check_entry(job),
         "score": lambda: score_entry(job, device),

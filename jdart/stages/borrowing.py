@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
-from contest.disk.files import sha256, write_bytes
+from contest.disk.files import copy_file, sha256
 from contest.errors import UserError
 from jdart.runs.folder import RunFolder
 from jdart.runs.job import Job
@@ -14,10 +15,11 @@ from jdart.stages.learning import lessons
 log = logging.getLogger(__name__)
 
 
-def take_loras(job: Job, run: Path) -> None:
+def take_loras(job: Job, run: Path, put: Callable[[Path, Path], None] = copy_file) -> None:
     """Copy the LoRAs of another run folder, with their tokens, where the job has none yet. What it lacks is trained.
 
-    What is not taken is logged. Raises UserError when there is no such folder, or no LoRA in it.
+    `put` (target, source) is `link_file` where both are ours. What is not taken is logged.
+    Raises UserError when there is no such folder, or no LoRA in it.
     """
     if not run.is_dir():
         raise UserError(f"{run}: no such run folder; name one with LoRAs in it")
@@ -36,5 +38,9 @@ def take_loras(job: Job, run: Path) -> None:
             log.warning("--loras %s: its LoRA of %s is not used, %s has another", run, name, job.folder.root)
         if lora.exists() and not own.exists():
             if token.exists():
-                write_bytes(job.folder.token(name), token.read_bytes())
-            write_bytes(job.folder.learnt(name) / lora.name, lora.read_bytes())  # last: with this file it is done
+                put(job.folder.token(name), token)
+            put(job.folder.learnt(name) / lora.name, lora)  # last: with this file it is done
+    for style in job.contest.styles if job.config.train.composition is not None else ():
+        lora, own = other.composition.lora(style), job.folder.composition.lora(style)
+        if lora.exists() and not own.exists():
+            put(own, lora)

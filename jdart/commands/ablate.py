@@ -1,0 +1,72 @@
+"""`jdart ablate`: what methods do, each alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from jdart.commands.run import settings_options
+
+SEEDS = 3
+
+
+@click.command("ablate")
+@click.argument("config")
+@settings_options
+@click.option("--only", multiple=True, metavar="METHOD", help="This method, beside the plain run; may be repeated.")
+@click.option(
+    "--seeds", type=int, default=SEEDS, show_default=True, help="Runs of each variant, each with its own seed."
+)
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The page that is written, instead of methods.md in the output folder.",
+)
+def ablate_command(
+    config: str,
+    overrides: tuple[str, ...],
+    styles: str | None,
+    output: str | None,
+    device: str,
+    only: tuple[str, ...],
+    seeds: int,
+    page: Path | None,
+) -> None:
+    """Draw and score the methods that CONFIG lists, each alone and at some strengths, beside a plain run.
+
+    CONFIG is a YAML file, or `methods`, which comes along and takes what jdart can on the toy contest. Settings that
+    need the same training share it. Every run is an ordinary run folder; what is done is not done again, so stop it
+    as you like. Ends with a page: means over the seeds with intervals, and a contact sheet for each method.
+    """
+    from jdart.trying.ablation import load_ablation
+    from jdart.trying.trials import all_trials, chosen
+
+    settings = {} if styles is None else {"styles": [s.strip() for s in styles.split(",") if s.strip()]}
+    trials = load_ablation(config, overrides, output, **settings)
+    every = all_trials(trials, seeds)
+    wanted = chosen(every, only)
+    from contest.disk.writable import require_file
+    from jdart.models.hub.locate import require_base
+    from jdart.running.screen import speak
+
+    place = trials.folder / "methods.md" if page is None else page
+    require_file(place)
+    require_base(trials.plain.base.model)
+    speak()
+    from jdart.runtime import start
+
+    used = "cuda" if start(device).flags.use_cuda else "cpu"
+    from jdart.trying.page import write_page
+    from jdart.trying.runner import go, open_runs
+    from jdart.trying.show import print_table, show_runs
+
+    runs = open_runs(wanted)
+    show_runs(runs, go(runs, used), trials.folder)
+    print_table(every)
+    options = {"--styles": styles, "--seeds": None if seeds == SEEDS else seeds, "--page": page}
+    told = [f"{name} {value}" for name, value in options.items() if value is not None]
+    command = " ".join(["jdart ablate", config, *(f"--set {each}" for each in overrides), *told])
+    write_page(place, command, trials, every, runs[0].job.references)
+    click.echo(f"Written: {place}")

@@ -1,0 +1,189 @@
+"""`jdart ablate` on a miniature contest: what is shared, what a stop costs, what the page says."""
+
+import json
+import re
+import statistics
+
+import pytest
+import yaml
+from PIL import Image
+from scipy.stats import t
+
+METHODS = {
+    "average-image": {
+        "what": "The picture starts from the mean.",
+        "variants": [{"name": "0.7", "set": {"generate.strength": 0.7}}],
+    },
+    "noise-offset": {
+        "what": "Noise all over a channel.",
+        "source": "2305.08891",
+        "variants": [{"name": "0.1", "set": {"train.noise_offset": 0.1}}],
+    },
+}
+RUNS = ["plain", "average-image/0.7", "noise-offset/0.1"]
+COLUMNS = ("final", None, "hist", "lpips", "dino", "clip_r", "clip_iqa", "fid")
+
+
+@pytest.fixture
+def ablation(tmp_path, config):
+    """Path of an ablation of three variants on one style; call with changes to write another."""
+
+    def write(**changes):
+        raw = {
+            "base": config(),
+            "output": str(tmp_path / "out"),
+            "set": {"generate.strength": None},
+            "methods": METHODS,
+        }
+        path = tmp_path / "methods.yaml"
+        path.write_text(yaml.safe_dump({**raw, **changes}))
+        return path
+
+    return write
+
+
+def files(folder):
+    return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and p.name != "compiler.log"}
+
+
+def runs(out):
+    return [out / "runs" / name / f"seed-{seed}" for name in RUNS for seed in (0, 1)]
+
+
+def final(run):
+    return json.loads((run / "report" / "report.json").read_text())["scores"]["final"]
+
+
+def test_trained_once_drawn_with_every_seed_and_told_on_a_page(jdart, ablation, tmp_path):
+    out = tmp_path / "out"
+    arguments = ("ablate", ablation(), "--styles", "00", "--seeds", "2")
+    result = jdart(*arguments)
+    assert result.exit_code == 0, result.output
+    assert [line.split()[3] for line in result.stderr.splitlines() if " of 3  " in line] == [
+        "plain:",
+        "average-image",
+        "noise-offset",
+    ]
+
+    assert len(list(out.glob("trained/*/lora/00/loss.csv"))) == 2, "the plain one, which the start shares; the noise"
+    loras = [run / "lora" / "00" / "pytorch_lora_weights.safetensors" for run in runs(out)]
+    assert len({lora.read_bytes() for lora in loras}) == len({lora.stat().st_ino for lora in loras}) == 2
+    assert loras[0].samefile(loras[3]) and not loras[0].samefile(loras[4])
+    assert not list(out.glob("runs/**/loss.csv"))
+    pictures = [(run / "images" / "00" / "Moon.png").read_bytes() for run in runs(out)]
+    assert len(set(pictures)) == 6
+
+    page = (out / "methods.md").read_text()
+    check_figures(page, "noise-offset", runs(out)[:2], runs(out)[4:])
+    check_figures(page, "average-image", runs(out)[:2], runs(out)[2:4])
+    assert "[2305.08891](https://arxiv.org/abs/2305.08891)" in page and "Not run yet" not in page
+    assert f"Written by `jdart ablate {tmp_path / 'methods.yaml'} --styles 00 --seeds 2`" in page
+    best = re.findall(r"^\| (?:\[(\S+)\]|\*\*(plain)\*\*)", page, re.MULTILINE)
+    gains = {name: mean_gain(runs(out)[:2], own) for name, own in zip(METHODS, (runs(out)[2:4], runs(out)[4:]))}
+    order = sorted({**gains, "plain": 0.0}.items(), key=lambda item: -item[1])
+    assert ["".join(names) for names in best] == [name for name, _ in order]
+    for name in METHODS:
+        with Image.open(out / "methods" / f"{name}.jpg") as sheet:
+            assert sheet.height > 3 * 96, "references, plain, the variant"
+
+    before = files(out)
+    assert jdart(*arguments).exit_code == 0
+    assert {path for path, changed in files(out).items() if before.get(path) != changed} <= {
+        out / "methods.md",
+        *(out / "methods" / f"{name}.jpg" for name in METHODS),
+    }
+    assert (out / "methods.md").read_text() == page
+
+    picture = runs(out)[3] / "images" / "00" / "Ice cream.png"
+    assert "byte for byte the same" in jdart("redraw", picture).output
+
+
+def check_figures(page, method, plain, own):
+    """The method's table against the reports, with SciPy's quantiles."""
+    table = page.split(f"\n## {method}\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "±" in line]
+    assert len(rows) == 2
+    for cells, folders in zip(rows, (plain, own)):
+        scores = [json.loads((run / "report" / "report.json").read_text())["scores"] for run in folders]
+        for column, cell in zip(COLUMNS, cells[1:]):
+            if column is not None:
+                digits = 3 if column == "fid" else 4
+                assert cell == told([score[column] for score in scores], digits)
+    gains = [final(run) - final(beside) for run, beside in zip(own, plain)]
+    assert rows[0][2] == "" and rows[1][2].lstrip("+") == told(gains, 4)
+
+
+def told(values, digits):
+    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
+    return f"{statistics.mean(values):.{digits}f} ± {half:.{digits}f}"
+
+
+def mean_gain(plain, own):
+    return statistics.mean(final(run) - final(beside) for run, beside in zip(own, plain))
+
+
+def test_stopped_it_goes_on_where_it_was(jdart, ablation, tmp_path, monkeypatch):
+    import jdart.stages.drawing as drawing
+    import jdart.stages.training as training
+
+    arguments = ("ablate", ablation(), "--styles", "00", "--seeds", "2", "--output")
+    write, calls, learnt = drawing._write_picture, [], []
+
+    def stop(*given):
+        calls.append(1)
+        if len(calls) == 6:  # the second picture of the start's first seed
+            raise KeyboardInterrupt
+        write(*given)
+
+    train = training._train
+    monkeypatch.setattr(training, "_train", lambda job, *given: learnt.append(job) or train(job, *given))
+    monkeypatch.setattr(drawing, "_write_picture", stop)
+    assert jdart(*arguments, tmp_path / "stopped").exit_code == 130
+    assert not (tmp_path / "stopped" / "methods.md").exists()
+    done = files(tmp_path / "stopped" / "runs" / "plain")
+    monkeypatch.setattr(drawing, "_write_picture", write)
+    assert jdart(*arguments, tmp_path / "stopped").exit_code == 0
+    assert files(tmp_path / "stopped" / "runs" / "plain") == done
+    assert len(learnt) == 2, "the stop cost no training"
+    assert jdart(*arguments, tmp_path / "whole").exit_code == 0
+    for path in (tmp_path / "whole").glob("runs/**/images/*/*.png"):
+        assert (tmp_path / "stopped" / path.relative_to(tmp_path / "whole")).read_bytes() == path.read_bytes()
+
+
+def test_a_run_is_what_it_would_be_alone(jdart, ablation, config, tmp_path):
+    out = tmp_path / "out"
+    result = jdart("ablate", ablation(), "--styles", "00", "--seeds", "1", "--only", "noise-offset")
+    assert result.exit_code == 0, result.output
+    page = (out / "methods.md").read_text()
+    assert "## Not run yet\n\naverage-image 0.7." in page and "±" not in page.split("## All")[1]
+    alone = ("--set", "generate.strength=null", "--set", "train.noise_offset=0.1", "--output", tmp_path / "alone")
+    assert jdart("run", config(), "--styles", "00", *alone).exit_code == 0
+    there = runs(out)[4]
+    for path in there.glob("images/*/*.png"):
+        assert path.read_bytes() == (tmp_path / "alone" / path.relative_to(there)).read_bytes()
+    assert final(there) == final(tmp_path / "alone")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "said"),
+    [
+        (("--only", "styelid"), {}, "--only styelid: no such method; there are plain, average-image, noise-offset"),
+        (("--seeds", "0"), {}, "--seeds 0: take 1 to 31"),
+        (("--set", "score.weights=null"), {}, "score.weights: not set"),
+        (("--set", "generate.sampler=what"), {}, "generate.sampler: 'what'"),
+        ((), {"base": "nowhere"}, "nowhere: no such configuration"),
+        ((), {"methods": {}}, "methods: name at least one"),
+        ((), {"method": METHODS}, "method: unknown setting; known here: base, output, set, methods"),
+        ((), {"set": {"generate.x": 1}}, "generate.x: unknown setting"),
+        ((), {"set": {"seed.x": 1}}, "set: seed is not a section"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_made(arguments, changes, said, jdart, ablation, config, tmp_path):
+    path = ablation(**changes)
+    if "set" in changes:
+        (tmp_path / "seeded.yaml").write_text((tmp_path / "config.yaml").read_text() + "seed: 3\n")
+        path = ablation(**changes, base=str(tmp_path / "seeded.yaml"))
+    result = jdart("ablate", path, *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
