@@ -14,6 +14,8 @@ SPLIT = ("product", "terms", "styles", "fid", "composition")
 def page(studio: Studio) -> Page:
     """methods.html."""
     sections = studio.board.sections
-    depends = [(one.slug, one.reasons, len(one.rows), one.rows[0].report.inputs) for one in sections]
-    values = {"sections": sections, "reading": READING, "quirks": QUIRKS, "split": SPLIT}
+    changed = any(row.report.post_processed for one in sections for row in one.rows)
+    reading = (*READING, *(("post-processed",) if changed else ()))
+    depends = [reading] + [(one.slug, one.reasons, len(one.rows), one.rows[0].report.inputs) for one in sections]
+    values = {"sections": sections, "reading": reading, "quirks": QUIRKS, "split": SPLIT}
     return studio.page("methods.html", depends, "methods.html", lambda: values)

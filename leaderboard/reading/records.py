@@ -21,6 +21,7 @@ class Entry:
 
     `status` is "ranked", "incomplete" or "not comparable". `rank_range` holds the best and the worst rank that the 95 %
     intervals allow, `interval` that of Final; both are null, or have two parts. `styles` maps a style to its metrics.
+    `post_processed` is how many pictures say of themselves that they were; no entry has it where it is 0 for all.
     """
 
     ranking: str
@@ -55,6 +56,7 @@ class Entry:
     commit: Optional[str]
     sha256: Optional[str]
     page: str
+    post_processed: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,11 @@ def board_schema() -> dict[str, Any]:
 
 def as_records(sections: Iterable[Section]) -> list[dict[str, Any]]:
     """One record for each entry, as in board.json."""
-    return [vars(_entry(section, row)) for section in sections for row in section.rows]
+    records = [vars(_entry(section, row)) for section in sections for row in section.rows]
+    if not any(record["post_processed"] for record in records):  # as before there was such a thing, to the byte
+        for record in records:
+            del record["post_processed"]
+    return records
 
 
 def as_json(board: Board) -> bytes:
@@ -118,6 +124,7 @@ def _entry(section: Section, row: Row) -> Entry:
         commit=None if report.run is None else report.run.commit,
         sha256=report.sha256,
         page=row.page,
+        post_processed=report.post_processed,
         **{metric.key: report.scores[metric.key] for metric in SCORES},
     )
 

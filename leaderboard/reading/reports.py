@@ -55,8 +55,8 @@ _stem = lru_cache(1 << 14)(lambda file: os.path.splitext(file)[0])  # the same n
 class Report:
     """One validated report. Scores are finite numbers, or None where the evaluator could not give one.
 
-    `interval` is the 95 % interval of Final. `found` are the pictures beside the report, and `inputs` is a hash of
-    everything that was read for it.
+    `interval` is the 95 % interval of Final, `post_processed` how many pictures say that they were.
+    `found` are the pictures beside the report, and `inputs` is a hash of everything that was read for it.
     """
 
     path: Path
@@ -76,6 +76,7 @@ class Report:
     comparable: bool
     reasons: tuple[str, ...]
     interval: tuple[float, float] | None = None
+    post_processed: int = 0
     meta: Meta = field(default_factory=Meta)
     run: Run | None = None
     found: Found = field(default_factory=Found, repr=False)
@@ -176,10 +177,16 @@ def _take(take: Taker, data: Mapping[str, Any]) -> dict[str, Any]:
         "weights": take.texts(provenance, "weights"),
         "versions": take.texts(provenance, "versions"),
         "device": take.text(provenance, "device"),
+        "post_processed": _post_processed(take, provenance),
         "complete": complete,
         "comparable": comparable,
         "reasons": take.lines(provenance, "not_comparable_because"),
     }
+
+
+def _post_processed(take: Taker, provenance: Mapping[str, Any]) -> int:
+    count = take.number(provenance, "post_processed")
+    return 0 if count is None else max(0, int(count))
 
 
 def _styles(take: Taker, data: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
