@@ -1,14 +1,12 @@
-"""Every command in the documentation: its options are there, its settings are read; those of the tutorial are run.
+"""Every command in the documentation: its options are there, its settings are read, and it is run or marked.
 
-What is not run takes a hub, a GPU, weights of gigabytes, or minutes: then only the line is held against the program.
+What is not run here has a mark (`shell_blocks`): it takes the network or a GPU, or another test runs it. A block
+without a mark that cannot be run fails.
 """
 
 import configparser
-import os
 import re
 import shutil
-import subprocess
-import sys
 import textwrap
 import zipfile
 from pathlib import Path
@@ -18,18 +16,15 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from shell_blocks import PAGES, PROGRAMS, ROOT, lines_of
+from running import CLI, furnish, run_page, to_run
+from shell_blocks import MARK, PAGES, PROGRAMS, ROOT, lines_of, marks_of
 
-from evaluator.cli import main as evaluate
 from evaluator.weights.miniature import write_miniature
-from jdart.cli import main as jdart
-from jdart.config import load_config, recipes
-from leaderboard.cli import main as board
-from submission.cli import main as submit
+from jdart.config import load_config, recipes, to_mapping
 
-CLI = dict(zip(PROGRAMS, (jdart, submit, evaluate, board)))
 LINES = [line for page in PAGES for line in lines_of(page)]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
+APART = [ROOT / "docs" / f"{name}.md" for name in ("tutorial", "tutorial.zh", "toy", "adding-a-contest", "organiser")]
 
 
 def told(words, quoted):
@@ -112,20 +107,54 @@ def test_the_tutorials_have_the_same_commands():
     assert english == chinese
 
 
-def run_page(page, folder, cache, few=lambda text: text):
-    """Run what a page says, but for what installs, in a folder that has what the page takes for granted."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "JDART_CACHE": str(cache)}
-    before = None
-    for line in lines_of(page):
-        if line.quoted or line.words[0] not in (*PROGRAMS, "rm"):
-            continue
-        done = subprocess.run(
-            few(line.text), shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-        wanted = {1} if before == "rm" else {0, 1} if "doctor" in line.words else {0}
-        assert done.returncode in wanted, f"{line}\n{done.stdout}\n{done.stderr}"
-        before = line.words[0]
+def test_every_mark_means_something():
+    """A typing error in a mark, and one whose commands are gone or run elsewhere by nobody, are found."""
+    for page in PAGES:
+        meant = [line.mark for line in lines_of(page) if line.mark is not None]
+        for mark in marks_of(page):
+            assert mark in meant, (page, mark)
+        comments = [line for line in page.read_text("utf-8").splitlines() if line.startswith("<!--")]
+        assert all(MARK.fullmatch(line) for line in comments), (page, comments)
+    for line in LINES:
+        if line.mark is not None and line.mark.kind == "elsewhere":
+            test = (ROOT / line.mark.test).read_text("utf-8")
+            assert any(Path(word).stem in test for word in line.words[1:]), line
+        elif line.mark is not None:
+            assert line.mark.test is None, line
+
+
+def test_a_block_without_a_mark_is_run(tmp_path):
+    """The marks reach their own block and its own lines, no further."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- hub: pip; jdart run -->\n<!-- gpu: jdart train -->\n\n    pip install x\n    jdart run a\n\n"
+        "    jdart train a\n    jdart doctor\n\nText.\n\n    jdart run b\n<!-- hub -->\n\n    jdart plan c\n\n"
+        "Text\n\n    jdart-eval gone\n"
+    )
+    kinds = [None if line.mark is None else line.mark.kind for line in lines_of(page)]
+    assert kinds == ["hub", "hub", "gpu", None, None, "hub", None]
+    page.write_text("    jdart-eval gone\n")
+    with pytest.raises(AssertionError, match="jdart-eval gone"):
+        run_page(page, tmp_path, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with what the pages take for granted, its cache, and the commands that were run in it."""
+    folder = tmp_path_factory.mktemp("place")
+    furnish(folder, folder / ".cache")
+    return folder, folder / ".cache", set()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page not in APART and any(to_run(line) for line in lines_of(page))],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_the_commands_of_a_page_run(page, place):
+    folder, cache, there = place
+    run_page(page, folder, cache, there=there)
+    there |= {line.text for line in lines_of(page) if to_run(line)}
 
 
 @pytest.mark.slow
@@ -136,9 +165,19 @@ def test_the_commands_of_the_tutorial_run(tmp_path):
         tmp_path,
         tmp_path / "cache",
         lambda text: text.replace("train.steps=100", "train.steps=2 --set generate.steps=2"),
+        shell=True,
     )
     with Image.open(tmp_path / "again.png") as again, Image.open(tmp_path / "outputs/mine/images/00/Cat.png") as cat:
         assert again.tobytes() == cat.tobytes()
+    assert (tmp_path / "board" / "index.html").is_file()
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_toy_lab_run(tmp_path):
+    """With a training of two steps."""
+    few = load_config("demo", ["train.steps=2", "generate.steps=2"])
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(to_mapping(few)), "utf-8")
+    run_page(ROOT / "docs" / "toy.md", tmp_path, tmp_path / "cache", shell=True)
     assert (tmp_path / "board" / "index.html").is_file()
 
 
