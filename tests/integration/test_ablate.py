@@ -54,16 +54,13 @@ def final(run):
     return json.loads((run / "report" / "report.json").read_text())["scores"]["final"]
 
 
-def test_trained_once_drawn_with_every_seed_and_told_on_a_page(jdart, ablation, tmp_path):
+def test_trained_once_drawn_with_every_seed_and_told_on_a_page(jdart, ablation, tmp_path, capfd):
     out = tmp_path / "out"
     arguments = ("ablate", ablation(), "--styles", "00", "--seeds", "2")
     result = jdart(*arguments)
     assert result.exit_code == 0, result.output
-    assert [line.split()[3] for line in result.stderr.splitlines() if " of 3  " in line] == [
-        "plain:",
-        "average-image",
-        "noise-offset",
-    ]
+    lines = [line.split()[3] for line in capfd.readouterr().err.splitlines() if " of 3  " in line]
+    assert lines == ["plain:", "average-image", "noise-offset"]
 
     assert len(list(out.glob("trained/*/lora/00/loss.csv"))) == 2, "the plain one, which the start shares; the noise"
     loras = [run / "lora" / "00" / "pytorch_lora_weights.safetensors" for run in runs(out)]
