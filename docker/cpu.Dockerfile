@@ -24,6 +24,8 @@ RUN pip install --no-cache-dir "/opt/jdart[all]"
 # What Jittor compiles, and weights that come along, lie in this user's home
 RUN useradd --create-home --uid 1000 jdart && install --directory --owner jdart /home/jdart/here
 USER jdart
+# Compiled ahead. Neither the host's name nor the kernel's version is in the name of this cache, so that it serves where
+# the container runs; the processor's instructions are: on another kind of processor the first command compiles anew.
 RUN jdart warm
 WORKDIR /home/jdart/here
 CMD ["jdart", "doctor"]

@@ -1,7 +1,10 @@
 # jdart on CUDA 12.2 with cuDNN 8, which is what Jittor 1.3.11 finds (docs/gpu.md). From the repository's root:
 #   docker build --file docker/cuda.Dockerfile --tag jdart:cuda .
-#   docker run --rm --gpus all --volume "$PWD:/home/jdart/here" --volume jdart-cache:/home/jdart/.cache jdart:cuda jdart demo
-# Nothing is compiled here: a build has no driver. The named volume keeps what the first run compiles.
+#   docker run --rm --gpus all --hostname jdart --volume "$PWD:/home/jdart/here" --volume jdart-cache:/home/jdart/.cache \
+#     jdart:cuda jdart demo
+# Nothing is compiled here: a build has no driver. The named volume keeps what the first run compiles. Jittor names its
+# cache for CUDA after the host's name and the kernel's version, and a container's name is a new one each time unless
+# --hostname gives one; after an update of the host's kernel it compiles anew.
 FROM nvidia/cuda:12.2.2-cudnn8-devel-ubuntu22.04
 
 RUN apt-get update \

@@ -94,3 +94,10 @@ def test_commands_of_jdart_are_there(instructions):
     named = [words[1] for words in runs if words[0] == "jdart"]
     assert named
     assert set(named) <= set(main.commands)
+
+
+def test_a_kept_cache_is_found_again():
+    """Jittor's cache for CUDA has the host's name in its path, and a container's is another each time."""
+    usage = [line for line in FILES[1].read_text("utf-8").splitlines() if line.startswith("#")]
+    run = " ".join(line.lstrip("# ").rstrip("\\") for line in usage)
+    assert re.search(r"docker run (?=[^#]*--hostname jdart )(?=[^#]*--volume jdart-cache:/home/jdart/\.cache )", run)
