@@ -6,6 +6,7 @@ without a mark that cannot be run fails.
 
 import configparser
 import re
+import shlex
 import shutil
 import textwrap
 import zipfile
@@ -214,3 +215,22 @@ def test_the_commands_of_an_organiser_run(tmp_path):
     write_miniature(tmp_path / "weights", 11)
     run_page(ROOT / "docs" / "organiser.md", tmp_path, tmp_path / "cache")
     assert "Our contest" in (tmp_path / "site" / "index.html").read_text("utf-8")
+
+
+def test_every_figure_on_the_page_of_numbers_has_the_command_that_makes_it():
+    """Or is in a table whose next paragraph gives it; a benchmark's case is one of its program's."""
+    paragraphs = (ROOT / "docs" / "numbers.md").read_text("utf-8").split("\n\n")
+    tables = [number for number, text in enumerate(paragraphs) if "|---" in text]
+    assert len(tables) == 3
+    for number in tables:
+        heading, *rows = [line for line in paragraphs[number].splitlines() if line.startswith("| ")]
+        if not heading.endswith("made by |"):
+            assert paragraphs[number + 1].startswith("made by `"), heading
+            continue
+        for row in rows:
+            (command,) = re.findall(r"`([^`]+)` \|$", row)
+            program, file, *options = shlex.split(command)
+            assert program in ("pytest", "python") and (ROOT / file).exists(), row
+            if "--case" in options:
+                case = options[options.index("--case") + 1]
+                assert f'"{case}"' in (ROOT / file).read_text("utf-8"), row
