@@ -14,11 +14,12 @@ from contest.numbers import decimal
 from jdart.config import Config
 from jdart.data.pictures import read_rgb
 from jdart.runs.job import Event, Job, open_job
+from jdart.stages.composition import learn_styles
 from jdart.stages.drawing import generate_styles
 from jdart.stages.learning import lessons
 from jdart.stages.prior import make_prior
 from jdart.stages.remarks import warn_of_idle_settings, warn_of_other_bases
-from jdart.stages.training import require_startable, train_styles
+from jdart.stages.training import require_startable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -93,7 +94,7 @@ def train(config: Config, *, device: str = "auto", progress: Progress = silent) 
     require_startable(job)
     _prepare(job)
     _go(make_prior(job), progress)
-    _go(train_styles(job), progress)
+    _go(learn_styles(job), progress)
     loras = {name: job.folder.lora(name) for name in lessons(job)}
     return Trained(job.folder.root, loras, {name: _losses(job.folder.losses(name)) for name in loras})
 

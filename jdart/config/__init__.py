@@ -3,7 +3,8 @@
 from jdart.config.overrides import PromptOverride, StyleOverride
 from jdart.config.reading import from_mapping, load_config, recipes, to_mapping
 from jdart.config.said import said
-from jdart.config.sections.attention import StyleIDConfig
+from jdart.config.sections.attention import StyleAlignedConfig, StyleIDConfig, StylePromptingConfig
+from jdart.config.sections.blend import CompositionConfig, StyleBlendConfig
 from jdart.config.sections.colour import ColourConfig, ColourGuidanceConfig, FinishConfig, StartConfig, TransportConfig
 from jdart.config.sections.data import DataConfig, PriorConfig
 from jdart.config.sections.generate import GenerateConfig, WeightedLora
@@ -20,6 +21,7 @@ __all__ = [
     "BaseConfig",
     "ColourConfig",
     "ColourGuidanceConfig",
+    "CompositionConfig",
     "Config",
     "DataConfig",
     "FinishConfig",
@@ -30,8 +32,11 @@ __all__ = [
     "PromptOverride",
     "ScoreConfig",
     "StartConfig",
+    "StyleAlignedConfig",
+    "StyleBlendConfig",
     "StyleIDConfig",
     "StyleOverride",
+    "StylePromptingConfig",
     "TextLoraConfig",
     "TokenConfig",
     "TrainConfig",

@@ -68,6 +68,8 @@ class Config:
         check(self.seed >= 0, f"seed: {self.seed} is below 0")
         check(self.styles is None or len(self.styles) > 0, "styles: name at least one, or leave it out")
         require_good(self.generate, self.overrides)
+        if self.generate.style_blend is not None:
+            check(self.train.composition is not None, "generate.style_blend: needs train.composition; set it, as {}")
         if self.token is not None:
             word = self.token.placeholder
             for name in ("template", "caption"):

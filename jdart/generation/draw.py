@@ -11,10 +11,14 @@ import numpy as np
 
 from jdart.config import GenerateConfig
 from jdart.data.pictures import to_model_range, to_pixels
+from jdart.generation.attention.sharing import shared_attention
+from jdart.generation.attention.styleblend import Composition, two_branches
+from jdart.generation.colour.edits import colour_edits
+from jdart.generation.colour.leak import Leak
 from jdart.generation.guided import Guided
 from jdart.generation.references import References
-from jdart.generation.samplers import sampling_plan
-from jdart.generation.start import Moments, first_latent
+from jdart.generation.samplers import Model, sampling_plan
+from jdart.generation.start import Ground, Moments, first_latent
 from jdart.generation.steering import Edit, steered
 from jdart.models.build import Base
 from jdart.models.cut import warn_of_cut
@@ -32,6 +36,7 @@ class Request:
     prompt: str
     seed: int
     plain: str | None = None
+    composition: str | None = None  # the text of the other branch of StyleBlend
 
 
 def draw(
@@ -41,6 +46,7 @@ def draw(
     size: int,
     average: np.ndarray | None,
     pictures: Mapping[str, np.ndarray] = MappingProxyType({}),
+    composition: Composition | None = None,
 ) -> Iterator[tuple[Request, np.ndarray]]:
     """Yield (request, picture) with pictures of (size, size, 3) uint8, in order.
 
@@ -53,27 +59,41 @@ def draw(
     plan = sampling_plan(
         base.schedule, settings.sampler, settings.steps, None if average is None else settings.strength
     )
-    with jt.no_grad():
-        start = None if average is None else moments(base, average)
-        edits = _edits(settings, References(base, pictures))
+    with jt.no_grad(), two_branches(base, composition, settings.style_blend) as blending:
+        references = References(base, pictures)
+        start = ground(base, settings, average, references)
+        edits = _edits(settings, references)
+        sharing = shared_attention(base, plan, settings, references)
         text = embeddings(base, requests, settings)
         channels, side = base.unet.config.in_channels, size // base.vae.config.factor
         for first in range(0, len(requests), settings.batch_size):
             batch = requests[first : first + settings.batch_size]
             context = np.stack([_fused(text, r.prompt, r.plain, settings.origin_scale) for r in batch])
-            negative = _fused(text, settings.negative_prompt, "", settings.origin_scale)  # 77,D
-            model = steered(Guided(base, context, np.stack([negative] * len(batch)), settings), plan, edits)
+            negative = np.stack([_fused(text, settings.negative_prompt, "", settings.origin_scale)] * len(batch))
+            guided: Model = Guided(base, context, negative, settings)
+            if blending is not None:
+                guided = blending.guided(plan, [str(r.composition) for r in batch], context, negative, settings)
+            model = steered(sharing(guided), plan, edits)
             latents = jt.array(np.stack([first_latent(plan, r.seed, (channels, side, side), start) for r in batch]))
+            if blending is not None:
+                latents = jt.concat([latents, latents])
             for step in plan.run(model, latents):
                 step.sync()
                 latents = step
-            for request, picture in zip(batch, base.vae.decode(latents).numpy()):
+            for request, picture in zip(batch, base.vae.decode(latents[: len(batch)]).numpy()):
                 yield request, to_pixels(picture)
 
 
 def _edits(settings: GenerateConfig, references: References) -> list[Edit]:
     """What changes the predicted picture on the way, in this order."""
-    return []
+    return [] if settings.colour is None else colour_edits(settings.colour, references)
+
+
+def ground(base: Base, settings: GenerateConfig, average: np.ndarray | None, references: References) -> Ground:
+    """What lies under the noise at the start: a signal of the references', else `average`, else nothing."""
+    if settings.start is not None:
+        return Leak(references.latents, settings.start)
+    return None if average is None else moments(base, average)
 
 
 def moments(base: Base, picture: np.ndarray) -> Moments:

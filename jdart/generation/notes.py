@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contest.disk.files import sha256
+from contest.entry.notes import POST_PROCESSING
 from contest.entry.signatures import HEAD, LFS_CURE, identify
 from contest.errors import UserError
-from jdart.config import GenerateConfig, from_mapping, said
+from jdart.config import GenerateConfig, said
+from jdart.config.reading import read_as
 
 if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
@@ -34,6 +36,8 @@ def picture_notes(request: Any, settings: GenerateConfig, **facts: Any) -> dict[
     """
     noted = {name: value for name, value in said(settings).items() if name not in NOT_NOTED}
     wording = {"prompt": request.prompt, "plain_prompt": request.plain, "seed": request.seed}
+    if request.composition is not None:
+        wording["composition_prompt"] = request.composition
     return {**noted, **wording, "jdart": importlib.metadata.version("jdart"), **facts}
 
 
@@ -44,7 +48,7 @@ def settings_from(notes: Mapping[str, Any], batch_size: int) -> GenerateConfig:
     missing = [f.name for f in settings if f.name not in notes and "later" not in f.metadata]
     if missing:
         raise UserError(f"its notes lack {', '.join(missing)}: it was drawn by another version of jdart")
-    return from_mapping({"generate": {**{n: notes[n] for n in names}, "batch_size": batch_size}}, "its notes").generate
+    return read_as(GenerateConfig, {**{n: notes[n] for n in names}, "batch_size": batch_size}, "its notes")
 
 
 def png_info(notes: Mapping[str, Any]) -> PngInfo:
@@ -74,6 +78,8 @@ def common_text(notes: Mapping[str, Any]) -> str:
     if notes["loras"]:
         hashes = ", ".join(f"{Path(lora['file']).stem}: {lora['sha256'][:12]}" for lora in notes["loras"])
         settings["Lora hashes"] = f'"{hashes}"'
+    if notes.get("colour") is not None and notes["colour"]["finish"] is not None:
+        settings[POST_PROCESSING] = f"colour finish {notes['colour']['finish']['strength']:g}"
     settings["Version"] = f"jdart {notes['jdart']}"
     lines = [notes["prompt"]]
     if notes["negative_prompt"]:
@@ -108,13 +114,14 @@ def read_notes(path: Path) -> dict[str, Any]:
 
 
 def noted_files(path: Path) -> tuple[str, ...] | None:
-    """SHA-256 of the LoRAs, and of the style token, that a picture says it was drawn with; None if it says nothing."""
+    """SHA-256 of the LoRAs, token and composition that a picture says it was drawn with; None if it says nothing."""
     from PIL import Image
 
     try:
         with Image.open(path) as image:  # the text stands before the pixels, which need not be read
             notes = json.loads(image.info[KEY])
-        return (*(lora["sha256"] for lora in notes["loras"]), *([notes["token"]] if notes["token"] else []))
+        others = [digest for digest in (notes["token"], notes.get("composition")) if digest]
+        return (*(lora["sha256"] for lora in notes["loras"]), *others)
     except (OSError, ValueError, SyntaxError, KeyError, TypeError):
         return None
 

@@ -113,6 +113,11 @@ class RunFolder:
         """Where what was replaced lies, each file at the place that it had."""
         return replace(self, root=self.root / "earlier" / name)
 
+    @property
+    def composition(self) -> RunFolder:
+        """Where the composition of the styles is learnt; `lora(style)` there is a LoRA of the text encoder alone."""
+        return RunFolder(self.root / "composition")
+
     def pictures(self, style: str) -> list[Path]:
         """Every picture that lies there for a style, its candidates among them."""
         return sorted([*(self.images / style).glob("*.png"), *(self.root / "candidates" / style).glob("*/*.png")])

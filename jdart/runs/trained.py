@@ -80,6 +80,7 @@ def stale_pictures(folder: RunFolder, config: Config, style: str, prompts: Seque
     for prompt in prompts:
         settings, _ = settings_of(config.generate, config.seed, config.overrides, style, prompt)
         files = [*own, *(Path(lora.path) for lora in settings.loras)]
+        files += [] if settings.style_blend is None else [folder.composition.lora(style)]
         for number in range(config.generate.num_images_per_prompt):
             path = folder.candidate(style, prompt, number)
             noted = noted_files(path) if path.exists() and all(file.is_file() for file in files) else None

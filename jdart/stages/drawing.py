@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contest.disk.files import atomic_write, sha256
 from contest.errors import UserError
-from jdart.config import GenerateConfig, StyleIDConfig
+from jdart.config import Config, GenerateConfig, StyleIDConfig
 from jdart.config.overrides import settings_of
-from jdart.data.pictures import average_image, crop, read_rgb, resize_short_side, stretched
+from jdart.data.pictures import average_image, crop, place_of, read_rgb, resize_short_side, stretched
 from jdart.data.seeds import image_seed
+from jdart.generation.colour.finish import finish_of, finisher, without_finish
 from jdart.generation.notes import lora_note, picture_notes, pixels_hash, png_info
 from jdart.runs.folder import require_trained_on
 from jdart.runs.job import Event, Job
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from jdart.generation.adapters import Adapter
+    from jdart.generation.attention.styleblend import Composition
     from jdart.generation.draw import Request
 
 log = logging.getLogger(__name__)
@@ -85,6 +88,12 @@ class Scene:
     average: np.ndarray | None = None
     reference: np.ndarray | None = None
     pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
+    composition: Composition | None = None
+
+    @cached_property
+    def finish(self) -> Callable[[np.ndarray], np.ndarray]:
+        """What is done to a picture when all else is done. UserError when it cannot be, with the style's pictures."""
+        return finisher(finish_of(self.settings), self.pictures.values())
 
     def notes(self, request: Request, base: str, batch: tuple[int, int]) -> dict[str, Any]:
         """What a picture's PNG says; `batch` is its place and the size of its batch."""
@@ -100,6 +109,7 @@ class Scene:
             reference=pixels_hash(self.reference),
             batch=list(batch),
             **({"pictures": [*map(pixels_hash, self.pictures.values())]} if self.pictures else {}),
+            **({} if self.composition is None else {"composition": sha256(self.composition.lora)}),
         )
 
 
@@ -123,6 +133,7 @@ def wanted_pictures(job: Job, style: str) -> list[Group]:
                 config.data.template.format(object=prompt, id=style),
                 image_seed(style, prompt, seed, number),
                 config.data.prior_template.format(object=prompt, id=style),
+                composition_text(config, settings, style, prompt),
             )
             groups.setdefault((number > 0, settings), []).append(request)
     return [(settings, requests) for (_, settings), requests in groups.items()]
@@ -146,9 +157,10 @@ def _draw_style(job: Job, style: str, groups: Sequence[Group]) -> Iterator[Path]
         own = () if learnt is None else (Adapter(learnt, settings.lora_weight),)
         others = [Adapter(Path(lora.path), lora.weight) for lora in settings.loras]
         average = None if settings.strength is None else average_image(pictures, size)
-        plain = replace(settings, styleid=None)
-        looked_at = style_pictures(settings, pictures, size)
-        scene = Scene(plain, size, style, (*own, *others), token, average, pictures=looked_at)
+        plain = settings if settings.styleid is None else without_finish(replace(settings, styleid=None))
+        looked_at = style_pictures(plain, pictures, size)
+        composition = _composition(job, style, settings, requests, (*own, *others))
+        scene = Scene(plain, size, style, (*own, *others), token, average, pictures=looked_at, composition=composition)
         if settings.styleid is None:
             with token_applied(job.base, scene.token), adapted(job.base, scene.adapters):
                 yield from _write_missing(job, scene, requests)
@@ -157,23 +169,48 @@ def _draw_style(job: Job, style: str, groups: Sequence[Group]) -> Iterator[Path]
         with token_applied(job.base, scene.token), adapted(job.base, scene.adapters):
             for _ in _write_missing(job, scene, contents):
                 pass
-        reference = style_picture(settings.styleid, pictures, size)
-        yield from _inject_missing(job, replace(scene, settings=settings, reference=reference), requests)
+        reference, looked_at = style_picture(settings.styleid, pictures, size), style_pictures(settings, pictures, size)
+        scene = replace(scene, settings=settings, reference=reference, pictures=looked_at)
+        yield from _inject_missing(job, scene, requests)
+
+
+def composition_text(config: Config, settings: GenerateConfig, style: str, prompt: str) -> str | None:
+    """What the other branch of StyleBlend is told to draw; None where there is none."""
+    learnt = config.train.composition
+    if settings.style_blend is None or learnt is None:
+        return None
+    return learnt.caption.format(object=prompt, id=style)
+
+
+def _composition(
+    job: Job, style: str, settings: GenerateConfig, requests: Sequence[Request], adapters: Sequence[Adapter]
+) -> Composition | None:
+    """A style's composition as it is learnt, for StyleBlend. UserError when it is not."""
+    from jdart.generation.attention.styleblend import read_composition
+
+    if settings.style_blend is None:
+        return None
+    lora = job.folder.composition.lora(style)
+    if not lora.exists():
+        raise UserError(f"{lora}: the composition of style {style} is not learnt yet; run: jdart train")
+    texts = [settings.negative_prompt, *(str(request.composition) for request in requests)]
+    return read_composition(job.base, texts, lora, adapters)
 
 
 def _write_missing(job: Job, scene: Scene, everything: Sequence[Request]) -> Iterator[Path]:
     """Draw the pictures that are not there, each written when it is done."""
     from jdart.generation.draw import draw
 
+    finish = scene.finish  # before anything is drawn
     # A batch that lacks one picture is drawn whole: the last digits of a float depend on the batch's size.
     batches = [batch for batch in _batches(scene, everything) if any(not Path(r.name).exists() for r in batch)]
     requests = [request for batch in batches for request in batch]
     places = [(place, len(batch)) for batch in batches for place in range(len(batch))]
-    drawn = draw(job.base, requests, scene.settings, scene.size, scene.average, scene.pictures)
+    drawn = draw(job.base, requests, scene.settings, scene.size, scene.average, scene.pictures, scene.composition)
     for (request, picture), place in zip(drawn, places):
         path = Path(request.name)
         if not path.exists():
-            _write_picture(path, picture, scene.notes(request, job.base.identity, place), job)
+            _write_picture(path, finish(picture), scene.notes(request, job.base.identity, place), job)
             yield path
 
 
@@ -188,7 +225,7 @@ def _inject_missing(job: Job, scene: Scene, requests: Sequence[Request]) -> Iter
         for place, request in enumerate(batch):
             path = Path(request.name)
             if not path.exists():
-                picture = inject(job.base, read_rgb(job.folder.content(path)), style, styleid)
+                picture = scene.finish(inject(job.base, read_rgb(job.folder.content(path)), style, styleid))
                 notes = scene.notes(request, job.base.identity, (place, len(batch)))
                 _write_picture(path, picture, notes, job)
                 yield path
@@ -201,15 +238,11 @@ def _batches(scene: Scene, requests: Sequence[Request]) -> list[Sequence[Request
 
 def style_picture(styleid: StyleIDConfig, pictures: Sequence[Path], size: int) -> np.ndarray:
     """StyleID's reference (size, size, 3) uint8, out of a style's pictures. UserError when it is none of them."""
-    if styleid.reference == "average":
+    names, where = [path.name for path in pictures], str(pictures[0].parent)
+    place = place_of(styleid.reference, names, "generate.styleid.reference", where)
+    if place is None:
         return average_image(pictures, size)
-    named = [path for path in pictures if styleid.reference is None or path.name == styleid.reference]
-    if not named:
-        raise UserError(
-            f"generate.styleid.reference: {styleid.reference!r} is no picture of {pictures[0].parent}; "
-            f"there are {', '.join(path.name for path in pictures)}, and average"
-        )
-    return crop(resize_short_side(read_rgb(named[0]), size), size)
+    return crop(resize_short_side(read_rgb(pictures[place]), size), size)
 
 
 def style_pictures(settings: GenerateConfig, paths: Sequence[Path], size: int) -> dict[str, np.ndarray]:

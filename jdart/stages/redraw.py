@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from jdart.generation.adapters import Adapter
+    from jdart.generation.attention.styleblend import Composition
     from jdart.models.build import Base
 
 FACTS = ("prompt", "plain_prompt", "seed", "style", "size", "base", "loras", "token", "average", "reference", "batch")
@@ -60,7 +61,9 @@ def redraw(path: Path, sources: Sources) -> Redrawn:
     adapters = tuple(_adapters(notes, run, sources))
     token = _token(notes, run, sources)
     average, reference, pictures = _from_references(notes, settings, run, sources)
-    scene = Scene(settings, notes["size"], notes["style"], adapters, token, average, reference, pictures)
+    composition = _composition(base, notes, settings, run, sources, adapters)
+    size_of = notes["size"]
+    scene = Scene(settings, size_of, notes["style"], adapters, token, average, reference, pictures, composition)
     picture, said = _draw(base, scene, notes, place, size)
     if picture.shape != read_rgb(path).shape:
         raise UserError(f"{path}: is not of the size that it was drawn in; take the file as jdart wrote it")
@@ -76,17 +79,17 @@ def _draw(base: Base, scene: Scene, notes: Mapping[str, Any], place: int, size: 
     from jdart.generation.draw import Request, draw
     from jdart.lora.token import token_applied
 
-    request = Request("", notes["prompt"], notes["seed"], notes["plain_prompt"])
+    request = Request("", notes["prompt"], notes["seed"], notes["plain_prompt"], notes.get("composition_prompt"))
     plain = replace(scene.settings, styleid=None)
     with token_applied(base, scene.token), adapted(base, scene.adapters):
-        copies = draw(base, [request] * size, plain, scene.size, scene.average, scene.pictures)
+        copies = draw(base, [request] * size, plain, scene.size, scene.average, scene.pictures, scene.composition)
         picture = [drawn for _, drawn in copies][place]
     styleid = scene.settings.styleid
     if styleid is not None and scene.reference is not None:
         from jdart.generation.attention.styleid import inject, read_style
 
         picture = inject(base, picture, read_style(base, scene.reference, styleid), styleid)
-    return picture, scene.notes(request, base.identity, (place, size))
+    return scene.finish(picture), scene.notes(request, base.identity, (place, size))
 
 
 Run = tuple[RunFolder, Mapping[str, Any]]
@@ -139,6 +142,26 @@ def _token(notes: Mapping[str, Any], run: Run | None, sources: Sources) -> Path 
     raise UserError(f"the style token (SHA-256 {notes['token'][:12]}...) is not there; name its file with --lora")
 
 
+def _composition(
+    base: Base,
+    notes: Mapping[str, Any],
+    settings: GenerateConfig,
+    run: Run | None,
+    sources: Sources,
+    adapters: Sequence[Adapter],
+) -> Composition | None:
+    """The composition of StyleBlend by its file's hash."""
+    from jdart.generation.attention.styleblend import read_composition
+
+    if "composition" not in notes:
+        return None
+    for path in _lora_files(run, sources):
+        if sha256(path) == notes["composition"]:
+            return read_composition(base, [settings.negative_prompt, notes["composition_prompt"]], path, adapters)
+    digest = notes["composition"][:12]
+    raise UserError(f"the composition's LoRA (SHA-256 {digest}...) is not there; name its file with --lora")
+
+
 def _lora_files(run: Run | None, sources: Sources) -> Iterator[Path]:
     for path in sources.loras:
         if not path.is_file():
@@ -146,7 +169,8 @@ def _lora_files(run: Run | None, sources: Sources) -> Iterator[Path]:
         yield path
     if run is not None:
         folder, said = run
-        places = sorted([*folder.root.glob("lora/*/*"), *folder.root.glob("earlier/*/lora/*/*")])
+        places = sorted(folder.root.glob("lora/*/*")) + sorted(folder.root.glob("earlier/*/lora/*/*"))
+        places += sorted(folder.root.glob("composition/lora/*/*"))
         yield from (path for path in places if path.suffix in (".safetensors", ".bin"))
         yield from (path for path in map(Path, _named_paths(said["config"])) if path.is_file())
 

@@ -7,7 +7,13 @@ from typing import Optional  # Python 3.9 evaluates the annotations of fields: n
 
 from jdart.config.problem import check
 from jdart.config.said import LATER
-from jdart.config.sections.attention import StyleIDConfig
+from jdart.config.sections.attention import (
+    SharedAttentionConfig,
+    StyleAlignedConfig,
+    StyleIDConfig,
+    StylePromptingConfig,
+)
+from jdart.config.sections.blend import StyleBlendConfig
 from jdart.config.sections.colour import ColourConfig, StartConfig
 
 
@@ -40,6 +46,9 @@ class GenerateConfig:
     batch_size: int = 4
     start: Optional[StartConfig] = field(default=None, metadata=LATER)
     colour: Optional[ColourConfig] = field(default=None, metadata=LATER)
+    style_aligned: Optional[StyleAlignedConfig] = field(default=None, metadata=LATER)
+    style_prompting: Optional[StylePromptingConfig] = field(default=None, metadata=LATER)
+    style_blend: Optional[StyleBlendConfig] = field(default=None, metadata=LATER)  # needs train.composition
 
     def __post_init__(self) -> None:
         from jdart.generation.samplers import SAMPLERS
@@ -52,8 +61,30 @@ class GenerateConfig:
             check(0 <= getattr(self, name) <= 1, f"{name}: {getattr(self, name)} is not in [0, 1]")
         in_range = self.strength is None or (0 < self.strength <= 1 and int(self.steps * self.strength) >= 1)
         check(in_range, f"strength: {self.strength} leaves no step of {self.steps}; take up to 1, or null")
+        both = self.style_aligned is not None and self.style_prompting is not None
+        check(not both, "style_aligned, style_prompting: both change the same attentions; set one of them to null")
+        if self.style_blend is not None:
+            for name in ("styleid", "style_aligned", "style_prompting"):
+                alone = getattr(self, name) is None
+                check(alone, f"style_blend, {name}: both change the same attentions; set one of them to null")
+        self._check_shared()
+
+    def _check_shared(self) -> None:
+        steps = self.steps if self.strength is None else int(self.steps * self.strength)
+        shared, name = self.shared_attention
+        if shared is not None:
+            some = any(shared.active(done, steps) for done in range(steps))
+            check(some, f"{name}.first, last: none of {steps} steps lies in [{shared.first}, {shared.last})")
+
+    @property
+    def shared_attention(self) -> tuple[Optional[SharedAttentionConfig], str]:
+        """The way in which attention is shared with a reference, and its setting's name; None for none."""
+        if self.style_aligned is not None:
+            return self.style_aligned, "style_aligned"
+        return self.style_prompting, "style_prompting"
 
     @property
     def looks_at_references(self) -> bool:
         """Whether a picture depends on the style's pictures beside the LoRA, the average picture and StyleID's."""
-        return self.start is not None or self.colour is not None
+        methods = (self.start, self.colour, self.style_aligned, self.style_prompting)
+        return any(method is not None for method in methods)

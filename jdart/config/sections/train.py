@@ -7,6 +7,7 @@ from typing import Optional, Union  # Python 3.9 evaluates the annotations of fi
 
 from jdart.config.problem import check
 from jdart.config.said import LATER
+from jdart.config.sections.blend import CompositionConfig
 
 Formats = Union[tuple[str, ...], str]
 ALSO = ("kohya", "peft", "bin")  # formats of jdart.lora.formats.file beside the one that is always written
@@ -50,6 +51,7 @@ class TrainConfig:
     ema_decay: Optional[float] = None  # of an average of the weights, which then is what is kept; None: the last ones
     checkpointing_steps: Optional[int] = 100  # updates after which a stop costs nothing; None: a style is begun anew
     tensorboard: bool = False  # write event files beside the LoRA
+    composition: Optional[CompositionConfig] = field(default=None, metadata=LATER)  # for generate.style_blend
     also: Formats = ()  # formats that it is written in as well: kohya (ComfyUI), peft, bin
 
     def __post_init__(self) -> None:

@@ -1,0 +1,75 @@
+"""StyleBlend's recipe by the command line: pictures by SDEdit, CLIP's choice, a text LoRA, drawing in two branches."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+STYLE = ("--styles", "00")
+COMPOSITION = {"pictures": 3, "keep": 2, "sampling_steps": 2, "steps": 3, "r": 2, "learning_rate": 0.01}
+# two self-attentions of the miniature lie outside the middle
+SETTINGS = {"train": {"composition": COMPOSITION}, "generate": {"style_blend": {"middle_first": 0.3}}}
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def test_the_whole_recipe(jdart, config, tmp_path):
+    out = tmp_path / "out"
+    result = jdart("train", config(**SETTINGS), *STYLE)
+    assert result.exit_code == 0, result.output
+    lora = out / "composition" / "lora" / "00" / "pytorch_lora_weights.safetensors"
+    drawn = sorted((out / "composition" / "pictures" / "00").rglob("*.png"))
+    assert len(drawn) == 9 and lora.exists()
+    chosen = json.loads((out / "composition" / "pictures" / "00" / "kept.json").read_text())
+    assert {name: len(likeness) for name, likeness in chosen.items()} == {"star": 3, "wheat_field": 3, "cow": 3}
+    first = lora.read_bytes(), {path: path.stat().st_mtime_ns for path in drawn}
+
+    assert jdart("generate", config(**SETTINGS), *STYLE).exit_code == 0
+    picture = out / "images" / "00" / "Moon.png"
+    notes = json.loads(Image.open(picture).text["jdart"])
+    assert notes["composition_prompt"] == "an image of Moon in the style of &"
+    result = jdart("redraw", picture, "--output", tmp_path / "again.png")
+    assert "byte for byte the same" in result.output.replace("\n", " ")
+
+    assert jdart("train", config(**SETTINGS), *STYLE).exit_code == 0
+    assert (lora.read_bytes(), {path: path.stat().st_mtime_ns for path in drawn}) == first, "nothing is done twice"
+
+    plain = tmp_path / "plain"
+    arguments = (config(), *STYLE, "--output", plain, "--loras", out)
+    assert jdart("generate", *arguments).exit_code == 0
+    alone = plain / "images" / "00" / "Moon.png"
+    assert (pixels(alone) != pixels(picture)).any()
+    assert "composition" not in Image.open(alone).text["jdart"] and not (plain / "composition").exists()
+
+    borrowed = tmp_path / "borrowed"
+    arguments = (config(**SETTINGS), *STYLE, "--output", borrowed, "--loras", out)
+    assert jdart("generate", *arguments).exit_code == 0
+    assert (borrowed / "images" / "00" / "Moon.png").read_bytes() == picture.read_bytes()
+    assert not (borrowed / "composition" / "pictures").exists(), "learnt once"
+
+
+@pytest.mark.parametrize(
+    ("command", "changes", "words"),
+    [
+        ("train", {"generate": {"style_blend": {}}}, ["generate.style_blend", "train.composition"]),
+        ("train", {"train": {"composition": {"keep": 20}}}, ["train.composition.keep: 20 of 15"]),
+        ("train", {"train": {"composition": {}}, "score": {"weights": None}}, ["composition.keep", "score.weights"]),
+        ("generate", SETTINGS, ["not trained", "jdart train"]),
+        (
+            "train",
+            {"train": {"composition": {}}, "generate": {"style_blend": {}, "styleid": {}}},
+            ["style_blend, styleid", "null"],
+        ),
+    ],
+    ids=["alone", "keep", "no CLIP", "not trained", "with StyleID"],
+)
+def test_what_cannot_be_is_one_line(command, changes, words, jdart, config, tmp_path):
+    result = jdart(command, config(**changes), *STYLE)
+    assert result.exit_code == 2, result.output
+    errors = [line for line in result.output.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and all(word in errors[0] for word in words), errors
+    assert not list((tmp_path / "out").rglob("*.png"))
