@@ -114,6 +114,7 @@ def test_a_batch_draws_captions_anew_and_the_same_again():
         ({"train": {"log_snr_mean": -21.0}}, "log_snr_mean: -21.0 is not in"),
         ({"train": {"log_snr_std": 0.0}}, "log_snr_std: 0.0 is not in"),
         ({"train": {"packed": True}, "data": {"template": "a {object}"}}, "needs {id}"),
+        ({"generate": {"loras": [{"weight": 1.0}]}}, r"generate.loras\[0\].path: must be set"),
         ({"token": {"placeholder": "<s>"}}, "not in data.template"),
         ({"token": {"placeholder": "a b"}}, "take one word"),
         ({"token": {"vectors": 0}}, "not in 1 to 64"),
