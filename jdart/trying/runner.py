@@ -16,7 +16,7 @@ from jdart.running.pipeline import open_scorer, require_scorable, score_entry
 from jdart.runs.job import Event, Job, open_job
 from jdart.runs.trained import is_trained
 from jdart.stages.borrowing import take_loras
-from jdart.stages.composition import learn_styles
+from jdart.stages.composition import learn_styles, require_composition
 from jdart.stages.learning import lessons
 from jdart.stages.prior import make_prior
 from jdart.stages.training import require_startable
@@ -40,8 +40,11 @@ class Run:
     @property
     def trained(self) -> bool:
         """Whether nothing is left to train for it."""
-        training = self.training
-        return not lessons(self.job) or all(is_trained(training.folder, training.config, n) for n in lessons(training))
+        folder, config, styles = self.training.folder, self.training.config, self.training.contest.styles
+        whole = config.train.composition is None or all(folder.composition.lora(style).exists() for style in styles)
+        return not lessons(self.job) or (
+            whole and all(is_trained(folder, config, name) for name in lessons(self.training))
+        )
 
     @property
     def scored(self) -> bool:
@@ -51,7 +54,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is; `over` with its last event. `training` says that what is done is done for others, too."""
+    """How far a run is, or the `training` that it shares with others; `over` with the last event of either."""
 
     run: Run
     event: Event
@@ -82,6 +85,7 @@ def open_runs(trials: Sequence[Trial]) -> tuple[Run, ...]:
     for run in {id(run.training): run for run in runs}.values():
         if not run.trained:
             require_startable(run.training)
+            require_composition(run.training)
     _warn_of_idle_settings(trials)
     return tuple(runs)
 
@@ -98,6 +102,7 @@ def go(runs: Sequence[Run], device: str) -> Iterator[Progress]:
             run.training.note()
             for stage in (make_prior, learn_styles):
                 yield from (Progress(run, event, training=True) for event in stage(run.training))
+            yield Progress(run, Event("train", None, 1, 1), training=True, over=True)
         if lessons(run.job):
             take_loras(run.job, run.training.folder.root, link_file)
         run.job.note()

@@ -39,11 +39,10 @@ class Forecast:
         """Take in how far a run is."""
         now = self.clock()
         self.fresh = self.fresh or not told.event.skipped
-        last = told.training and told.event.style == [*told.run.training.contest.styles][-1]
         if not told.event.skipped:
             self.spent[told.training] += now - self.begun
         self.begun = now
-        if self.fresh and (told.over or (last and told.event.done == told.event.total)):
+        if self.fresh and told.over:
             self.made[told.training] += 1
             self.left[told.training] = max(0, self.left[told.training] - 1)
             self.fresh = False
@@ -77,7 +76,7 @@ def show_runs(runs: Sequence[Run], progress: Iterable[Told], folder: Path) -> No
                 if not terminal.is_terminal:
                     lines.event(event, what)
                 bars.update(stage, description=what, completed=event.done, total=event.total, text=event.text)
-                if told.over:
+                if told.over and not told.training:
                     bars.update(whole, advance=1, text=forecast.text())
                     seeds[trial.name] -= 1
                     if seeds[trial.name] == 0:
