@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contest.errors import UserError
+from jdart.lora.formats.names import NETWORKS
 from jdart.lora.formats.reading import load_lora
-from jdart.lora.merge import merged
+from jdart.lora.merge import merged, weights
 from jdart.models.build import Base
 
 
@@ -25,14 +26,18 @@ class Adapter:
 def adapted(base: Base, adapters: Sequence[Adapter]) -> Iterator[None]:
     """Add every adapter to the UNet and the text encoder; the very same weights are back after the block.
 
-    The order makes no difference but in the last digits. UserError names the file that does not fit the base.
+    One after the other, as PEFT does it: a DoRA takes its norms with the base's own weights, and multiplies what was
+    added before it too. Among plain LoRAs the order makes no difference but in the last digits. UserError names the
+    file that does not fit the base.
     """
+    plain = {network: weights(getattr(base, network)) for network in NETWORKS}
     with ExitStack() as stack:
         for adapter in adapters:
             lora = load_lora(adapter.path)
             try:
-                for network in ("unet", "text_encoder"):
-                    stack.enter_context(merged(getattr(base, network), lora.pairs[network], adapter.weight))
+                for network in NETWORKS:
+                    pairs = lora.pairs[network]
+                    stack.enter_context(merged(getattr(base, network), pairs, adapter.weight, plain[network]))
             except UserError as error:
                 raise UserError(f"{adapter.path}: {error}") from error
         yield

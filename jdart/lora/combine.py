@@ -16,7 +16,8 @@ def combine(loras: Sequence[Weighted]) -> dict[str, LoraPair]:
     """One pair a layer that adds the weighted sum of what the given pairs add, to float32's precision.
 
     A holds the given A below each other, B the given B side by side, each times its scale and weight; alpha is the sum
-    of the ranks. A layer that only some adapt keeps theirs. UserError when two are for layers of different shapes.
+    of the ranks. A layer that only some adapt keeps theirs, also a DoRA, whose weight is in B as PEFT has it. UserError
+    when two are for layers of different shapes, and for a DoRA beside another: its gain depends on the base.
     """
     found: dict[str, list[tuple[LoraPair, float]]] = {}
     for pairs, weight in loras:
@@ -28,7 +29,8 @@ def combine(loras: Sequence[Weighted]) -> dict[str, LoraPair]:
 def truncate(pairs: Mapping[str, LoraPair], rank: int) -> tuple[dict[str, LoraPair], float]:
     """The nearest pairs of at most `rank`, and how much is lost: |lost| / |all|, Frobenius norm over all layers.
 
-    The singular value decomposition of B A, by way of QR of the two, is that of the delta (Eckart and Young).
+    The singular value decomposition of B A, by way of QR of the two, is that of the delta (Eckart and Young). A DoRA
+    keeps its magnitude.
     """
     kept, lost, all_ = {}, 0.0, 0.0
     for name, pair in pairs.items():
@@ -43,12 +45,18 @@ def _stacked(name: str, parts: Sequence[tuple[LoraPair, float]]) -> LoraPair:
     unlike = [pair.shape for pair, _ in fitted if pair.shape != shape]
     if unlike:
         raise UserError(f"{name}: one LoRA adds to {shape}, another to {unlike[0]}; they are for different bases")
+    dora = any(pair.magnitude is not None for pair, _ in fitted)
+    if dora and len(fitted) > 1:
+        raise UserError(
+            f"{name}: a DoRA and another LoRA for one layer make no LoRA without the base's weights; merge them into "
+            "it (jdart lora merge ... --into BASE)"
+        )
     a = np.concatenate([pair.a for pair, _ in fitted])
     with np.errstate(over="ignore", invalid="ignore"):
         b = np.concatenate([(weight * pair.scale * pair.b).astype(np.float32) for pair, weight in fitted], axis=1)
     if not np.isfinite(b).all():
         raise UserError(f"{name}: the weighted sum is too large for float32; take smaller weights")
-    return LoraPair(a, b, float(len(a)))
+    return LoraPair(a, b, float(len(a)), magnitude=fitted[0][0].magnitude)
 
 
 def _truncated(pair: LoraPair, rank: int) -> tuple[LoraPair, float, float]:
@@ -64,4 +72,4 @@ def _truncated(pair: LoraPair, rank: int) -> tuple[LoraPair, float, float]:
     root = np.sqrt(s[:rank])
     a = (root[:, None] * v[: len(root)] @ right.T).astype(np.float32).reshape(len(root), *pair.a.shape[1:])
     b = (left @ u[:, : len(root)] * root).astype(np.float32).reshape(len(pair.b), len(root), *pair.b.shape[2:])
-    return LoraPair(a, b, float(len(root))), float((s[rank:] ** 2).sum()), everything
+    return LoraPair(a, b, float(len(root)), magnitude=pair.magnitude), float((s[rank:] ** 2).sum()), everything

@@ -20,6 +20,7 @@ from jdart.lora.origin import from_another_base
 from jdart.lora.pairs import LoraPair
 
 log = logging.getLogger(__name__)
+Networks = Mapping[str, Mapping[str, LoraPair]]
 SUFFIXES = {"diffusers": ".safetensors", "kohya": ".safetensors", "bin": ".bin"}  # "peft" makes a folder
 
 
@@ -60,7 +61,7 @@ def merge_files(parts: Sequence[tuple[Path, float]], out: Path, rank: int | None
     Without `rank` nothing is lost: the rank of a layer is the sum of those given.
     """
     _require_new(out, "diffusers")
-    pairs, lost = _combined(parts), 0.0
+    pairs, lost = _combined([(load_lora(path).pairs, weight) for path, weight in parts]), 0.0
     if rank is not None:
         layers, lost = truncate({f"{n}/{name}": p for n in NETWORKS for name, p in pairs[n].items()}, rank)
         pairs = {n: {name[len(n) + 1 :]: p for name, p in layers.items() if name.startswith(f"{n}/")} for n in NETWORKS}
@@ -70,7 +71,7 @@ def merge_files(parts: Sequence[tuple[Path, float]], out: Path, rank: int | None
 
 
 def merge_files_into_base(parts: Sequence[tuple[Path, float]], base: Path, out: Path, dtype: str) -> None:
-    """Write a copy of the folder `base` with the weighted sum of LoRA files in its weights.
+    """Write a copy of the folder `base` with LoRA files in its weights: their weighted sum, with a DoRA one by one.
 
     One that was trained on another base is merged all the same, which is logged.
     """
@@ -78,12 +79,14 @@ def merge_files_into_base(parts: Sequence[tuple[Path, float]], base: Path, out: 
         remark = from_another_base(path, base)
         if remark is not None:
             log.warning("%s: %s", path, remark)
-    merge_into_base(base, out, _combined(parts), DTYPES[dtype])
+    loras = [(load_lora(path).pairs, weight) for path, weight in parts]
+    dora = any(pair.magnitude is not None for pairs, _ in loras for own in pairs.values() for pair in own.values())
+    steps = [_combined([lora]) for lora in loras] if dora else [_combined(loras)]
+    merge_into_base(base, out, steps, DTYPES[dtype])
 
 
-def _combined(parts: Sequence[tuple[Path, float]]) -> Mapping[str, Mapping[str, LoraPair]]:
-    loras = [(load_lora(path), weight) for path, weight in parts]
-    return {n: combine([(lora.pairs[n], weight) for lora, weight in loras]) for n in NETWORKS}
+def _combined(loras: Sequence[tuple[Networks, float]]) -> Networks:
+    return {n: combine([(pairs[n], weight) for pairs, weight in loras]) for n in NETWORKS}
 
 
 def _fitted(lora: LoraFile, shapes: Mapping[str, Mapping[str, tuple[int, ...]]]) -> LoraFile:

@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
+import numpy as np
+
 from contest.errors import UserError
 from contest.screen import screen
+from jdart.lora.dora import per_output
 from jdart.lora.formats.file import LoraFile
 from jdart.lora.formats.reading import load_lora
 from jdart.lora.origin import from_another_base
-from jdart.lora.pairs import coverage
+from jdart.lora.pairs import LoraPair, coverage
 
 GROUPS = {  # of layers, by the words of their names; the first that fits
     "attention": ("attn1", "attn2", "self_attn"),
@@ -22,6 +25,17 @@ GROUPS = {  # of layers, by the words of their names; the first that fits
     "residual and sampling": ("resnets", "downsamplers", "upsamplers"),
     "first, last and time": ("conv_in", "conv_out", "time_embedding"),
 }
+
+
+@dataclass(frozen=True)
+class Magnitudes:
+    """Of the layers of a file that are DoRA: how many there are, and the norms that their weights are given."""
+
+    layers: int
+    per: str  # "output"; "input" of LyCORIS with wd_on_out=False; "output and input" where a file has both
+    least: float
+    mean: float
+    greatest: float
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,7 @@ class LoraReport:
     remark: Optional[str] = None  # that it was trained on another base
     types: tuple[str, ...] = ()  # of the numbers in the file, as safetensors names them: "BF16"
     covered: dict[str, tuple[int, int]] = field(default_factory=dict)  # "unet attention" -> matched layers, all of them
+    dora: Optional[Magnitudes] = None
 
 
 def inspect_lora(file: Path, base: Path | None, arch: str | None) -> LoraReport:
@@ -86,7 +101,18 @@ def report_on(
         tuple(found["left_over"]),
         types=lora.types,
         covered=_covered(shapes, found["matched"]) if shapes is not None else {},
+        dora=_magnitudes(pairs),
     )
+
+
+def _magnitudes(pairs: Sequence[LoraPair]) -> Magnitudes | None:
+    doras = [pair for pair in pairs if pair.magnitude is not None]
+    if not doras:
+        return None
+    kinds = {"output" if pair.magnitude.shape == per_output(pair.b) else "input" for pair in doras}  # type: ignore
+    every = np.concatenate([pair.magnitude.ravel() for pair in doras]).astype(np.float64)  # type: ignore
+    per = " and ".join(sorted(kinds, reverse=True))
+    return Magnitudes(len(doras), per, float(every.min()), float(every.mean()), float(every.max()))
 
 
 def _covered(shapes: Mapping[str, Mapping[str, Any]], matched: Sequence[str]) -> dict[str, tuple[int, int]]:
@@ -124,7 +150,8 @@ def show_lora(report: LoraReport, as_json: bool) -> None:
     from rich.table import Table
 
     if as_json:
-        Console(soft_wrap=True, highlight=False).out(json.dumps(asdict(report), indent=1))
+        data = {key: value for key, value in asdict(report).items() if key != "dora" or value is not None}
+        Console(soft_wrap=True, highlight=False).out(json.dumps(data, indent=1))
         return
     table = Table(title=report.file, show_header=False)
     table.add_row("format", report.format)
@@ -135,6 +162,10 @@ def show_lora(report: LoraReport, as_json: bool) -> None:
     unsaid = "" if report.alpha_known else " (not in the file: taken as the rank)"
     table.add_row("alpha", ", ".join(f"{alpha:g}" for alpha in report.alphas) + unsaid)
     table.add_row("scale", "alpha / sqrt(rank), rsLoRA" if report.rslora else "alpha / rank")
+    if report.dora is not None:
+        found = report.dora
+        values = f"{found.least:.4g} to {found.greatest:.4g}, mean {found.mean:.4g}"
+        table.add_row("DoRA", f"{found.layers} layers; magnitudes, one an {found.per}: {values}")
     for key in sorted(set(report.settings) - {"rank", "alpha"}):
         table.add_row(key, str(report.settings[key]))
     if report.compared_with is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Optional
 
 import numpy as np
 
@@ -17,7 +18,7 @@ def scale_of(alpha: float, rank: int, rslora: bool) -> float:
 
 @dataclass(frozen=True)
 class LoraPair:
-    """The two tensors of one layer, float32, and alpha.
+    """The two tensors of one layer, float32, and alpha; of a DoRA also its magnitude.
 
     Of a linear layer: A (rank, in) and B (out, rank). Of a convolution: A (rank, in, kh, kw) and B (out, rank, 1, 1).
     """
@@ -26,6 +27,7 @@ class LoraPair:
     b: np.ndarray
     alpha: float
     rslora: bool = False  # divide alpha by the root of the rank (Kalajdzievski, rsLoRA, 2312.03732)
+    magnitude: Optional[np.ndarray] = None  # of a DoRA, in the shapes of `jdart.lora.dora`
 
     @property
     def rank(self) -> int:
@@ -43,7 +45,7 @@ class LoraPair:
 
     @property
     def delta(self) -> np.ndarray:
-        """What the pair adds to the layer's weight, in the weight's shape."""
+        """What the pair adds to the layer's weight, in the weight's shape; a DoRA then sets the sum's norms too."""
         product = self.b.reshape(len(self.b), -1) @ self.a.reshape(len(self.a), -1)
         return np.asarray(self.scale * product, np.float32).reshape(self.shape)
 
@@ -55,15 +57,23 @@ class LoraPair:
         """The same pair with its scale in B, so that alpha equals the rank."""
         if self.scale == 1:
             return replace(self, alpha=float(self.rank), rslora=False)
-        return LoraPair(self.a, np.float32(self.scale) * self.b, float(self.rank))
+        return replace(self, b=np.float32(self.scale) * self.b, alpha=float(self.rank), rslora=False)
 
     def fitted(self, shape: tuple[int, ...]) -> LoraPair:
         """The same pair for a weight of `shape`: a matrix and a 1x1 convolution are two spellings of one layer."""
         if len(shape) == 2 and self.a.ndim == 4 and self.a.shape[2:] == (1, 1):
-            return replace(self, a=self.a[:, :, 0, 0], b=self.b[:, :, 0, 0])
-        if len(shape) == 4 and self.a.ndim == 2 and shape[2:] == (1, 1):
-            return replace(self, a=self.a[:, :, None, None], b=self.b[:, :, None, None])
-        return self
+            ones: tuple[int, ...] = ()
+        elif len(shape) == 4 and self.a.ndim == 2 and shape[2:] == (1, 1):
+            ones = (1, 1)
+        else:
+            return self
+        a, b, m = self.a, self.b, self.magnitude
+        return replace(
+            self,
+            a=a.reshape(*a.shape[:2], *ones),
+            b=b.reshape(*b.shape[:2], *ones),
+            magnitude=m if m is None else m.reshape(*m.shape[:2], *ones),
+        )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from contest.errors import UserError
 from jdart.config.sections.lora import LoraConfig
+from jdart.lora.dora import INPUTS, per_output
 from jdart.lora.pairs import LoraPair, coverage, require_fit, scale_of
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ def start_pairs(
 ) -> dict[str, LoraPair]:
     """The pairs of a file as the adapters that `settings` put on a network with layers of `shapes`.
 
-    Raises UserError for one that is not to be adapted, or whose rank or scale is another than that of `settings`.
+    A plain LoRA may begin a DoRA. Raises UserError for one that is not to be adapted, or whose rank or scale is another
+    than that of `settings`, and for a DoRA where they ask for none.
     """
     where, section = f"lora.init_from: {path}", SECTIONS[network]
     if pairs and settings.r == 0:
@@ -55,6 +57,10 @@ def start_pairs(
                 f"{where}: {layer} has rank {pair.rank} and scale {pair.scale:g}, here it is rank {rank} and scale "
                 f"{scale_of(alpha, rank, settings.use_rslora):g}; {_cure(pairs, section)}"
             )
+        if pair.magnitude is not None and not settings.use_dora:
+            raise UserError(f"{where}: {layer} is DoRA; set {section}.use_dora: true")
+        if pair.magnitude is not None and pair.magnitude.shape != per_output(pair.b):
+            raise UserError(f"{where}: {layer} is DoRA {INPUTS}; merge it into the base (jdart lora merge --into)")
     return {layer: pair.fitted(shapes[layer]) for layer, pair in pairs.items()}
 
 

@@ -102,6 +102,9 @@ class Learner:
                 ratio = loraplus_ratio(settings, adapter.width, adapter.rank)
                 found.append(Trainable(f"{name}.{layer}.lora_A", adapter.lora_A, rate))
                 found.append(Trainable(f"{name}.{layer}.lora_B", adapter.lora_B, rate * ratio))
+                if adapter.lora_magnitude_vector is not None:
+                    magnitude = adapter.lora_magnitude_vector
+                    found.append(Trainable(f"{name}.{layer}.lora_magnitude_vector", magnitude, rate))
         if self.token is not None and self.config.token is not None:
             found.append(Trainable("token", self.token.vectors, self.config.token.learning_rate))
         return tuple(found)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Optional, TypeVar, Union  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
 from jdart.config.problem import Problem, check
+from jdart.config.said import LATER
 
 UNET_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
@@ -35,6 +36,8 @@ class LoraConfig:
     alpha_pattern: Mapping[str, float] = field(default_factory=dict)
     # A LoRA file, or a run folder, that both networks start from; {style} stands for the style. None: anew
     init_from: Optional[str] = None
+    # Learn the length of the weight's rows apart from their direction (2402.09353)
+    use_dora: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         check(self.r >= 1, f"r: {self.r} is below 1")

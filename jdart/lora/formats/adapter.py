@@ -13,7 +13,7 @@ NAME = re.compile(r"\^?(?:\w|\\?\.)+\$?")  # a dot may be escaped
 
 
 def adapter_config(pairs: Mapping[str, LoraPair]) -> dict[str, Any]:
-    """The fields of a LoraConfig that rebuild `pairs`, which are all rank-stabilised or none."""
+    """The fields of a LoraConfig that rebuild `pairs`, which are all rank-stabilised or none, and all DoRA or none."""
     first = next(iter(pairs.values()))
     return {
         "r": first.rank,
@@ -22,6 +22,7 @@ def adapter_config(pairs: Mapping[str, LoraPair]) -> dict[str, Any]:
         "rank_pattern": {_tail(n): p.rank for n, p in pairs.items() if p.rank != first.rank},
         "alpha_pattern": {_tail(n): p.alpha for n, p in pairs.items() if p.alpha != first.alpha},
         **({"use_rslora": True} if first.rslora else {}),
+        **({"use_dora": True} if first.magnitude is not None else {}),
     }
 
 

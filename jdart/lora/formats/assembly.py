@@ -11,6 +11,7 @@ import numpy as np
 
 from contest.disk.tensor_files import read_header, require_readable
 from contest.errors import UserError
+from jdart.lora.dora import per_output
 from jdart.lora.formats.adapter import noted
 from jdart.lora.formats.file import LoraFile
 from jdart.lora.formats.foreign import find_kind
@@ -91,7 +92,7 @@ def _pair(
     own: Mapping[str, np.ndarray], layer: str, noted_alpha: Any, told_alpha: Optional[float], adapter: Mapping[str, Any]
 ) -> LoraPair:
     """The pair of a layer, once its shapes belong together and its numbers are finite."""
-    whole = [side for side in ("A", "B", "mid") if side in own and own[side].dtype.kind != "f"]
+    whole = [side for side, array in own.items() if side != "alpha" and array.dtype.kind != "f"]
     if whole:
         raise UserError(f"{whole[0]} is {own[whole[0]].dtype}, as in quantised files; take the file in fp16 or fp32")
     a, b = _folded(own)
@@ -100,8 +101,9 @@ def _pair(
     rank = noted(adapter, layer, "rank_pattern", "r")
     if rank is not None and rank != len(a):
         raise UserError(f"its rank is {len(a)}, its settings say {rank}; {AGAIN}")
-    pair = LoraPair(a, b, _alpha(noted_alpha, told_alpha, len(a)), bool(adapter.get("use_rslora", False)))
-    if not (np.isfinite(a).all() and np.isfinite(b).all() and np.isfinite(pair.alpha)):
+    m = _magnitude(own, a, b, adapter)
+    pair = LoraPair(a, b, _alpha(noted_alpha, told_alpha, len(a)), bool(adapter.get("use_rslora", False)), m)
+    if not all(np.isfinite(array).all() for array in (a, b, np.array(pair.alpha), *([] if m is None else [m]))):
         raise UserError(
             "holds numbers that are not finite: its training diverged; train again with a lower learning rate"
         )
@@ -125,6 +127,31 @@ def _folded(own: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     if a.ndim == 2 and b.ndim == 4 and b.shape[2:] == (1, 1):
         b = b[:, :, 0, 0]
     return a, b
+
+
+def _magnitude(
+    own: Mapping[str, np.ndarray], a: np.ndarray, b: np.ndarray, adapter: Mapping[str, Any]
+) -> Optional[np.ndarray]:
+    """The magnitude of a DoRA in the dimensions of its weight, None of a LoRA.
+
+    PEFT's has one number an output, of a linear layer (out,), of a convolution (1, out, 1, 1). That of LyCORIS and
+    OneTrainer has 1 where the norm runs: (out, 1), or (1, in) where there is one number an input.
+    """
+    vector, scale = own.get("magnitude_vector"), own.get("dora_scale")
+    if vector is not None and scale is not None:
+        raise UserError(f"has two magnitudes, lora_magnitude_vector and dora_scale; {AGAIN}")
+    told = bool(adapter.get("use_dora", vector is not None)) if adapter else vector is not None
+    if told != (vector is not None):
+        raise UserError(f"its settings say use_dora: {str(told).lower()}, its tensors say otherwise; {AGAIN}")
+    found = vector if scale is None else scale
+    if found is None:
+        return None
+    outputs, inputs = per_output(b), (1, a.shape[1], *[1] * (b.ndim - 2))
+    if found.size == len(b) and (vector is not None or found.ndim == 1 or found.shape[0] == len(b)):
+        return found.reshape(outputs)
+    if scale is not None and found.size == a.shape[1] and found.shape[0] == 1:
+        return found.reshape(inputs)
+    raise UserError(f"its magnitude {found.shape} is not that of a layer {(len(b), *a.shape[1:])}; {AGAIN}")
 
 
 def _alpha(noted_alpha: Any, told: Optional[float], rank: int) -> float:

@@ -16,7 +16,7 @@ from jdart.lora.pairs import LoraPair
 CLIENTS = ("ComfyUI", "sd-scripts", "diffusers", "JDiffusion")
 PEFT_CLIENTS = ("PEFT, transformers 4", "PEFT, transformers 5")
 
-UNREAD, STRENGTH, REFUSED, OLDER = "unread", "strength", "refused", "older versions"
+UNREAD, STRENGTH, OTHERWISE, REFUSED, OLDER = "unread", "strength", "otherwise", "refused", "older versions"
 
 
 class Layer(NamedTuple):
@@ -33,7 +33,8 @@ class Layer(NamedTuple):
 class Rule:
     """What a client does to some layers of a file of some formats.
 
-    UNREAD; read at another STRENGTH; the file REFUSED; or something that OLDER versions do.
+    UNREAD; read at another STRENGTH, or OTHERWISE than they are meant; the file REFUSED; or something that OLDER
+    versions do.
     """
 
     code: str
@@ -81,6 +82,10 @@ def _scaled(layer: Layer) -> bool:
     return layer.pair.scale != 1
 
 
+def _dora(layer: Layer) -> bool:
+    return layer.pair.magnitude is not None
+
+
 def _ends(layer: Layer) -> bool:
     return layer.name in ("conv_in", "conv_out")
 
@@ -93,6 +98,11 @@ def _to_out(layer: Layer) -> bool:
     return layer.name.endswith(".to_out.0")
 
 
+def _per_output(layer: Layer) -> bool:
+    return _dora(layer) and len(layer.pair.magnitude) == len(layer.pair.b)  # type: ignore[arg-type]
+
+
+MERGE = "merge it into its base"
 RULES = (
     Rule("C101", "ComfyUI", ("peft",), UNREAD, _every, "knows none of these names: convert --to kohya"),
     Rule(
@@ -111,6 +121,15 @@ RULES = (
         lambda layer: _scaled(layer) and not _attention(layer),
         "reads no alpha from metadata, and takes it as the rank: convert --to kohya",
     ),
+    Rule("C104", "ComfyUI", ("kohya",), OTHERWISE, _per_output, f"scales a DoRA by the base's own norms: {MERGE}"),
+    Rule(
+        "C105",
+        "ComfyUI",
+        ("diffusers",),
+        OTHERWISE,
+        lambda layer: _dora(layer) and not _attention(layer),
+        f"leaves out a DoRA's magnitude by this name: {MERGE}",
+    ),
     Rule(
         "K101",
         "sd-scripts",
@@ -120,10 +139,12 @@ RULES = (
         "knows none of these names: convert --to kohya",
     ),
     Rule("K102", "sd-scripts", ("kohya",), UNREAD, _outside_blocks, "adapts nothing outside the UNet's blocks"),
+    Rule("K103", "sd-scripts", ("kohya",), OTHERWISE, _dora, f"leaves out a DoRA's magnitude: {MERGE}"),
     Rule("D101", "diffusers", ("peft",), REFUSED, _every, "is loaded by PEFT, not by load_lora_weights"),
     Rule("D102", "diffusers", ("diffusers",), OLDER, _scaled, "before 0.34 takes alpha as the rank"),
     Rule("D103", "diffusers", ("kohya",), OLDER, _outside_blocks, "before 0.39 reads nothing outside the blocks"),
     Rule("D104", "diffusers", ("bin",), OLDER, lambda layer: layer.mixed, "before 0.40 wants one rank a network"),
+    Rule("D105", "diffusers", ("kohya",), OTHERWISE, _dora, "leaves out a DoRA's magnitude: convert --to diffusers"),
     Rule("J101", "JDiffusion", ("diffusers", "kohya", "peft"), REFUSED, _every, "reads .bin alone: convert --to bin"),
     Rule(
         "J102",

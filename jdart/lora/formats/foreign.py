@@ -8,8 +8,8 @@ from typing import NamedTuple, Optional
 
 OTHER_MODEL = "only LoRAs of Stable Diffusion 1 and 2 are read: take one that was trained on them"
 MERGE = (
-    "only plain and rank-stabilised LoRA are read: merge it into its base with the program that made it and take that "
-    "as base.model, or train it again as LoRA"
+    "only LoRA, rank-stabilised LoRA and DoRA are read: merge it into its base with the program that made it and take "
+    "that as base.model, or train it again as LoRA"
 )
 EXTRACT = "take it as base.model where it is a model's folder, or extract a LoRA from it in the program that made it"
 WORD = "it goes with a prompt's word, not with a layer: jdart trains such words itself (token: in the configuration)"
@@ -44,7 +44,6 @@ KINDS = tuple(
         (r"^(base_model\.model\.)?model\.layers\.", "a LoRA for a language model", OTHER_MODEL),
         (r"lllite_", "a ControlNet-LLLite", OTHER_MODEL),
         (r"^bundle_emb\.", "a LoRA with an embedding that was trained along", f"save it without; {WORD}"),
-        (r"dora_scale|lora_magnitude_vector", "a DoRA", MERGE),
         (r"\.hada_", "a LoHa (LyCORIS)", MERGE),
         (r"\.lokr_", "a LoKr (LyCORIS)", MERGE),
         (r"oft_blocks|oft_diag|oft_[RS]\b|boft_", "an OFT or BOFT", MERGE),

@@ -8,6 +8,7 @@ attention by out_proj alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from statistics import mode
 
 import numpy as np
@@ -35,8 +36,11 @@ def one_alpha(pairs: Mapping[str, LoraPair]) -> dict[str, LoraPair]:
 
 
 def with_out_proj(pairs: Mapping[str, LoraPair]) -> Mapping[str, LoraPair]:
-    """With a pair of zeros for one out_proj, where a text encoder's attention is adapted without any."""
-    attention = [layer for layer in pairs if layer.endswith(TEXT_ATTENTION)]
+    """With a pair of zeros for one out_proj, where a text encoder's attention is adapted without any.
+
+    Not beside a DoRA, which diffusers reads from no kohya file.
+    """
+    attention = [layer for layer, pair in pairs.items() if layer.endswith(TEXT_ATTENTION) and pair.magnitude is None]
     if not attention or any(layer.endswith(".out_proj") for layer in pairs):
         return pairs
     beside = pairs[attention[0]]  # of out_proj's own shape: all four are square
@@ -49,4 +53,4 @@ def _at_alpha(pair: LoraPair, alpha: float) -> LoraPair:
         return pair
     with np.errstate(over="ignore"):  # what became too large is refused when it is written
         b = (pair.alpha / alpha * pair.b.astype(np.float64)).astype(np.float32)
-    return LoraPair(pair.a, b, alpha)
+    return replace(pair, b=b, alpha=alpha)

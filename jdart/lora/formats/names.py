@@ -1,7 +1,8 @@
 """How LoRA files name their tensors: prefix (network and writer), layer, and leaf (A, B, ...), each read for itself.
 
 Every reader gives (network, layer, side): "unet" or "text_encoder", the layer's name in the diffusers checkpoint, and
-"A" (down), "B" (up), "mid" (the core between them, of a Tucker decomposition) or "alpha".
+"A" (down), "B" (up), "mid" (the core between them, of a Tucker decomposition), "alpha", or the magnitude of a DoRA, as
+PEFT shapes it ("magnitude_vector") or as LyCORIS does ("dora_scale").
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ WRAPPERS = (PEFT_PREFIX, "_orig_mod.", "module.")  # of PEFT, torch.compile, dat
 LEAVES = (
     re.compile(r"(?P<stem>.+)\.lora_(?P<side>A|B|down|up|mid)(\.[^.]+)?\.weight"),  # between them the adapter's name
     re.compile(r"(?P<stem>.+?)(\.lora|\.lora_linear_layer|_lora)\.(?P<side>down|up)\.weight"),
-    re.compile(r"(?P<stem>.+?)(\.lora)?\.(?P<side>alpha)"),
+    re.compile(r"(?P<stem>.+?)(\.lora)?\.(?P<side>alpha|dora_scale)"),
+    re.compile(r"(?P<stem>.+)\.lora_(?P<side>magnitude_vector)(\.[^.]+)?(\.weight)?"),
 )
 TRAINING_ONLY = (".lora_velora_embed",)  # ends of names: VeLoRA's gradients need it, what is drawn does not
 SIDES = {"down": "A", "up": "B"}
@@ -69,7 +71,7 @@ class Part(NamedTuple):
 
     network: str
     layer: str
-    side: str  # "A", "B", "mid" or "alpha"
+    side: str  # "A", "B", "mid", "alpha", "magnitude_vector" or "dora_scale"
 
 
 def parse(name: str) -> Optional[tuple[str, Part]]:

@@ -13,7 +13,7 @@ from contest.errors import UserError
 
 log = logging.getLogger(__name__)
 
-READ = ("peft_type", "init_lora_weights", "r", "rank_pattern", "lora_alpha", "alpha_pattern", "use_rslora")
+READ = ("peft_type", "init_lora_weights", "r", "rank_pattern", "lora_alpha", "alpha_pattern", "use_rslora", "use_dora")
 
 # Where the LoRA came from, which layers it was put on and how it was trained: the tensors tell, or it is over.
 HARMLESS = (
@@ -42,10 +42,11 @@ HARMLESS = (
     "velora_config",  # changes the gradients alone
 )
 
-SAVE_PLAIN = "only plain and rank-stabilised LoRA are read: merge it with PEFT's merge_and_unload, or train it without"
+SAVE_PLAIN = (
+    "only LoRA, rank-stabilised LoRA and DoRA are read: merge it with PEFT's merge_and_unload, or train it without"
+)
 # Unless off (absent, null, false, "none", empty): what its tensors mean is more than B A, or not for these networks.
 REFUSED = {
-    "use_dora": "is DoRA",
     "use_qalora": "is QA-LoRA, whose A is for averaged inputs",
     "use_bdlora": "is BD-LoRA, whose matrices are cut into blocks",
     "kasa_config": "is KaSA, which also changes the base's weights",

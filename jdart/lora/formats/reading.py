@@ -22,8 +22,8 @@ def load_lora(path: Path, alpha: Optional[float] = None) -> LoraFile:
     """Read a LoRA of any of FORMATS: a .safetensors or .bin file, or a folder of PEFT. Nothing in it is executed.
 
     `alpha` is for a file that does not say its own. Raises UserError for a missing or unreadable file, a file that is
-    another thing than a plain or rank-stabilised LoRA of Stable Diffusion 1 or 2, one half of a pair alone, a layer
-    twice, shapes that do not belong together, numbers that are not finite.
+    another thing than a LoRA (plain or rank-stabilised) or DoRA of Stable Diffusion 1 or 2, one half of a pair alone, a
+    layer twice, shapes that do not belong together, numbers that are not finite.
     """
     if path.is_dir():
         return _load_folder(path, alpha)

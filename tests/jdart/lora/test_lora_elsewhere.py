@@ -109,7 +109,7 @@ def test_alphas_of_pefts_patterns_are_those_of_their_layers(tmp_path):
     assert read(alpha_pattern={"to_q": 7, "^conv_in": 1}) == {"conv_in": 1, "a.to_q": 7, "b.to_q": 7, "b.ato_q": 3}
     for wrong, word in (
         ({"alpha_pattern": {".*to_[qk]": 1}}, "more than a layer's name"),
-        ({"use_dora": True}, "use_dora"),
+        ({"use_dora": True}, "its settings say use_dora: true, its tensors say otherwise"),
         ({"peft_type": "LOHA"}, "LOHA"),
         ({"lora_alpha": "much"}, "no number"),
     ):

@@ -14,9 +14,6 @@ from jdart.lora.merge import layer_shapes
 KOHYA = "lora_unet_mid_block_attentions_0_proj_in"
 DIFFUSERS = "unet.mid_block.attentions.0.proj_in"
 CASES = [  # by LyCORIS 4.1.3, PEFT 0.21, sd-scripts, ComfyUI, OneTrainer, cloneofsimo/lora
-    (f"{KOHYA}.dora_scale", "a DoRA"),
-    (f"{DIFFUSERS}.lora_magnitude_vector", "a DoRA"),
-    (f"{DIFFUSERS}.lora_magnitude_vector.default.weight", "a DoRA"),
     (f"{KOHYA}.hada_w1_a", "a LoHa"),
     (f"{KOHYA}.lokr_w1", "a LoKr"),
     (f"{KOHYA}.lokr_w2_b", "a LoKr"),

@@ -47,7 +47,6 @@ REFUSED_CASES = {
     "PiSSA": {"init_lora_weights": "pissa"},
     "fast PiSSA": {"init_lora_weights": "pissa_niter_4"},
     "OLoRA": {"init_lora_weights": "olora"},
-    "DoRA": {"use_dora": True},
     "KaSA": {"kasa_config": {}},
     "biases beside B": {"lora_bias": True, "target_modules": ["ff.net.2"]},
     "biases": {"bias": "lora_only", "target_modules": ["ff.net.2"]},
