@@ -9,6 +9,15 @@ GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
 DEPTHS = {GREY: (1, 2, 4, 8, 16), RGB: (8, 16), PALETTE: (1, 2, 4, 8), GREY_ALPHA: (8, 16), RGBA: (8, 16)}
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+# colour, depth, whether some of it is transparent, whether it is interlaced
+KINDS = [
+    (colour, depth, transparent, interlaced)
+    for colour, depths in DEPTHS.items()
+    for depth in depths
+    for transparent in (False, True)
+    for interlaced in (False, True)
+    if not (transparent and colour in (GREY_ALPHA, RGBA))
+]
 
 
 def encode(samples, colour, depth, interlaced=False, before=b""):

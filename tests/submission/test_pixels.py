@@ -15,17 +15,8 @@ from submission.diff.compare import CHANGED, REPACKED, Pair, compare_entries
 from submission.rules.alike import difference_hash, distance
 from submission.rules.pictures import inspect
 
-KINDS = [
-    (colour, depth, transparent, interlaced)
-    for colour, depths in raw_png.DEPTHS.items()
-    for depth in depths
-    for transparent in (False, True)
-    for interlaced in (False, True)
-    if not (transparent and colour in (raw_png.GREY_ALPHA, raw_png.RGBA))
-]
 
-
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", raw_png.KINDS, ids=str)
 def test_every_kind_is_read_as_it_was_written(kind):
     data, shown = raw_png.picture(*kind)
     pixels = read_exact(data)
@@ -39,7 +30,7 @@ def codes(data):
     return [one.code for one in inspect("a.png", data, Limits()).findings]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", raw_png.KINDS, ids=str)
 def test_no_kind_is_called_blank_that_is_not(kind):
     assert "S210" not in codes(raw_png.picture(*kind)[0])
 
@@ -92,7 +83,7 @@ def noted(kind, content, data=None):
     return data[:33] + chunk(kind, content) + data[33:]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", raw_png.KINDS, ids=str)
 def test_diff_tells_one_changed_sample_of_every_kind(kind):
     """The least step that the kind has, in one sample."""
     colour, depth, *_ = kind
