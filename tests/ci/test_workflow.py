@@ -7,9 +7,13 @@ import zipfile
 
 import pytest
 from ci_steps import ROOT, fill, read_yaml
+from click.testing import CliRunner
+
+from evaluator.cli import main
 
 WORKFLOW = read_yaml("examples/workflow.yml")
 STEPS = {step["name"]: step for step in WORKFLOW["jobs"]["score"]["steps"] if "name" in step}
+PACK = "jdart-eval references pack references -o references.npz --weights weights"
 ENTRY = {**WORKFLOW["env"], "CONTEST": "tiny.yaml"}
 
 
@@ -19,7 +23,7 @@ def check_job(runner):
     return runner.run_action(**{key: fill(value, expressions) for key, value in step["with"].items()})
 
 
-def test_check_score_and_publish(runner):
+def test_check_score_and_publish(runner, monkeypatch):
     for module in ("torch", "torchvision", "lpips", "open_clip"):
         pytest.importorskip(module)
     assert check_job(runner).returncode == 0
@@ -27,11 +31,10 @@ def test_check_score_and_publish(runner):
         assert "manifest.json" in archive.namelist()
     fetch = STEPS["Fetch the networks"]["run"]
     assert fetch == "jdart-eval weights pull weights"
-    made = runner.run({"run": fetch.replace("pull", "new")}, {}, **ENTRY)  # miniatures in place of the real ones
-    assert made.returncode == 0, made.stderr
-    pack = "jdart-eval references pack references -o references.npz --weights weights"
-    packed = runner.run({"run": pack}, {}, **ENTRY)
-    assert packed.returncode == 0, packed.stderr
+    monkeypatch.chdir(runner.folder)
+    for line in (fetch.replace("pull", "new"), PACK):  # miniatures in place of the real ones
+        done = CliRunner().invoke(main, line.split()[1:])
+        assert done.exit_code == 0, done.output
     shutil.rmtree(runner.folder / "references")  # the contest's pictures are not published
     for name in ("Prove the archive", "Score", "Make the board"):
         done = runner.run(STEPS[name], {}, **ENTRY)
