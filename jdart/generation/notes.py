@@ -78,7 +78,7 @@ def common_text(notes: Mapping[str, Any]) -> str:
     if notes["loras"]:
         hashes = ", ".join(f"{Path(lora['file']).stem}: {lora['sha256'][:12]}" for lora in notes["loras"])
         settings["Lora hashes"] = f'"{hashes}"'
-    if notes.get("colour") is not None and notes["colour"]["finish"] is not None:
+    if notes.get("colour") is not None and notes["colour"].get("finish") is not None:
         settings[POST_PROCESSING] = f"colour finish {notes['colour']['finish']['strength']:g}"
     settings["Version"] = f"jdart {notes['jdart']}"
     lines = [notes["prompt"]]

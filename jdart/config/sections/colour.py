@@ -9,7 +9,7 @@ from jdart.config.problem import check
 
 LEAKS = ("pixel", "dct")
 TRANSPORTS = ("whitening", "adain")
-DECODERS = ("linear", "vae")
+THROUGH = ("linear", "vae", "encoder")
 
 
 @dataclass(frozen=True)
@@ -41,20 +41,25 @@ class TransportConfig:
 
 @dataclass(frozen=True)
 class ColourGuidanceConfig:
-    """Sliced Wasserstein guidance (2503.19034) of the predicted picture's pixels towards the references'."""
+    """Sliced Wasserstein guidance (2503.19034) of the predicted picture's colours towards the references'.
 
-    through: str = "linear"  # from latent to RGB: a linear map fitted on the references, or the whole vae decoder
-    iterations: int = 4  # in every step
-    rate: float = 0.05
-    projections: int = 16
+    Through "linear" the colours are those of a linear map from latent to RGB, fitted on the references, and through
+    "vae" the decoded pixels, with the gradient through the decoder; through "encoder" decoded pixels are moved, and
+    what that changes in their code is added to the latents.
+    """
+
+    through: str = "linear"
+    iterations: int = 2  # in every step
+    rate: float = 0.5  # of the way to the palette in an iteration; vae: of a latent's unit, in the mean over a picture
+    rotations: int = 4  # of red, green and blue, along which colours are compared beside these themselves
     first: float = 0.0  # shares of the steps: from here
-    last: float = 0.9  # up to here
+    last: float = 1.0  # up to here
 
     def __post_init__(self) -> None:
-        check(self.through in DECODERS, f"through: {self.through!r}; there are {', '.join(DECODERS)}")
+        check(self.through in THROUGH, f"through: {self.through!r}; there are {', '.join(THROUGH)}")
         check(self.iterations >= 1, f"iterations: {self.iterations} is below 1")
-        check(self.rate > 0, f"rate: {self.rate} is not above 0")
-        check(self.projections >= 1, f"projections: {self.projections} is below 1")
+        check(0 < self.rate <= 1, f"rate: {self.rate} is not in (0, 1]")
+        check(self.rotations >= 0, f"rotations: {self.rotations} is below 0")
         check(0 <= self.first < self.last <= 1, f"first, last: {self.first}, {self.last} are no range within [0, 1]")
 
 
@@ -62,10 +67,12 @@ class ColourGuidanceConfig:
 class FinishConfig:
     """Optimal transport of the finished pixels to the references' palette: post-processing, which rules may forbid."""
 
-    strength: float = 0.5
+    strength: float = 1.0  # how far each pixel goes
+    balance: float = 0.99  # how exactly the palette's shares are kept; less leaves a colour nearer to what it was
 
     def __post_init__(self) -> None:
         check(0 < self.strength <= 1, f"strength: {self.strength} is not in (0, 1]")
+        check(0 <= self.balance <= 1, f"balance: {self.balance} is not in [0, 1]")
 
 
 @dataclass(frozen=True)
