@@ -80,6 +80,10 @@ class Config:
                 word not in self.data.prior_template, f"token.placeholder: the base does not know {word} of the prior"
             )
             check(not self.train.packed, "token: is learnt for one style; leave it out with train.packed")
+        dora = self.lora.use_dora or (self.text_encoder_lora.r > 0 and self.text_encoder_lora.use_dora)
+        check(
+            not dora or "bin" not in self.train.formats, "train.also: bin has no place for a DoRA; take kohya or peft"
+        )
         if self.train.packed:
             check("{id}" in self.data.template, "train.packed: data.template needs {id} to tell the styles apart")
             check("{id}" in self.data.caption, "train.packed: data.instance_prompt needs {id} to tell the styles apart")

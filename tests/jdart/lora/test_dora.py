@@ -6,6 +6,7 @@ import peft
 import pytest
 import torch
 
+from contest.errors import UserError
 from jdart.config import LoraConfig, TrainConfig, from_mapping, said
 from jdart.lora.layers import inject, remove
 from jdart.lora.merge import layer_shapes, merged
@@ -157,6 +158,13 @@ def test_off_is_not_said():
     assert "use_dora" not in str(said(from_mapping({})))
     both = said(from_mapping({"lora": {"use_dora": True}, "text_encoder_lora": {"r": 2, "use_dora": True}}))
     assert both["lora"]["use_dora"] is both["text_encoder_lora"]["use_dora"] is True
+
+
+def test_a_bin_beside_a_dora_is_refused_before_it_is_trained():
+    for section in ({"lora": {"use_dora": True}}, {"text_encoder_lora": {"r": 2, "use_dora": True}}):
+        with pytest.raises(UserError, match="train.also: bin has no place for a DoRA; take kohya or peft"):
+            from_mapping({**section, "train": {"also": ["kohya", "bin"]}})
+    from_mapping({"text_encoder_lora": {"use_dora": True}, "train": {"also": ["bin"]}})
 
 
 def test_magnitudes_are_trained_at_the_rate_of_a(base, tmp_path):
