@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jdart.config.sections.colour import ColourConfig
+from jdart.generation.colour.guidance import WAYS
 from jdart.generation.colour.transport import Transport
 from jdart.generation.references import References
 from jdart.generation.steering import Edit
@@ -13,4 +14,6 @@ def colour_edits(settings: ColourConfig, references: References) -> list[Edit]:
     edits: list[Edit] = []
     if settings.transport is not None:
         edits.append(Transport(references.latents, settings.transport))
+    if settings.guidance is not None:
+        edits.append(WAYS[settings.guidance.through](references, settings.guidance))
     return edits
