@@ -28,6 +28,9 @@ def idle_settings(config: Config) -> list[str]:
         names = [name for name in vars(config.text_encoder_lora) if name != "r"]
         said += _given(config.text_encoder_lora, TextLoraConfig(), names, "text_encoder_lora", "with r: 0")
         said += _given(train, default, ("text_encoder_learning_rate",), "train", "with text_encoder_lora.r: 0")
+    falling = config.lora.rank_by_noise
+    if falling is not None and falling.min == max([config.lora.r, *config.lora.rank_pattern.values()]):
+        said.append(f"lora.rank_by_noise: does nothing with min: {falling.min}, which is the rank")
     if train.lr_scheduler == "constant":
         reason = "with lr_scheduler: constant; take constant_with_warmup"
         said += _given(train, default, ("lr_warmup_steps",), "train", reason)

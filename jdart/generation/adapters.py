@@ -11,6 +11,7 @@ from contest.errors import UserError
 from jdart.lora.formats.names import NETWORKS
 from jdart.lora.formats.reading import load_lora
 from jdart.lora.merge import merged, weights
+from jdart.lora.rank_by_noise import Falling, merged_by_noise, rule_of
 from jdart.models.build import Base
 
 
@@ -28,16 +29,20 @@ def adapted(base: Base, adapters: Sequence[Adapter]) -> Iterator[None]:
 
     One after the other, as PEFT does it: a DoRA takes its norms with the base's own weights, and multiplies what was
     added before it too. Among plain LoRAs the order makes no difference but in the last digits. UserError names the
-    file that does not fit the base.
+    file that does not fit the base. Those whose rank falls with the noise come last.
     """
     plain = {network: weights(getattr(base, network)) for network in NETWORKS}
+    falling: list[Falling] = []
     with ExitStack() as stack:
         for adapter in adapters:
             lora = load_lora(adapter.path)
+            rule, pairs = rule_of(lora.settings, adapter.path), dict(lora.pairs)
+            if rule is not None:
+                falling.append(Falling(adapter.path, pairs.pop("unet"), adapter.weight, rule))
             try:
-                for network in NETWORKS:
-                    pairs = lora.pairs[network]
-                    stack.enter_context(merged(getattr(base, network), pairs, adapter.weight, plain[network]))
+                for network, own in pairs.items():
+                    stack.enter_context(merged(getattr(base, network), own, adapter.weight, plain[network]))
             except UserError as error:
                 raise UserError(f"{adapter.path}: {error}") from error
+        stack.enter_context(merged_by_noise(base.unet, falling, base.schedule.num_train_timesteps))
         yield

@@ -18,6 +18,7 @@ from jdart.lora.inspect import LoraReport, report_on, shapes_of
 from jdart.lora.into_base import merge_into_base
 from jdart.lora.origin import from_another_base
 from jdart.lora.pairs import LoraPair
+from jdart.lora.rank_by_noise import require_one_rank, warn_of_whole_rank
 
 log = logging.getLogger(__name__)
 Networks = Mapping[str, Mapping[str, LoraPair]]
@@ -51,6 +52,7 @@ def convert(
     report = report_on(lora, source, shapes, arch if base is None else str(base))
     if report.left_over:
         return Conversion(**vars(report))
+    warn_of_whole_rank(lora.settings, out, format)
     save_lora(out, lora if shapes is None else _fitted(lora, shapes), format, dtype)
     return Conversion(**vars(report), readers=readers(lora.pairs, format, transformers_major()))
 
@@ -61,7 +63,7 @@ def merge_files(parts: Sequence[tuple[Path, float]], out: Path, rank: int | None
     Without `rank` nothing is lost: the rank of a layer is the sum of those given.
     """
     _require_new(out, "diffusers")
-    pairs, lost = _combined([(load_lora(path).pairs, weight) for path, weight in parts]), 0.0
+    pairs, lost = _combined([(_fixed(path), weight) for path, weight in parts]), 0.0
     if rank is not None:
         layers, lost = truncate({f"{n}/{name}": p for n in NETWORKS for name, p in pairs[n].items()}, rank)
         pairs = {n: {name[len(n) + 1 :]: p for name, p in layers.items() if name.startswith(f"{n}/")} for n in NETWORKS}
@@ -79,10 +81,17 @@ def merge_files_into_base(parts: Sequence[tuple[Path, float]], base: Path, out: 
         remark = from_another_base(path, base)
         if remark is not None:
             log.warning("%s: %s", path, remark)
-    loras = [(load_lora(path).pairs, weight) for path, weight in parts]
+    loras = [(_fixed(path), weight) for path, weight in parts]
     dora = any(pair.magnitude is not None for pairs, _ in loras for own in pairs.values() for pair in own.values())
     steps = [_combined([lora]) for lora in loras] if dora else [_combined(loras)]
     merge_into_base(base, out, steps, DTYPES[dtype])
+
+
+def _fixed(path: Path) -> Networks:
+    """The pairs of a file. UserError where they add something else at every noise level."""
+    lora = load_lora(path)
+    require_one_rank(lora.settings, path)
+    return lora.pairs
 
 
 def _combined(loras: Sequence[tuple[Networks, float]]) -> Networks:

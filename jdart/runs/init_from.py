@@ -59,12 +59,14 @@ def load_start(base: Base, config: Config, name: str) -> Start | None:
     Raises UserError when the file is missing, or is not of a LoRA as `config` asks for.
     """
     from jdart.lora.merge import layer_shapes
+    from jdart.lora.rank_by_noise import require_same_rule
     from jdart.models.presets import build_network
 
     path = start_file(config, name)
     if path is None:
         return None
     lora = load_lora(path)
+    require_same_rule(lora.settings, path, config.lora.rank_by_noise)
     settings = {"unet": config.lora, "text_encoder": config.text_encoder_lora}
     pairs = {}
     for network, own in settings.items():

@@ -15,6 +15,7 @@ from jdart.data.pictures import read_rgb
 from jdart.lora.formats.file import LoraFile
 from jdart.lora.formats.reading import load_lora, load_notes
 from jdart.lora.formats.writing import save_lora
+from jdart.lora.rank_by_noise import note_of, warn_of_whole_rank
 from jdart.runs.folder import require_trained_on
 from jdart.runs.init_from import load_start, start_file, start_hash
 from jdart.runs.job import Event, Job
@@ -92,6 +93,7 @@ def _train(job: Job, name: str, styles: Sequence[str]) -> Iterator[Event]:
         "template": config.data.template,
         "rank": learner.config.lora.r,
         "alpha": learner.config.lora.alpha,
+        **note_of(learner.config.lora.rank_by_noise),
         "prediction_type": base.schedule.prediction_type,
         "seed": config.seed,
         **_started_from(config, name),
@@ -114,7 +116,9 @@ def _also(job: Job, name: str) -> Iterator[Event]:
         path = job.folder.also(name, format)
         files = [path] if path.is_file() else list(path.rglob("*.*"))
         if not files or min(file.stat().st_mtime_ns for file in files) < source.stat().st_mtime_ns:
-            save_lora(path, load_lora(source), format)
+            lora = load_lora(source)
+            warn_of_whole_rank(lora.settings, path, format)
+            save_lora(path, lora, format)
             yield Event("train", f"{name} {format}", 1, 1, path.name)
 
 

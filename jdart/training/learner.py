@@ -18,6 +18,7 @@ from jdart.config.sections.lora import fits, one_by_one
 from jdart.data.seeds import rng_for
 from jdart.lora.layers import Adapter, inject, remove
 from jdart.lora.pairs import LoraPair
+from jdart.lora.rank_by_noise import masked
 from jdart.lora.start import Start
 from jdart.lora.token import StyleToken, initial_vectors
 from jdart.models.build import Base
@@ -64,9 +65,11 @@ class Learner:
             words = initial_vectors(base, config.token) if start.words is None else start.words
             self.token = StyleToken(base, config.token.placeholder, words)
         self.adapters = self._inject(start)
-        self.checkpointing = ExitStack()
+        self.within = ExitStack()
+        count = base.schedule.num_train_timesteps
+        self.within.enter_context(masked(base.unet, self.adapters.get("unet", {}), config.lora.rank_by_noise, count))
         if config.memory.gradient_checkpointing:
-            self.checkpointing.enter_context(recomputed(base.unet))
+            self.within.enter_context(recomputed(base.unet))
         self.texts = Texts(base, config.frozen_text, [instance, *([] if prior is None else [prior])])
 
     def _inject(self, start: Start) -> Mapping[str, Mapping[str, Adapter]]:
@@ -82,7 +85,7 @@ class Learner:
 
     def close(self) -> None:
         """Put the plain layers back, and give the memory of the gradients back: drawing needs some too."""
-        self.checkpointing.close()
+        self.within.close()
         for name, layers in self.adapters.items():
             remove(getattr(self.base, name), layers)
         if self.token is not None:

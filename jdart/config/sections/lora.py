@@ -17,6 +17,18 @@ Settings = TypeVar("Settings", bound="LoraConfig")
 
 
 @dataclass(frozen=True)
+class RankByNoise:
+    """T-LoRA (2507.05964): the noisier the picture, the fewer ranks count, in training and in drawing."""
+
+    min: int  # ranks that count at pure noise
+    alpha: float = 1.0  # above 1 the rank falls at less noise already
+
+    def __post_init__(self) -> None:
+        check(self.min >= 1, f"min: {self.min} is below 1")
+        check(0 < self.alpha <= 100, f"alpha: {self.alpha} is not in (0, 100]")
+
+
+@dataclass(frozen=True)
 class LoraConfig:
     """Adapters of one network, on its linear and convolution layers.
 
@@ -38,6 +50,7 @@ class LoraConfig:
     init_from: Optional[str] = None
     # Learn the length of the weight's rows apart from their direction (2402.09353)
     use_dora: bool = field(default=False, metadata=LATER)
+    rank_by_noise: Optional[RankByNoise] = field(default=None, metadata=LATER)  # None: every rank counts always
 
     def __post_init__(self) -> None:
         check(self.r >= 1, f"r: {self.r} is below 1")
@@ -47,6 +60,10 @@ class LoraConfig:
         check(0 <= self.lora_dropout < 1, f"lora_dropout: {self.lora_dropout} is not in [0, 1)")
         for key, rank in self.rank_pattern.items():
             check(rank >= 1, f"rank_pattern.{key}: {rank} is below 1")
+        if self.rank_by_noise is not None:
+            least = min([self.r, *self.rank_pattern.values()])
+            check(self.rank_by_noise.min <= least, f"rank_by_noise.min: {self.rank_by_noise.min} is above rank {least}")
+            check(not self.use_dora, "rank_by_noise: a DoRA has one length for all its ranks; set one of the two")
         for key, alpha in self.alpha_pattern.items():
             check(alpha > 0, f"alpha_pattern.{key}: {alpha} is not above 0")
         for key in (*self.rank_pattern, *self.alpha_pattern):
@@ -82,12 +99,14 @@ class LoraConfig:
 
     def times(self: Settings, count: int) -> Settings:
         """The same adapters for `count` styles at once: every rank times `count`, alpha in the same ratio to it."""
+        falling = self.rank_by_noise
         return replace(
             self,
             r=self.r * count,
             lora_alpha=None if self.lora_alpha is None else self.lora_alpha * count,
             rank_pattern={key: rank * count for key, rank in self.rank_pattern.items()},
             alpha_pattern={key: alpha * count for key, alpha in self.alpha_pattern.items()},
+            rank_by_noise=None if falling is None else replace(falling, min=falling.min * count),
         )
 
 
@@ -101,6 +120,10 @@ class TextLoraConfig(LoraConfig):
     def __post_init__(self) -> None:
         check(self.r >= 0, f"r: {self.r} is below 0")
         check(self.init_from is None, "init_from: lora.init_from names the file of both networks; leave this one out")
+        check(
+            self.rank_by_noise is None,
+            "rank_by_noise: texts are encoded without noise; lora.rank_by_noise is the UNet's",
+        )
         if self.r > 0:
             super().__post_init__()
 

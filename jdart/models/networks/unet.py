@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jittor as jt
 import numpy as np
@@ -260,6 +260,13 @@ def sinusoids(timesteps: np.ndarray, channels: int, flip_sin_to_cos: bool, freq_
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
+class Listener(Protocol):
+    """What depends on the noise level beside the network itself."""
+
+    def heed(self, timesteps: np.ndarray) -> None:
+        """Be told the timesteps (B,) of a call before it is made."""
+
+
 class UNet(nn.Module):
     """Predicts noise or velocity: (B, in_channels, H, W), timesteps (B,), text (B, T, D) -> (B, out_channels, H, W)."""
 
@@ -275,9 +282,12 @@ class UNet(nn.Module):
         self.up_blocks = nn.ModuleList([UpBlock(config, index, time_width) for index in levels])
         self.conv_norm_out = GroupNorm(config.norm_num_groups, channels[0], config.norm_eps)
         self.conv_out = nn.Conv(channels[0], config.out_channels, 3, padding=1)
+        self.listeners: list[Listener] = []
 
     def execute(self, x: jt.Var, timesteps: np.ndarray, context: jt.Var) -> jt.Var:
         config = self.config
+        for listener in self.listeners:
+            listener.heed(timesteps)
         waves = sinusoids(timesteps, config.block_out_channels[0], config.flip_sin_to_cos, config.freq_shift)
         time = nn.silu(self.time_embedding(jt.array(waves)))  # every residual block activates it first: once is enough
         x = self.conv_in(x)
