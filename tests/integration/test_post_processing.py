@@ -1,6 +1,7 @@
 """`generate.colour.finish` by the command line: what is marked, that nothing else moves, and a picture drawn again."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,3 +68,19 @@ def test_references_of_one_colour_are_refused_before_anything_is_drawn(jdart, co
     assert result.exit_code == 2, result.output
     assert "error: generate.colour.finish: the style's pictures have one colour only" in result.output
     assert not list((tmp_path / "out").glob("images/**/*.png"))
+
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def keeps_quiet(recipe):
+    """Whether a recipe finishes pictures and says nowhere that this is post-processing."""
+    return "finish:" in recipe and "post-processing" not in recipe.casefold()
+
+
+def test_a_shipped_recipe_with_a_finish_says_what_that_is():
+    assert keeps_quiet("generate:\n  colour:\n    finish: {strength: 1.0}\n")
+    assert not keeps_quiet("generate:\n  colour:\n    finish: {}  # Post-processing; read the rules\n")
+    recipes = sorted(CONFIGS.rglob("*.yaml"))
+    assert recipes
+    assert [path.name for path in recipes if keeps_quiet(path.read_text("utf-8"))] == []
