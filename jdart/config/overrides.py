@@ -8,6 +8,9 @@ from typing import Optional  # Python 3.9 evaluates the annotations of fields: n
 
 from contest.errors import UserError
 from jdart.config.problem import Problem
+from jdart.config.said import LATER
+from jdart.config.sections.attention import StyleAlignedConfig, StylePromptingConfig
+from jdart.config.sections.colour import ColourConfig, StartConfig
 from jdart.config.sections.generate import GenerateConfig, WeightedLora
 
 
@@ -23,6 +26,10 @@ class PromptOverride:
     strength: Optional[float] = None
     lora_weight: Optional[float] = None
     loras: Optional[tuple[WeightedLora, ...]] = None
+    start: Optional[StartConfig] = field(default=None, metadata=LATER)
+    colour: Optional[ColourConfig] = field(default=None, metadata=LATER)
+    style_aligned: Optional[StyleAlignedConfig] = field(default=None, metadata=LATER)
+    style_prompting: Optional[StylePromptingConfig] = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.seed is not None and self.seed < 0:

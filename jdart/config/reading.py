@@ -159,11 +159,12 @@ def _value(value: Any, hint: Any, where: str, problems: list[str]) -> Any:
 
 
 def _convert(value: Any, wanted: Any) -> Any:
-    """A plain YAML value, or a list of texts; Problem says what is wrong."""
+    """A plain YAML value, or a list of texts or whole numbers; Problem says what is wrong."""
     check(value is not None, "must not be empty")
     if typing.get_origin(wanted) is tuple:
-        good = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
-        check(good, f'{value!r} is not a list of texts, such as ["00", "01"]')
+        inner = typing.get_args(wanted)[0]
+        good = isinstance(value, (list, tuple)) and all(type(item) is inner for item in value)
+        check(good, f"{value!r} is not a list of {_LISTS[inner]}")
         return tuple(value)
     if wanted is float and type(value) is int and abs(value) < 2**63:
         return float(value)
@@ -175,6 +176,7 @@ def _convert(value: Any, wanted: Any) -> Any:
 
 
 _NAMES = {int: "a whole number", float: "a number", str: "text (put it in quotes)", bool: "true or false"}
+_LISTS = {int: "whole numbers, such as [14, 15]", str: 'texts, such as ["00", "01"]'}
 
 
 def _as_yaml_number(text: str, wanted: type) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -118,8 +118,24 @@ def average_image(paths: Iterable[Path], size: int) -> np.ndarray:
 
     The picture that average-image initialisation starts from, as published with JDiffArtFlow.
     """
-    pictures = [stretched(path, size) for path in paths]
+    return average([stretched(path, size) for path in paths])
+
+
+def average(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """floor(mean) of pictures of one size (H, W, 3) uint8."""
     if not pictures:
         raise ValueError("no pictures to average")
     total = np.sum(pictures, axis=0, dtype=np.int64)
     return (total // len(pictures)).astype(np.uint8)
+
+
+def place_of(reference: str | None, names: Sequence[str], key: str, where: str = "the style") -> int | None:
+    """Which of the pictures `names` a setting `key` means: None is the first; "average" is none, but their mean.
+
+    UserError, which says `where` the pictures are, for one that is not there.
+    """
+    if reference == "average":
+        return None
+    if reference is not None and reference not in names:
+        raise UserError(f"{key}: {reference!r} is no picture of {where}; there are {', '.join(names)}, and average")
+    return 0 if reference is None else names.index(reference)

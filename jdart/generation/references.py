@@ -8,7 +8,7 @@ from functools import cached_property
 import jittor as jt
 import numpy as np
 
-from jdart.data.pictures import to_model_range
+from jdart.data.pictures import average, place_of, to_model_range
 from jdart.models.build import Base
 
 
@@ -24,9 +24,20 @@ class References:
     @cached_property
     def latents(self) -> np.ndarray:
         """(N, C, h, w) float32: the mean of the autoencoder's code for each picture, encoded one at a time."""
+        return np.concatenate([self.encode(picture) for picture in self.pictures])
+
+    def encode(self, picture: np.ndarray) -> np.ndarray:
+        """(1, C, h, w) float32: the mean of the autoencoder's code for a picture (S, S, 3) uint8."""
         with jt.no_grad():
-            codes = [self.base.vae.encode(jt.array(to_model_range(p)[None]))[0].numpy() for p in self.pictures]
-        return np.concatenate(codes)
+            return self.base.vae.encode(jt.array(to_model_range(picture)[None]))[0].numpy()
+
+    def named(self, reference: str | None, key: str) -> np.ndarray:
+        """One picture (S, S, 3) uint8: by its file's name, the first for None, or the "average" of all.
+
+        UserError, which names the setting `key`, for one that is not there.
+        """
+        place = place_of(reference, self.names, key)
+        return average(self.pictures) if place is None else self.pictures[place]
 
     @cached_property
     def pixels(self) -> np.ndarray:

@@ -11,6 +11,7 @@ from contest.definition import Contest
 from contest.disk.shipped import means_toy, references_folder
 from contest.errors import UserError
 from jdart.config import Config
+from jdart.config.overrides import settings_of
 from jdart.data.captions import Picture
 from jdart.data.facts import style_pictures
 from jdart.data.folder import tell_of_strangers
@@ -82,6 +83,7 @@ def open_job(config: Config, notes: bool = True) -> Job:
     base.require_match()
     _check_size(base, config)
     _check_steps(base, config)
+    _check_attention(base, config, contest, references)
     if earlier is not None:
         require_same(folder, earlier, config, base.identity, start_hashes(config, tuple(contest.styles)))
     return Job(config, folder, contest, references, base, revision, notes)
@@ -91,6 +93,18 @@ def _check_size(base: Base, config: Config) -> None:
     factor = base.configs["vae"].factor
     if config.data.size % factor:
         raise UserError(f"data.size: {config.data.size} is not a multiple of {factor}, as this base's VAE needs")
+
+
+def _check_attention(
+    base: Base, config: Config, contest: Contest, references: Mapping[str, tuple[Picture, ...]]
+) -> None:
+    from jdart.generation.attention.requirements import require_shareable
+
+    for style, prompts in contest.styles.items():
+        names = [picture.path.name for picture in references[style]]
+        drawn = (settings_of(config.generate, 0, config.overrides, style, prompt)[0] for prompt in prompts)
+        for settings in dict.fromkeys(drawn):
+            require_shareable(settings, base.configs["unet"], style, names)
 
 
 def _check_steps(base: Base, config: Config) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import sqrt
 
+import jittor as jt
 import numpy as np
 
 from jdart.generation.samplers import Model, SamplingPlan, sampling_plan
@@ -35,14 +37,28 @@ def invert(model: Model, x: Array, plan: SamplingPlan) -> Iterator[Array]:
         yield x
 
 
+def inverted(model: Model, x: Array, plan: SamplingPlan) -> dict[float, Array]:
+    """The latent of the clean `x` (B, C, h, w) at each timestep that a run of `plan` asks for, whatever its sampler.
+
+    PNDM's second timestep, which it asks for twice, is one step here.
+    """
+    levels = dict(zip(plan.timesteps[plan.first :], plan.sigmas[plan.first :]))
+    once = replace(plan, timesteps=tuple(levels), sigmas=(*levels.values(), plan.sigmas[-1]), first=0)
+    latents = {}
+    for t, step in zip(reversed(once.timesteps), invert(model, x, once)):
+        x = step
+        if isinstance(x, jt.Var):
+            x.sync()
+        latents[t] = x
+    return latents
+
+
 class Unguided:
-    """The base UNet with the empty prompt and no guidance, as a sampler's model: (B, C, H, W), t -> output."""
+    """The base UNet with one prompt and no guidance, as a sampler's model: (B, C, H, W), t -> output."""
 
-    def __init__(self, base: Base):
-        import jittor as jt
-
+    def __init__(self, base: Base, prompt: str = ""):
         self.unet = base.unet
-        self.context = jt.array(encode_text(base, base.tokens([""])))  # 1,77,D
+        self.context = jt.array(encode_text(base, base.tokens([prompt])))  # 1,77,D
 
     def __call__(self, x: Array, t: float) -> Array:
         batch = x.shape[0]

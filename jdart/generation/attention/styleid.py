@@ -10,24 +10,20 @@ five of a Stable Diffusion UNet, which is how they are counted here: a smaller U
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import jittor as jt
 import numpy as np
-from jittor import nn
 
 from jdart.config import StyleIDConfig
 from jdart.data.pictures import to_model_range, to_pixels
 from jdart.generation.attention.inversion import Unguided, inversion_plan, invert
+from jdart.generation.attention.layers import of_the_decoder
+from jdart.generation.attention.visiting import visited
 from jdart.models.build import Base
-from jdart.models.networks.layers import attention
-from jdart.models.paths import at, put
+from jdart.models.networks.layers import Attention
 
-Visit = Callable[[str, jt.Var, jt.Var, jt.Var], tuple[jt.Var, jt.Var, jt.Var]]
 EPS = 1e-6
 
 
@@ -43,17 +39,6 @@ class Features:
     kept: Mapping[tuple[float, str], tuple[np.ndarray, ...]]
 
 
-def self_attentions(unet: Any, count: int) -> list[str]:
-    """Names of the last `count` self-attentions of the decoder, or of all where there are fewer."""
-    names = [
-        f"up_blocks.{level}.attentions.{i}.transformer_blocks.0.attn1"
-        for level, block in enumerate(unet.up_blocks)
-        if hasattr(block, "attentions")
-        for i in range(len(block.attentions))
-    ]
-    return names[-count:]
-
-
 def read_style(base: Base, picture: np.ndarray, settings: StyleIDConfig) -> Features:
     """Noise, keys and values of the style's picture (S, S, 3) uint8."""
     return _read(base, picture, settings, lambda q, k, v: (k, v))
@@ -65,11 +50,11 @@ def inject(base: Base, picture: np.ndarray, style: Features, settings: StyleIDCo
     model = Unguided(base)
     now = 0.0
 
-    def exchange(name: str, q: jt.Var, k: jt.Var, v: jt.Var) -> tuple[jt.Var, jt.Var, jt.Var]:
+    def exchange(name: str, layer: Attention, q: jt.Var, k: jt.Var, v: jt.Var) -> jt.Var:
         content_q = jt.array(content.kept[now, name][0].astype(np.float32))
         style_k, style_v = (jt.array(part.astype(np.float32)) for part in style.kept[now, name])
         mixed = content_q * settings.gamma + q * (1 - settings.gamma)
-        return mixed * settings.temperature, style_k, style_v
+        return layer.attend(mixed * settings.temperature, style_k, style_v)
 
     def exchanging(x: jt.Var, t: float) -> jt.Var:
         nonlocal now
@@ -77,7 +62,7 @@ def inject(base: Base, picture: np.ndarray, style: Features, settings: StyleIDCo
         return model(x, t)
 
     plan = inversion_plan(base.schedule, settings.steps)
-    with jt.no_grad(), visited(base.unet, self_attentions(base.unet, settings.layers), exchange):
+    with jt.no_grad(), visited(base.unet, of_the_decoder(base.unet.config, settings.layers), exchange):
         x = jt.array(adain(content.noise, style.noise))
         for step in plan.run(exchanging, x):
             step.sync()
@@ -102,40 +87,15 @@ def _read(
     kept: dict[tuple[float, str], tuple[np.ndarray, ...]] = {}
     fresh: dict[str, Sequence[jt.Var]] = {}
 
-    def record(name: str, q: jt.Var, k: jt.Var, v: jt.Var) -> tuple[jt.Var, jt.Var, jt.Var]:
+    def record(name: str, layer: Attention, q: jt.Var, k: jt.Var, v: jt.Var) -> jt.Var:
         fresh[name] = select(q, k, v)
-        return q, k, v
+        return layer.attend(q, k, v)
 
     plan = inversion_plan(base.schedule, settings.steps)
-    with jt.no_grad(), visited(base.unet, self_attentions(base.unet, settings.layers), record):
+    with jt.no_grad(), visited(base.unet, of_the_decoder(base.unet.config, settings.layers), record):
         x, _ = base.vae.encode(jt.array(to_model_range(picture)[None]))
         for t, step in zip(reversed(plan.timesteps), invert(Unguided(base), x, plan)):
             x = step
             x.sync()
             kept.update({(t, n): tuple(part.numpy().astype(np.float16) for part in fresh[n]) for n in fresh})
         return Features(x.numpy(), kept)
-
-
-class _Visited(nn.Module):
-    """A self-attention whose queries, keys and values pass through `visit` before they meet."""
-
-    def __init__(self, plain: Any, visit: Callable[..., tuple[jt.Var, jt.Var, jt.Var]]):
-        self.plain, self.visit = plain, visit
-
-    def execute(self, x: jt.Var) -> jt.Var:
-        plain = self.plain
-        q, k, v = self.visit(plain.to_q(x), plain.to_k(x), plain.to_v(x))
-        return plain.to_out[0](attention(q, k, v, plain.heads))
-
-
-@contextmanager
-def visited(unet: Any, names: Sequence[str], visit: Visit) -> Iterator[None]:
-    """Let `visit(name, q, k, v)` see and exchange the parts of the named attentions while the block lasts."""
-    plain = {name: at(unet, name) for name in names}
-    try:
-        for name, module in plain.items():
-            put(unet, name, _Visited(module, partial(visit, name)))
-        yield
-    finally:
-        for name, module in plain.items():
-            put(unet, name, module)

@@ -9,14 +9,23 @@ import jittor as jt
 from jdart.models.kernels.native import call
 
 
+def attend(q: jt.Var, k: jt.Var, v: jt.Var, heads: int, mask: jt.Var | None = None) -> tuple[jt.Var, jt.Var]:
+    """q (B, N, C), k and v (B, M, C) and perhaps a mask (N, M) -> (B, N, C), and the log-sum-exp (B, heads, N).
+
+    It has no gradient; `Attention` has.
+    """
+    inputs, (batch, queries, _) = [q, k, v] if mask is None else [q, k, v, mask], q.shape
+    out, sums = call("attention.h", "attend", inputs, [q.shape, (batch, heads, queries)], heads)
+    return out, sums
+
+
 class Attention(jt.Function):
     """q (B, N, C), k and v (B, M, C), the number of heads and perhaps a mask (N, M) -> (B, N, C)."""
 
     def execute(self, q: jt.Var, k: jt.Var, v: jt.Var, heads: int, mask: jt.Var | None) -> jt.Var:
         self.inputs = [q, k, v] if mask is None else [q, k, v, mask]
         self.heads = heads
-        shape = q.shape
-        self.outputs = call("attention.h", "attend", self.inputs, [shape, (shape[0], heads, shape[1])], heads)
+        self.outputs = attend(q, k, v, heads, mask)
         return self.outputs[0]
 
     def grad(self, dout: jt.Var) -> Any:

@@ -94,17 +94,46 @@ def attention(
     return jt.concat(parts, dim=1)
 
 
+def attention_with_sums(
+    q: jt.Var, k: jt.Var, v: jt.Var, heads: int, queries: int | None = None
+) -> tuple[jt.Var, jt.Var]:
+    """`attention` without a mask, and the log-sum-exp (B, heads, N) of each query's logits. It has no gradient.
+
+    By these sums the attentions of one query to two lists of keys add up to that to both: see `beside`.
+    """
+    if serves(q):
+        return kernels.attend(q, k, v, heads)
+    step = q.shape[1] if queries is None else queries
+    parts = []
+    for first in range(0, q.shape[1], step):
+        logits = _logits(q[:, first : first + step], k, heads)
+        top = logits.max(dim=-1, keepdims=True)
+        sums = top + jt.log(jt.exp(logits - top).sum(dim=-1, keepdims=True))  # B*H,N,1
+        out = _joined(nn.bmm(jt.exp(logits - sums), _split(v, heads)), heads)
+        parts.append((out, sums.reshape((q.shape[0], heads, -1))))
+        jt.sync(list(parts[-1]))  # Jittor would compute the parts together
+    return jt.concat([out for out, _ in parts], dim=1), jt.concat([sums for _, sums in parts], dim=2)
+
+
 def _attention(q: jt.Var, k: jt.Var, v: jt.Var, heads: int, mask: jt.Var | None) -> jt.Var:
-    batch, queries, width = q.shape
-
-    def split(x: jt.Var) -> jt.Var:  # B,N,C -> B*H,N,C/H
-        return x.reshape((batch, x.shape[1], heads, -1)).transpose(0, 2, 1, 3).reshape((batch * heads, x.shape[1], -1))
-
-    logits = nn.bmm_transpose(split(q) * (width // heads) ** -0.5, split(k))  # B*H,N,M
+    logits = _logits(q, k, heads)
     if mask is not None:
         logits = logits + mask
-    out = nn.bmm(nn.softmax(logits, dim=-1), split(v))  # B*H,N,C/H
-    return out.reshape((batch, heads, queries, -1)).transpose(0, 2, 1, 3).reshape((batch, queries, width))
+    return _joined(nn.bmm(nn.softmax(logits, dim=-1), _split(v, heads)), heads)
+
+
+def _logits(q: jt.Var, k: jt.Var, heads: int) -> jt.Var:  # B*H,N,M
+    return nn.bmm_transpose(_split(q, heads) * (q.shape[2] // heads) ** -0.5, _split(k, heads))
+
+
+def _split(x: jt.Var, heads: int) -> jt.Var:  # B,N,C -> B*H,N,C/H
+    batch, count, _ = x.shape
+    return x.reshape((batch, count, heads, -1)).transpose(0, 2, 1, 3).reshape((batch * heads, count, -1))
+
+
+def _joined(x: jt.Var, heads: int) -> jt.Var:  # B*H,N,C/H -> B,N,C
+    _, count, depth = x.shape
+    return x.reshape((-1, heads, count, depth)).transpose(0, 2, 1, 3).reshape((-1, count, heads * depth))
 
 
 class Attention(nn.Module):
@@ -121,8 +150,11 @@ class Attention(nn.Module):
 
     def execute(self, x: jt.Var, context: jt.Var | None = None) -> jt.Var:
         source = x if context is None else context
-        q, k, v = self.to_q(x), self.to_k(source), self.to_v(source)
-        return self.to_out[0](attention(q, k, v, self.heads, queries=self.queries_at_once))
+        return self.to_out[0](self.attend(self.to_q(x), self.to_k(source), self.to_v(source)))
+
+    def attend(self, q: jt.Var, k: jt.Var, v: jt.Var) -> jt.Var:
+        """What the queries (B, N, C) see in keys and values (B, M, C), before the last projection."""
+        return attention(q, k, v, self.heads, queries=self.queries_at_once)
 
 
 class ResnetBlock2D(nn.Module):

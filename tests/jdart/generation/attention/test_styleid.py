@@ -9,7 +9,8 @@ import torch
 from jdart.config import StyleIDConfig
 from jdart.data.pictures import to_model_range, to_pixels
 from jdart.generation.attention.inversion import inversion_plan, invert
-from jdart.generation.attention.styleid import adain, inject, read_style, self_attentions
+from jdart.generation.attention.layers import of_the_decoder
+from jdart.generation.attention.styleid import adain, inject, read_style
 from jdart.models.schedule import NoiseSchedule
 
 SCHEDULER = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "steps_offset": 1}
@@ -99,11 +100,12 @@ def test_adain_gives_the_statistics_of_the_style(rng):
 
 def test_layers_are_the_last_of_the_decoder():
     """In Stable Diffusion they are layers 7 to 11 of the paper: up_blocks[i // 3].attentions[i % 3]."""
-    from jdart.models.presets import PRESETS, build_network
+    from jdart.models.networks.unet import UNetConfig
+    from jdart.models.presets import PRESETS
 
     paper = [f"up_blocks.{i // 3}.attentions.{i % 3}.transformer_blocks.0.attn1" for i in range(7, 12)]
-    assert self_attentions(build_network("unet", PRESETS["sd21"]["unet"]), 5) == paper
-    assert len(self_attentions(build_network("unet", PRESETS["tiny"]["unet"]), 5)) == 2
+    assert list(of_the_decoder(UNetConfig.from_dict(PRESETS["sd21"]["unet"]), 5)) == paper
+    assert len(of_the_decoder(UNetConfig.from_dict(PRESETS["tiny"]["unet"]), 5)) == 2
 
 
 def _with_torch(folder, content, style, settings):
