@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from jdart.config.sections.colour import ColourConfig
 from jdart.config.sections.data import DataConfig, PriorConfig
 from jdart.config.sections.generate import GenerateConfig
 from jdart.config.sections.lora import TextLoraConfig
@@ -45,6 +46,10 @@ def idle_settings(config: Config) -> list[str]:
     if generate.guidance_scale == 1 and not _guided(config):
         words = ("negative_prompt", "guidance_rescale")
         said += _given(generate, GenerateConfig(), words, "generate", "with guidance_scale: 1")
+    if generate.start is not None and generate.start.mean == 0 and generate.start.leak is None:
+        said.append("generate.start: does nothing with mean: 0 and leak: null; take another mean, or a leak")
+    if generate.colour == ColourConfig():
+        said.append("generate.colour: does nothing without transport, guidance or finish in it")
     return said
 
 

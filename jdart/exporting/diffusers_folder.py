@@ -21,12 +21,12 @@ from contest.errors import UserError
 from jdart.config import Config, GenerateConfig, from_mapping, said
 from jdart.config.overrides import settings_of
 from jdart.data.facts import style_pictures
-from jdart.data.pictures import average_image
+from jdart.data.pictures import average_image, stretched
 from jdart.data.seeds import image_seed
 from jdart.exporting.base_folder import write_base_folder
 from jdart.exporting.scheduler import require_same_path, scheduler_config, to_diffusers
 from jdart.generation.samplers import sampling_plan
-from jdart.generation.start import Moments, first_latent
+from jdart.generation.start import Ground, first_latent
 from jdart.lora.convert import merge_files
 from jdart.models.build import Base
 from jdart.models.hub.locate import locate
@@ -136,6 +136,9 @@ def _require_possible(config: Config) -> None:
     for style, own in config.overrides.items():
         every += [settings_of(config.generate, 0, config.overrides, style, p)[0] for p in ("", *own.prompts)]
     for settings in every:
+        for name in ("colour", "style_aligned", "style_prompting", "style_blend"):
+            if getattr(settings, name) is not None:
+                raise UserError(f"generate.{name}: diffusers' pipelines cannot do it; set it to null to export")
         if settings.styleid is not None:
             raise UserError(
                 "generate.styleid: diffusers cannot draw a picture with another one's attention; "
@@ -215,11 +218,11 @@ def _write_pictures(
     """The first latents of pictures, (1, C, h, w) float32 each, and what the script needs to know of them."""
     plan = sampling_plan(base.schedule, settings.sampler, settings.steps, settings.strength)
     shape = (base.configs["unet"].in_channels, *[config.data.size // base.configs["vae"].factor] * 2)
-    average = None if settings.strength is None else _average(base, config, style)
+    ground = _ground(base, config, settings, style)
     noted = []
     for picture in pictures:
         place = f"latents/{Path(picture['image']).with_suffix('.npy').as_posix()}"
-        latent = first_latent(plan, picture["seed"], shape, average)
+        latent = first_latent(plan, picture["seed"], shape, ground)
         stream = io.BytesIO()
         np.save(stream, to_diffusers(plan, settings.sampler, latent)[None])
         write_bytes(out / place, stream.getvalue())
@@ -228,10 +231,14 @@ def _write_pictures(
     return noted
 
 
-def _average(base: Base, config: Config, style: str) -> Moments:
-    """What the autoencoder makes of a style's average picture."""
-    from jdart.generation.draw import moments
+def _ground(base: Base, config: Config, settings: GenerateConfig, style: str) -> Ground:
+    """What lies under the noise that a style's pictures start from."""
+    if settings.strength is None and settings.start is None:
+        return None
+    from jdart.generation.draw import ground
+    from jdart.generation.references import References
 
-    images = references_folder(config.references) / style / "images"
-    pictures = [picture.path for picture in style_pictures(images, style, config.data)]
-    return moments(base, average_image(pictures, config.data.size))
+    size, images = config.data.size, references_folder(config.references) / style / "images"
+    paths = [picture.path for picture in style_pictures(images, style, config.data)]
+    average = None if settings.strength is None else average_image(paths, size)
+    return ground(base, settings, average, References(base, {path.name: stretched(path, size) for path in paths}))

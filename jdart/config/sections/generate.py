@@ -68,6 +68,17 @@ class GenerateConfig:
                 alone = getattr(self, name) is None
                 check(alone, f"style_blend, {name}: both change the same attentions; set one of them to null")
         self._check_shared()
+        self._check_colour()
+
+    def _check_colour(self) -> None:
+        if self.colour is None:
+            return
+        steps = self.steps if self.strength is None else int(self.steps * self.strength)
+        for name in ("transport", "guidance"):
+            own = getattr(self.colour, name)
+            if own is not None:
+                some = any(own.first <= done / steps < own.last for done in range(steps))
+                check(some, f"colour.{name}.first, last: none of {steps} steps lies in [{own.first}, {own.last})")
 
     def _check_shared(self) -> None:
         steps = self.steps if self.strength is None else int(self.steps * self.strength)
