@@ -11,7 +11,8 @@ from contest.errors import UserError
 from jdart.lora.formats.names import NETWORKS
 from jdart.lora.formats.reading import load_lora
 from jdart.lora.merge import merged, weights
-from jdart.lora.rank_by_noise import Falling, merged_by_noise, rule_of
+from jdart.lora.noise_ranks import Falling, merged_by_noise
+from jdart.lora.rank_by_noise import rule_of
 from jdart.models.build import Base
 
 

@@ -32,7 +32,7 @@ class Adapter(nn.Module):
         self.lora_A = jt.array(pair.a)
         self.lora_B = jt.array(pair.b)
         self.scale, self.alpha, self.dropout, self.rslora = pair.scale, pair.alpha, dropout, pair.rslora
-        self.ranks: Any = None  # a NoiseRanks while the ranks fall with the noise (jdart.lora.rank_by_noise)
+        self.ranks: Any = None  # a NoiseRanks while the ranks fall with the noise (jdart.lora.noise_ranks)
         self.lora_magnitude_vector = None if pair.magnitude is None else self.of_outputs(jt.array(pair.magnitude))
 
     def execute(self, x: jt.Var) -> jt.Var:

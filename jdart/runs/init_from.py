@@ -12,6 +12,7 @@ from contest.disk.files import read_json, sha256
 from contest.errors import UserError
 from jdart.config import Config
 from jdart.lora.formats.reading import load_lora
+from jdart.lora.rank_by_noise import require_same_rule
 from jdart.lora.start import Start, log_fresh, start_pairs
 from jdart.runs.folder import PACKED, TOKEN_NAME, RunFolder
 
@@ -59,7 +60,6 @@ def load_start(base: Base, config: Config, name: str) -> Start | None:
     Raises UserError when the file is missing, or is not of a LoRA as `config` asks for.
     """
     from jdart.lora.merge import layer_shapes
-    from jdart.lora.rank_by_noise import require_same_rule
     from jdart.models.presets import build_network
 
     path = start_file(config, name)

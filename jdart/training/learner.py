@@ -17,8 +17,8 @@ from jdart.config import Config
 from jdart.config.sections.lora import fits, one_by_one
 from jdart.data.seeds import rng_for
 from jdart.lora.layers import Adapter, inject, remove
+from jdart.lora.noise_ranks import masked
 from jdart.lora.pairs import LoraPair
-from jdart.lora.rank_by_noise import masked
 from jdart.lora.start import Start
 from jdart.lora.token import StyleToken, initial_vectors
 from jdart.models.build import Base

@@ -31,6 +31,7 @@ from jdart.generation.samplers import Model, SamplingPlan
 from jdart.lora.formats.reading import load_lora
 from jdart.lora.layers import Adapter as Layer
 from jdart.lora.layers import adapter_kind
+from jdart.lora.rank_by_noise import rule_of
 from jdart.models.build import Base
 from jdart.models.encode import encode_text
 from jdart.models.networks.layers import Attention
@@ -147,7 +148,13 @@ def _weighed_less(unet: Any, adapters: Sequence[Adapter], weight: float) -> dict
     """Layer name -> the LoRAs that are merged there, each with what more of it makes `weight` of the whole."""
     found: dict[str, list[tuple[Layer, float]]] = {}
     for adapter in adapters:
-        for name, pair in load_lora(adapter.path).pairs["unet"].items():
+        lora = load_lora(adapter.path)
+        if rule_of(lora.settings, adapter.path) is not None:
+            raise UserError(
+                f"{adapter.path}: generate.style_blend cannot weigh a LoRA whose rank falls with the noise in one "
+                "branch; train one without lora.rank_by_noise"
+            )
+        for name, pair in lora.pairs["unet"].items():
             if pair.magnitude is not None:
                 raise UserError(
                     f"{adapter.path}: generate.style_blend cannot weigh a DoRA in one branch; train a plain LoRA"

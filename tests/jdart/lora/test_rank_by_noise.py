@@ -1,6 +1,7 @@
 """LoRAs whose rank falls with the noise, against T-LoRA's formulas in PyTorch and diffusers with fewer ranks."""
 
 import dataclasses
+from pathlib import Path
 
 import jittor as jt
 import numpy as np
@@ -15,8 +16,9 @@ from jdart.lora.formats.file import LoraFile
 from jdart.lora.formats.reading import load_lora
 from jdart.lora.formats.writing import save_lora
 from jdart.lora.layers import inject, remove
+from jdart.lora.noise_ranks import Falling, masked, merged_by_noise
 from jdart.lora.pairs import LoraPair
-from jdart.lora.rank_by_noise import Falling, masked, merged_by_noise, note_of, rank_at, rule_of
+from jdart.lora.rank_by_noise import note_of, rank_at, rule_of
 
 RULE = RankByNoise(2, 1.5)
 TIMESTEPS = np.array([0, 350, 600, 999])
@@ -140,7 +142,7 @@ def test_training_and_drawing_agree_at_every_noise_level(base, rng, call, close)
         trained = output(base, call)
     whole = output(base, call)
     remove(base.unet, adapters)
-    with merged_by_noise(base.unet, [Falling("x", pairs, 1.0, RULE)], 1000):
+    with merged_by_noise(base.unet, [Falling(Path("x"), pairs, 1.0, RULE)], 1000):
         drawn = np.concatenate([output(base, call, slice(row, row + 1)) for row in range(4)])
         with pytest.raises(ValueError, match="in one call"):
             output(base, call)
@@ -202,6 +204,43 @@ def test_a_file_that_does_not_fit_is_named_and_nothing_is_changed(base, rng, cal
         pass
     assert base.unet.listeners == []
     assert (output(base, call) == before).all()
+
+
+def test_weights_follow_the_noise_inside_what_is_put_around_a_layer(base, rng, call, close):
+    """Methods of drawing put modules around layers, after the LoRAs are merged."""
+    from jittor import nn
+
+    from jdart.models.paths import at, put
+
+    class Around(nn.Module):
+        def __init__(self, layer):
+            self.layer = layer
+
+        def execute(self, x):
+            return self.layer(x)
+
+    pairs = random_pairs(base, rng, ends=("attn1.to_q",))
+    with merged_by_noise(base.unet, [Falling(Path("x"), pairs, 1.0, RULE)], 1000):
+        wanted = [output(base, call, slice(row, row + 1)) for row in (0, 3)]
+        layers = {name: at(base.unet, name) for name in pairs}
+        for name, layer in layers.items():
+            put(base.unet, name, Around(layer))
+        found = [output(base, call, slice(row, row + 1)) for row in (0, 3)]
+        for name, layer in layers.items():
+            put(base.unet, name, layer)
+    assert all(close(one, other) < 1e-6 for one, other in zip(found, wanted))
+
+
+def test_styleblend_refuses_it(base, rng, tmp_path):
+    from jdart.config import StyleBlendConfig
+    from jdart.generation.attention.styleblend import Composition, two_branches
+
+    path = tmp_path / "x.safetensors"
+    save_lora(path, LoraFile({"unet": random_pairs(base, rng)}, note_of(RULE)))
+    composition = Composition(path, {}, (Adapter(path),))
+    refused = pytest.raises(UserError, match="rank falls with the noise")
+    with refused, two_branches(base, composition, StyleBlendConfig()):
+        pass
 
 
 @pytest.mark.parametrize("note", [3, {"min": 0}, {"alpha": 1.0}, {"min": 1, "beta": 2}, {"min": "a"}])
