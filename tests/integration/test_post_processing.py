@@ -48,7 +48,7 @@ def test_finished_pictures_say_so_and_are_drawn_again(others, jdart, draw, tmp_p
         assert "colour" not in json.loads(texts(plain / name)["jdart"])
         assert np.abs(pixels(done / name) - pixels(plain / name)).max() > 5
         assert np.abs(pixels(done / name) - pixels(single / name)).mean() < 1  # a grey level of a batch's last digits
-        again = tmp_path / "again.png"
+        again = tmp_path / name
         result = jdart("redraw", done / name, "--output", again)
         assert result.exit_code == 0, result.output
         assert again.read_bytes() == (done / name).read_bytes()
