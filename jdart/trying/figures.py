@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import mean, stdev
 
+from contest.disk.files import read_json
 from contest.numbers import decimal
 from evaluator.frames import read_reports
+from jdart.config import said
+from jdart.runs.folder import RunFolder, contest_of, earlier_run
+from jdart.runs.same_run import what_matters
 from jdart.trying.ablation import PLAIN
 from jdart.trying.pace import seconds_a_picture
 from jdart.trying.trials import Trial
@@ -69,7 +73,7 @@ def rows_of(trials: Sequence[Trial]) -> tuple[Row, ...]:
     runs: dict[tuple[str, str], list[Trial]] = {}
     for trial in trials:
         runs.setdefault((trial.method, trial.variant), []).append(trial)
-    complete = {key: group for key, group in runs.items() if all(_report(trial) for trial in group)}
+    complete = {key: group for key, group in runs.items() if all(is_scored(trial) for trial in group)}
     if (PLAIN, PLAIN) not in complete:
         return ()
     folders = [str(trial.folder) for group in complete.values() for trial in group]
@@ -104,5 +108,12 @@ def _gain(row: Row) -> float:
     return 0.0 if row.gain is None else row.gain.mean
 
 
-def _report(trial: Trial) -> bool:
-    return (trial.folder / "report" / "report.json").exists()
+def is_scored(trial: Trial) -> bool:
+    """Whether its report is there, of all styles that are asked for, and its run has the trial's settings."""
+    folder = RunFolder.of(trial.config)
+    run, report = earlier_run(folder), folder.report / "report.json"
+    if run is None or not report.exists():
+        return False
+    styles = read_json(report)["provenance"]["styles"]
+    same = what_matters(run["config"]) == what_matters(said(trial.config))
+    return same and styles == sorted(contest_of(trial.config).styles)

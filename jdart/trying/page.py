@@ -61,7 +61,8 @@ def write_page(
 
 def _head(command: str, trials: Trials, every: Sequence[Trial], rows: Sequence[Row]) -> str:
     seeds = list(dict.fromkeys(trial.seed for trial in every))
-    folders = [trial.folder for trial in every]
+    done = {(row.method, row.variant) for row in rows}
+    folders = [trial.folder for trial in every if (trial.method, trial.variant) in done]
     lines = [
         "# Methods, each alone",
         f"Written by `{command}`; change the file it reads, not this page.",
@@ -71,7 +72,7 @@ def _head(command: str, trials: Trials, every: Sequence[Trial], rows: Sequence[R
         f"{', '.join(map(str, seeds))}. {_intervals(len(seeds))} LPIPS and FID are better when low. Seconds a picture "
         f"are measured while drawing, the median over styles and seeds{_on(processors(folders))}.",
     ]
-    reasons = _reasons(folders) if rows else ()
+    reasons = _reasons(folders)
     if reasons:
         lines.insert(1, f"**{'; '.join(reasons)}.**")
     return "\n\n".join(lines)
@@ -94,7 +95,7 @@ def _on(used: Sequence[str]) -> str:
 def _reasons(folders: Sequence[Path]) -> tuple[str, ...]:
     """Why the figures may not stand beside the contest's own."""
     reports = [folder / "report" / "report.json" for folder in folders]
-    every = [read_json(path)["provenance"]["not_comparable_because"] for path in reports if path.exists()]
+    every = [read_json(path)["provenance"]["not_comparable_because"] for path in reports]
     return tuple(dict.fromkeys(reason for reasons in every for reason in reasons))
 
 

@@ -5,9 +5,11 @@ import json
 import pytest
 from scipy import stats
 
-from jdart.trying.figures import T, estimate
+from jdart.config import said
+from jdart.trying.ablation import load_ablation
+from jdart.trying.figures import T, estimate, is_scored
 from jdart.trying.pace import FILE, processor, processors, seconds_a_picture
-from jdart.trying.trials import MOST_SEEDS
+from jdart.trying.trials import MOST_SEEDS, all_trials
 
 
 def test_students_quantiles():
@@ -36,3 +38,21 @@ def test_the_pace_is_a_median_that_a_compilation_does_not_move(tmp_path):
     assert seconds_a_picture(folders[3:]) is None
     assert processors(folders) == ("one",)
     assert processor().endswith(("core", "cores"))
+
+
+def test_only_a_run_with_the_same_settings_and_styles_counts(tmp_path):
+    def trial(*overrides, **settings):
+        return all_trials(load_ablation("methods", overrides, str(tmp_path), **settings), 1)[-1]
+
+    plain = trial()
+    assert not is_scored(plain)
+    run = {"schema_version": 1, "config": said(plain.config), "base": {"sha256": "x"}, "styles": ["00", "01", "02"]}
+    (plain.folder / "report").mkdir(parents=True)
+    (plain.folder / "run.json").write_text(json.dumps(run))
+    report = plain.folder / "report" / "report.json"
+    report.write_text(json.dumps({"provenance": {"styles": ["00", "01", "02"]}}))
+    assert is_scored(plain)
+    assert not is_scored(trial("train.steps=7")), "it was made with other settings"
+    assert not is_scored(trial(styles=["00"]))
+    report.write_text(json.dumps({"provenance": {"styles": ["00"]}}))
+    assert is_scored(trial(styles=["00"])) and not is_scored(plain)
