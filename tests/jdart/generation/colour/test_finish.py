@@ -55,7 +55,7 @@ def test_little_entropy_is_the_linear_programme(rng):
 @pytest.mark.parametrize("balance", [0.0, 0.5, 0.9])
 def test_loose_plan_is_the_least_of_its_objective(balance, rng):
     """Cost, entropy, and the divergence of the palette's shares by its weight, minimised over all plans of the rows."""
-    entropy, source, target = 4000.0, colours(rng, 3), colours(rng, 4)
+    entropy, source, target = 20000.0, colours(rng, 3), colours(rng, 4)
     cost, weight = distances(source.values, target.values), entropy * balance / (1 - balance)
 
     def divergence(p, q):
@@ -72,7 +72,7 @@ def test_loose_plan_is_the_least_of_its_objective(balance, rng):
 
     found = minimize(objective, np.zeros(12), method="BFGS", options={"gtol": 1e-9})
     ours = plan_of(source, target, sinkhorn(source, target, balance, entropy), entropy)
-    np.testing.assert_allclose(ours, plan(found.x), atol=1e-3)
+    np.testing.assert_allclose(ours, plan(found.x), atol=2e-3)
 
 
 def test_the_map_is_the_mean_of_the_plan(rng):
