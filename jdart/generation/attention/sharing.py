@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Callable
+from typing import Any, Callable
 
 import jittor as jt
 import numpy as np
@@ -34,7 +34,7 @@ Kept = Sequence[jt.Var]  # what one attention leaves of the reference, each (R, 
 class Sharing:
     """What pictures share with one reference while they are drawn, by any sampler's plan."""
 
-    base: Base
+    unet: Any
     plan: SamplingPlan
     settings: SharedAttentionConfig
     names: tuple[str, ...]  # of the attentions
@@ -55,7 +55,7 @@ class Sharing:
             def exchange(name: str, layer: Attention, q: jt.Var, k: jt.Var, v: jt.Var) -> jt.Var:
                 return self._attend(layer, q, k, v, kept.pop(name))
 
-            with visited(self.base.unet, self.names, exchange):
+            with visited(self.unet, self.names, exchange):
                 return model(x, t)
 
         return output
@@ -70,8 +70,8 @@ class Sharing:
             return layer.attend(q, k, v)
 
         parts, latent = len(self.context), self.latents[t]
-        with visited(self.base.unet, self.names, record):
-            self.base.unet(jt.concat([latent] * parts), np.full(parts, t), jt.array(self.context))
+        with visited(self.unet, self.names, record):
+            self.unet(jt.concat([latent] * parts), np.full(parts, t), jt.array(self.context))
         jt.sync([part for each in kept.values() for part in each])
         return kept
 
@@ -97,4 +97,4 @@ def shared_attention(
     latents = inverted(Unguided(base, shared.prompt), jt.array(references.encode(picture)), plan)
     texts = [shared.prompt] if settings.guidance_scale == 1 or shared.prompt == "" else ["", shared.prompt]
     context = np.concatenate([encode_text(base, base.tokens([text])) for text in texts])
-    return Sharing(base, plan, shared, names, latents, context).around
+    return Sharing(base.unet, plan, shared, names, latents, context).around
