@@ -62,8 +62,8 @@ _STARTS = (
     (b"<", "it is a web page; download the file itself, signed in where its page asks for that"),
     (b"{", "it is JSON; download the weights themselves"),
     (b"PK\x03\x04", "it is a zip archive, as torch.save writes them; name it .bin"),
-    (b"\x89PNG", "it is a picture; name the weights themselves"),
-    (b"\xff\xd8\xff", "it is a picture; name the weights themselves"),
+    (b"\x89PNG", "it is a picture; name the weights themselves, or fetch it again"),
+    (b"\xff\xd8\xff", "it is a picture; name the weights themselves, or fetch it again"),
     (b"GGUF", "it is a GGUF file, which is not read; fetch it in safetensors"),
 )
 
@@ -119,7 +119,8 @@ def instead(path: Path) -> str:
     if start[8:9] == b"{" and path.suffix != ".safetensors":
         return "it is a safetensors file; name it .safetensors"
     found = (cure for sign, cure in _STARTS if start.lstrip().startswith(sign))
-    return next(found, "it is a text file; name the weights themselves" if _is_text(start) else "fetch it again")
+    text = "it is a text file; name the weights themselves, or fetch it again"
+    return next(found, text if _is_text(start) else "fetch it again")
 
 
 def _is_text(start: bytes) -> bool:

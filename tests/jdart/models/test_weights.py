@@ -116,10 +116,10 @@ def test_an_unreadable_or_evil_file_is_one_error(name, content, tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"just a text\n", "it is a text file; name the weights themselves"),
-        ("\ufeff说明：权重在别处\n".encode(), "it is a text file; name the weights themselves"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(100), "it is a picture; name the weights themselves"),
-        (b"\xff\xd8\xff\xe0" + bytes(100), "it is a picture; name the weights themselves"),
+        (b"just a text\n", "it is a text file; name the weights themselves, or fetch it again"),
+        ("\ufeff说明：权重在别处\n".encode(), "it is a text file; name the weights themselves, or fetch it again"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "it is a picture; name the weights themselves, or fetch it again"),
+        (b"\xff\xd8\xff\xe0" + bytes(100), "it is a picture; name the weights themselves, or fetch it again"),
         (b"", "it is empty; fetch it again"),
         (bytes(range(256)), "fetch it again"),
     ],
