@@ -11,6 +11,7 @@ from jdart.config import from_mapping
 from jdart.training.examples import Examples
 from jdart.training.learner import Learner
 from jdart.training.losses import style_loss
+from jdart.training.validation import validation_loss
 
 
 @pytest.fixture
@@ -69,6 +70,18 @@ def test_the_vae_sample_and_the_noise_are_different_draws(base, calls):
 def test_timesteps_stay_in_their_range_and_fill_it(base, calls):
     losses(base, 60, min_timestep=300, max_timestep=310)
     assert set(np.concatenate([t for _, t in calls])) == set(range(300, 310))
+
+
+def test_validation_looks_at_the_same_noise_levels_whichever_are_trained(base, calls):
+    for kind in ("uniform", "style_friendly"):
+        config = from_mapping({"train": {"batch_size": 4, "timesteps": kind}})
+        learner = Learner(base, config, "00", flat_examples(), None)
+        validation_loss(learner, flat_examples(), 3)
+        learner.loss(0)
+        learner.close()
+    seen = [t.tolist() for _, t in calls]
+    assert seen[:3] == seen[4:7]
+    assert seen[3] != seen[7]
 
 
 def test_the_target_follows_the_scheduler_config_of_the_base(base, calls, monkeypatch):
