@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from contest.errors import UserError
-from jdart.config import LoraConfig, TrainConfig, from_mapping, said
+from jdart.config import LoraConfig, from_mapping, said
 from jdart.lora.layers import inject, remove
-from jdart.lora.merge import layer_shapes, merged
+from jdart.lora.merge import merged
 from jdart.lora.pairs import LoraPair
 from jdart.training.optim import AdamW, flatten
 
@@ -165,38 +165,3 @@ def test_a_bin_beside_a_dora_is_refused_before_it_is_trained():
         with pytest.raises(UserError, match="train.also: bin has no place for a DoRA; take kohya or peft"):
             from_mapping({**section, "train": {"also": ["kohya", "bin"]}})
     from_mapping({"text_encoder_lora": {"use_dora": True}, "train": {"also": ["bin"]}})
-
-
-def test_magnitudes_are_trained_at_the_rate_of_a(base, tmp_path):
-    from PIL import Image
-
-    from jdart.config import Config, TextLoraConfig
-    from jdart.data.captions import Picture
-    from jdart.training.examples import encode
-    from jdart.training.learner import Learner
-    from jdart.training.loop import Trainer
-
-    path = tmp_path / "cow.png"
-    Image.fromarray(np.random.default_rng(3).integers(0, 255, (32, 32, 3)).astype(np.uint8)).save(path)
-    config = Config(
-        lora=LoraConfig(use_dora=True, target_modules=("to_q", "to_v", "conv1")),
-        text_encoder_lora=TextLoraConfig(r=2, use_dora=True),
-        train=TrainConfig(steps=2, learning_rate=1e-3, loraplus_lr_ratio=4.0, ema_decay=0.5),
-    )
-    examples = encode(base, [Picture(path, "cow", "an image of cow")], config.data, config.seed, config.frozen_text)
-    learner = Learner(base, config, "00", examples, None)
-    before = learner.pairs()
-    rates = {one.name: one.learning_rate for one in learner.trainables}
-    trainer = Trainer(learner, config.train)
-    for _ in range(2):
-        trainer.step()
-    with trainer.averaged():
-        after = learner.pairs()
-    learner.close()
-    for network in ("unet", "text_encoder"):
-        assert before[network].keys() <= layer_shapes(getattr(base, network)).keys()
-        moved = 0
-        for layer, pair in before[network].items():
-            assert rates[f"{network}.{layer}.lora_magnitude_vector"] == rates[f"{network}.{layer}.lora_A"] == 1e-3
-            moved += np.abs(after[network][layer].magnitude - pair.magnitude).max() > 1e-5
-        assert moved > len(before[network]) / 2
