@@ -10,6 +10,7 @@ from jdart.config.problem import check
 LEAKS = ("pixel", "dct")
 TRANSPORTS = ("whitening", "adain")
 THROUGH = ("linear", "vae", "encoder")
+MATCHINGS = ("sliced", "entropic")
 
 
 @dataclass(frozen=True)
@@ -41,25 +42,30 @@ class TransportConfig:
 
 @dataclass(frozen=True)
 class ColourGuidanceConfig:
-    """Sliced Wasserstein guidance (2503.19034) of the predicted picture's colours towards the references'.
+    """The predicted picture's colours are moved towards the references', and its latents with them.
 
-    Through "linear" the colours are those of a linear map from latent to RGB, fitted on the references, and through
-    "vae" the decoded pixels, with the gradient through the decoder; through "encoder" decoded pixels are moved, and
-    what that changes in their code is added to the latents.
+    Matching "sliced" is sliced Wasserstein guidance (2503.19034), "entropic" the loose transport of `finish`. Through
+    "linear" the colours are those of a linear map from latent to RGB, fitted on the references, and through "vae" the
+    decoded pixels, with the gradient through the decoder; through "encoder" decoded pixels are moved, and what that
+    changes in their code is added to the latents.
     """
 
-    through: str = "linear"
+    through: str = "encoder"
+    matching: str = "entropic"
     iterations: int = 2  # in every step
-    rate: float = 0.5  # of the way to the palette in an iteration; vae: of a latent's unit, in the mean over a picture
-    rotations: int = 4  # of red, green and blue, along which colours are compared beside these themselves
-    first: float = 0.0  # shares of the steps: from here
+    rate: float = 1.0  # of the way to the palette in an iteration; vae: of a latent's unit, in the mean over a picture
+    rotations: int = 4  # sliced: of red, green and blue, along which colours are compared beside these themselves
+    balance: float = 0.99  # entropic: how exactly the palette's shares are kept
+    first: float = 0.8  # shares of the steps: from here
     last: float = 1.0  # up to here
 
     def __post_init__(self) -> None:
         check(self.through in THROUGH, f"through: {self.through!r}; there are {', '.join(THROUGH)}")
+        check(self.matching in MATCHINGS, f"matching: {self.matching!r}; there are {', '.join(MATCHINGS)}")
         check(self.iterations >= 1, f"iterations: {self.iterations} is below 1")
         check(0 < self.rate <= 1, f"rate: {self.rate} is not in (0, 1]")
         check(self.rotations >= 0, f"rotations: {self.rotations} is below 0")
+        check(0 <= self.balance <= 1, f"balance: {self.balance} is not in [0, 1]")
         check(0 <= self.first < self.last <= 1, f"first, last: {self.first}, {self.last} are no range within [0, 1]")
 
 

@@ -77,7 +77,8 @@ def test_the_linear_map_is_found_where_there_is_one(base, references):
 def test_the_distance_falls(through, base, references):
     # the miniature autoencoder has random weights: its encoder is no inverse, and only the distance it sees can fall
     rate = {"linear": 0.5, "vae": 0.02, "encoder": 0.5}[through]
-    guidance = WAYS[through](references, ColourGuidanceConfig(through=through, rate=rate, iterations=1))
+    settings = ColourGuidanceConfig(through=through, matching="sliced", rate=rate, iterations=1)
+    guidance, palette = WAYS[through](references, settings), Palette(references.pixels / 127.5 - 1, 4)
     z = latents(base, 1)
 
     def seen(z):
@@ -87,24 +88,25 @@ def test_the_distance_falls(through, base, references):
             return base.vae.decode(jt.array(z)).numpy()[0]
 
     def distance(z):
-        return guidance.palette.distance(seen(z).reshape(3, -1).T)
+        return palette.distance(seen(z).reshape(3, -1).T)
 
     with jt.no_grad():
-        moved = guidance(jt.array(z), 0.5).numpy()
+        moved = guidance(jt.array(z), 0.9).numpy()
     assert moved.shape == z.shape and (moved != z).any()
     if through != "encoder":
         assert distance(moved) < distance(z)
 
 
 def test_gradient_through_the_decoder_agrees_with_finite_differences(base, references):
-    guidance = ThroughDecoder(references, ColourGuidanceConfig(through="vae", rate=0.02))
+    guidance = ThroughDecoder(references, ColourGuidanceConfig(through="vae", matching="sliced", rate=0.02))
+    palette = Palette(references.pixels / 127.5 - 1, 4)
     z = latents(base, 1)
     gradient, rng = guidance.gradient(z), np.random.default_rng(1)
 
     def distance(z):
         with jt.no_grad():
             decoded = base.vae.decode(jt.array(z.astype(np.float32))).numpy()[0]
-        return guidance.palette.distance(decoded.reshape(3, -1).T) * decoded[0].size * 1.5
+        return palette.distance(decoded.reshape(3, -1).T) * decoded[0].size * 1.5
 
     for _ in range(3):
         direction = rng.standard_normal(z.shape)
@@ -113,10 +115,22 @@ def test_gradient_through_the_decoder_agrees_with_finite_differences(base, refer
 
 
 def test_it_works_within_its_steps_only(base, references):
-    guidance = WAYS["linear"](references, ColourGuidanceConfig(first=0.2, last=0.6))
+    guidance = WAYS["linear"](references, ColourGuidanceConfig(through="linear", first=0.2, last=0.6))
     x0 = jt.array(latents(base, 1))
     assert guidance(x0, 0.19) is x0 and guidance(x0, 0.6) is x0
     assert guidance(x0, 0.2) is not x0
+
+
+def test_entropic_matching_moves_a_decoded_picture_as_the_finish_would(base, references):
+    from jdart.config.sections.colour import FinishConfig
+    from jdart.data.pictures import to_model_range, to_pixels
+    from jdart.generation.colour.finish import finisher
+
+    guidance = WAYS["encoder"](references, ColourGuidanceConfig(balance=0.9))
+    seen = np.random.default_rng(2).uniform(-1.2, 1.2, (1, 3, 8, 8)).astype(np.float32)
+    finish = finisher(FinishConfig(strength=1.0, balance=0.9), references.pictures)
+    expected = to_model_range(finish(to_pixels(seen[0])))
+    np.testing.assert_allclose(seen[0] + guidance.moves(seen)[0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("through", list(WAYS))
@@ -124,7 +138,7 @@ def test_a_picture_does_not_depend_on_its_batch(through, base, references):
     guidance = WAYS[through](references, ColourGuidanceConfig(through=through, rate=0.1, iterations=2))
     z = latents(base, 3)
     with jt.no_grad():
-        together = guidance(jt.array(z), 0.5).numpy()
+        together = guidance(jt.array(z), 0.9).numpy()
         for place in range(3):
-            alone = guidance(jt.array(z[place : place + 1]), 0.5).numpy()
+            alone = guidance(jt.array(z[place : place + 1]), 0.9).numpy()
             np.testing.assert_array_equal(alone[0], together[place])
