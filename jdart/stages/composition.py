@@ -94,6 +94,7 @@ def _pictures(job: Job, style: str, settings: CompositionConfig) -> Iterator[Eve
         negative_prompt=settings.negative_prompt,
         batch_size=generate.batch_size,
     )
+    total, done = settings.pictures * len(job.references[style]), 0
     for picture in job.references[style]:
         prompt = settings.prompt.format(object=picture.object, id=style)
         strengths: dict[float, dict[Path, tuple[str, int]]] = {}
@@ -102,7 +103,10 @@ def _pictures(job: Job, style: str, settings: CompositionConfig) -> Iterator[Eve
             strengths.setdefault(settings.strength(number), {})[_path(job, style, picture, number)] = (prompt, seed)
         square = crop(resize_short_side(read_rgb(picture.path), job.config.data.size), job.config.data.size)
         for strength, wanted in strengths.items():
-            yield from draw_missing(job, "train", style, wanted, replace(drawn, strength=strength), square)
+            before = done
+            for event in draw_missing(job, "train", style, wanted, replace(drawn, strength=strength), square):
+                done = before + event.done
+                yield replace(event, style=f"{style} composition pictures", done=done, total=total)
 
 
 def _kept(job: Job, style: str, settings: CompositionConfig) -> tuple[Picture, ...]:
