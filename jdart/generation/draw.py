@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -47,7 +47,7 @@ def draw(
     average: np.ndarray | None,
     pictures: Mapping[str, np.ndarray] = MappingProxyType({}),
     composition: Composition | None = None,
-) -> Iterator[tuple[Request, np.ndarray]]:
+) -> Generator[tuple[Request, np.ndarray], None, None]:
     """Yield (request, picture) with pictures of (size, size, 3) uint8, in order.
 
     `average` (size, size, 3) uint8 starts each picture from a noisy copy of it, as `settings.strength` says. `pictures`

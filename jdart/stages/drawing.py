@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -206,12 +207,13 @@ def _write_missing(job: Job, scene: Scene, everything: Sequence[Request]) -> Ite
     batches = [batch for batch in _batches(scene, everything) if any(not Path(r.name).exists() for r in batch)]
     requests = [request for batch in batches for request in batch]
     places = [(place, len(batch)) for batch in batches for place in range(len(batch))]
-    drawn = draw(job.base, requests, scene.settings, scene.size, scene.average, scene.pictures, scene.composition)
-    for (request, picture), place in zip(drawn, places):
-        path = Path(request.name)
-        if not path.exists():
-            _write_picture(path, finish(picture), scene.notes(request, job.base.identity, place), job)
-            yield path
+    made = draw(job.base, requests, scene.settings, scene.size, scene.average, scene.pictures, scene.composition)
+    with closing(made):  # at once when something fails in between: the base is left as it was
+        for (request, picture), place in zip(made, places):
+            path = Path(request.name)
+            if not path.exists():
+                _write_picture(path, finish(picture), scene.notes(request, job.base.identity, place), job)
+                yield path
 
 
 def _inject_missing(job: Job, scene: Scene, requests: Sequence[Request]) -> Iterator[Path]:

@@ -54,7 +54,7 @@ def test_finished_pictures_say_so_and_are_drawn_again(others, jdart, draw, tmp_p
         assert again.read_bytes() == (done / name).read_bytes()
     run = json.loads((tmp_path / "done" / "run.json").read_text())
     assert run["config"]["generate"]["colour"]["finish"]["strength"] == 0.75
-    contents = [sorted((tmp_path / name).glob("contents/**/*.png")) for name in ("plain", "done")]
+    contents = [sorted((tmp_path / name).glob("content/**/*.png")) for name in ("plain", "done")]
     assert [one.read_bytes() for one in contents[0]] == [one.read_bytes() for one in contents[1]]
     assert bool(contents[0]) == bool(others)
 

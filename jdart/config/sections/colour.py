@@ -52,11 +52,11 @@ class ColourGuidanceConfig:
 
     through: str = "encoder"
     matching: str = "entropic"
-    iterations: int = 2  # in every step
+    iterations: int = 3  # in every step
     rate: float = 1.0  # of the way to the palette in an iteration; vae: of a latent's unit, in the mean over a picture
     rotations: int = 4  # sliced: of red, green and blue, along which colours are compared beside these themselves
-    balance: float = 0.99  # entropic: how exactly the palette's shares are kept
-    first: float = 0.8  # shares of the steps: from here
+    balance: float = 0.95  # entropic: how exactly the palette's shares are kept
+    first: float = 0.9  # shares of the steps: from here
     last: float = 1.0  # up to here
 
     def __post_init__(self) -> None:
