@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from jdart.config.sections.colour import ColourConfig
+from jdart.config.sections.colour import ColourConfig, ColourGuidanceConfig
 from jdart.config.sections.data import DataConfig, PriorConfig
 from jdart.config.sections.generate import GenerateConfig
 from jdart.config.sections.lora import TextLoraConfig
@@ -48,6 +48,16 @@ def idle_settings(config: Config) -> list[str]:
         said += _given(generate, GenerateConfig(), words, "generate", "with guidance_scale: 1")
     if generate.start is not None and generate.start.mean == 0 and generate.start.leak is None:
         said.append("generate.start: does nothing with mean: 0 and leak: null; take another mean, or a leak")
+    blend = generate.style_blend
+    if blend is None and train.composition is not None:
+        said.append("train.composition: is learnt, and nothing is drawn with it without generate.style_blend")
+    if blend is not None and blend.queries_until == blend.keys_values_until == 0:
+        said.append("generate.style_blend: does nothing with queries_until and keys_values_until at 0")
+    guidance = None if generate.colour is None else generate.colour.guidance
+    if guidance is not None:
+        names = ("rotations",) if guidance.matching == "entropic" else ("balance",)
+        why = f"with matching: {guidance.matching}"
+        said += _given(guidance, ColourGuidanceConfig(), names, "generate.colour.guidance", why)
     if generate.colour == ColourConfig():
         said.append("generate.colour: does nothing without transport, guidance or finish in it")
     return said

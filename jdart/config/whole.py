@@ -70,6 +70,8 @@ class Config:
         require_good(self.generate, self.overrides)
         if self.generate.style_blend is not None:
             check(self.train.composition is not None, "generate.style_blend: needs train.composition; set it, as {}")
+            for name, on in (("use_dora", self.lora.use_dora), ("rank_by_noise", self.lora.rank_by_noise is not None)):
+                check(not on, f"lora.{name}: generate.style_blend cannot weigh such a LoRA; set one of them to null")
         if self.token is not None:
             word = self.token.placeholder
             for name in ("template", "caption"):

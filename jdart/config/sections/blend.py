@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jdart.config.problem import check
+from jdart.config.problem import check, check_template
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class CompositionConfig:
         check(self.learning_rate > 0, f"learning_rate: {self.learning_rate} is not above 0")
         for name in ("prompt", "caption"):
             check("{object}" in getattr(self, name), f"{name}: must hold {{object}}")
+            check_template(name, getattr(self, name))
 
     def strength(self, number: int) -> float:
         """Of SDEdit for picture `number`."""

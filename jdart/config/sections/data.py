@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
-from jdart.config.problem import Problem, check
+from jdart.config.problem import check, check_template
 
 CAPTIONS = ("auto", "file_name", "txt", "jsonl", "csv")
 MAX_SIZE = 4096  # the contest takes no larger picture
@@ -52,10 +52,7 @@ class DataConfig:
         alone = self.instance_prompt is None or self.captions == "file_name"
         check(alone, f"instance_prompt: takes the place of captions: {self.captions}; set one of the two")
         for name in ("template", "prior_template", *(["instance_prompt"] if self.instance_prompt is not None else [])):
-            try:
-                getattr(self, name).format(object="dog", id="00")
-            except (KeyError, IndexError, ValueError, AttributeError):
-                raise Problem(f"{name}: only {{object}} and {{id}} can stand in braces") from None
+            check_template(name, getattr(self, name))
 
     @property
     def caption(self) -> str:

@@ -73,19 +73,27 @@ class GenerateConfig:
     def _check_colour(self) -> None:
         if self.colour is None:
             return
-        steps = self.steps if self.strength is None else int(self.steps * self.strength)
         for name in ("transport", "guidance"):
             own = getattr(self.colour, name)
             if own is not None:
-                some = any(own.first <= done / steps < own.last for done in range(steps))
-                check(some, f"colour.{name}.first, last: none of {steps} steps lies in [{own.first}, {own.last})")
+                self._check_range(f"colour.{name}", own.first, own.last)
 
     def _check_shared(self) -> None:
-        steps = self.steps if self.strength is None else int(self.steps * self.strength)
         shared, name = self.shared_attention
         if shared is not None:
-            some = any(shared.active(done, steps) for done in range(steps))
-            check(some, f"{name}.first, last: none of {steps} steps lies in [{shared.first}, {shared.last})")
+            self._check_range(name, shared.first, shared.last)
+
+    def _check_range(self, name: str, first: float, last: float) -> None:
+        calls = self.calls
+        some = any(first <= done / calls < last for done in range(calls))
+        cure = "widen the range, or take more steps"
+        check(some, f"{name}.first, last: none of {calls} steps lies in [{first}, {last}); {cure}")
+
+    @property
+    def calls(self) -> int:
+        """How often the sampler calls the network for a batch: once a step, PNDM once more."""
+        steps = self.steps if self.strength is None else int(self.steps * self.strength)
+        return steps + (self.sampler == "pndm" and self.steps > 1)
 
     @property
     def shared_attention(self) -> tuple[Optional[SharedAttentionConfig], str]:

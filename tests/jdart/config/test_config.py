@@ -71,6 +71,8 @@ def test_no_recipe_gives_what_does_nothing():
         ("validation.min_delta=0.1", "validation={steps: 9, patience: 2, min_delta: 0.1}"),
         ("generate.negative_prompt=grey", "generate.guidance_scale=2.0"),
         ("generate.guidance_rescale=0.7", "overrides={'00': {prompts: {Dog: {guidance_scale: 3.0}}}}"),
+        ("generate.colour={}", "generate.colour={finish: {}}"),
+        ("generate.start={mean: 0}", "generate.start.leak=pixel"),
     ],
 )
 def test_what_is_given_and_does_nothing_is_named(given, cured):
@@ -79,6 +81,29 @@ def test_what_is_given_and_does_nothing_is_named(given, cured):
     (line,) = idle_settings(load_config("baseline", [*plain, given]))
     assert line.startswith(f"{key}: ") and "does nothing" in line
     assert idle_settings(load_config("baseline", [*plain, given, cured])) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (
+            ["generate.colour.guidance={rotations: 9}"],
+            "generate.colour.guidance.rotations: 9 does nothing with matching",
+        ),
+        (
+            ["generate.colour.guidance={matching: sliced, balance: 0.5}"],
+            "generate.colour.guidance.balance: 0.5 does nothing with matching: sliced",
+        ),
+        (["train.composition={}"], "train.composition: is learnt, and nothing is drawn with it"),
+        (
+            ["train.composition={}", "generate.style_blend={queries_until: 0, keys_values_until: 0}"],
+            "generate.style_blend: does nothing with queries_until",
+        ),
+    ],
+)
+def test_parts_of_methods_that_do_nothing_are_named(given, line):
+    (found,) = idle_settings(load_config("baseline", given))
+    assert found.startswith(line)
 
 
 def test_noise_levels_that_are_chosen_twice_are_named():
@@ -125,6 +150,12 @@ def test_settings_of_noise_levels_are_said_where_they_are_set():
         ("name=", ["name: must not be empty"]),
         ("steps", ["write it as section.key=value"]),
         ("name.x=1", ["name is not a section"]),
+        ("train.composition.caption='{object} {x}'", ["train.composition.caption: only {object} and {id}"]),
+        ("train.composition.prompt='{object} {'", ["train.composition.prompt: only {object} and {id}"]),
+        (
+            "generate={colour: {guidance: {}}, sampler: ddim, steps: 4}",
+            ["guidance.first, last: none of 4 steps", "take more steps"],
+        ),
         ("seed=[", ["not a YAML value"]),
     ],
 )
@@ -132,6 +163,13 @@ def test_bad_settings(override, words):
     with pytest.raises(UserError) as error:
         load_config("demo", [override])
     assert all(word in str(error.value) for word in words)
+
+
+@pytest.mark.parametrize("setting", ["use_dora=true", "rank_by_noise={min: 2}"])
+def test_a_lora_that_cannot_be_weighed_in_one_branch_is_refused_before_it_is_trained(setting):
+    blend = ["train.composition={}", "generate.style_blend={}"]
+    with pytest.raises(UserError, match=f"lora.{setting.partition('=')[0]}: generate.style_blend cannot weigh"):
+        load_config("demo", [*blend, f"lora.{setting}"])
 
 
 def test_all_problems_in_one_message(tmp_path):

@@ -6,6 +6,7 @@ from driving_diffusers import SD21, model
 from driving_diffusers import draws as draws_of
 
 from contest.errors import UserError
+from jdart.config import GenerateConfig
 from jdart.generation.samplers import SAMPLERS, sampling_plan
 from jdart.models.schedule import NoiseSchedule
 
@@ -35,6 +36,14 @@ def test_forty_steps_at_strength_nine_tenths_are_thirty_six_calls(name):
     list(plan.run(counting, plan.start(noise, x0)))
     assert plan.calls == len(asked) == 36
     assert tuple(asked) == plan.timesteps[4:]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_settings_know_how_often_the_network_is_called(name):
+    schedule = NoiseSchedule.from_config(SD21)
+    for steps, strength in ((1, None), (9, None), (9, 0.5), (20, 0.85), (20, 1.0)):
+        plan = sampling_plan(schedule, name, steps, strength)
+        assert GenerateConfig(sampler=name, steps=steps, strength=strength).calls == plan.calls
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
