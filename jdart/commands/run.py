@@ -169,7 +169,7 @@ def _go(
     from jdart.stages.training import require_startable
 
     job = open_job(settings)
-    if "score" in names:
+    if "score" in names or ("train" in names and settings.train.composition is not None):  # which CLIP chooses for
         require_scorable(job)
     if loras is not None:
         take_loras(job, loras)

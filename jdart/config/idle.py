@@ -55,9 +55,8 @@ def idle_settings(config: Config) -> list[str]:
         said.append("generate.style_blend: does nothing with queries_until and keys_values_until at 0")
     guidance = None if generate.colour is None else generate.colour.guidance
     if guidance is not None:
-        names = ("rotations",) if guidance.matching == "entropic" else ("balance",)
-        why = f"with matching: {guidance.matching}"
-        said += _given(guidance, ColourGuidanceConfig(), names, "generate.colour.guidance", why)
+        idle, why = "rotations" if guidance.matching == "entropic" else "balance", f"with matching: {guidance.matching}"
+        said += _given(guidance, ColourGuidanceConfig(), (idle,), "generate.colour.guidance", why)
     if generate.colour == ColourConfig():
         said.append("generate.colour: does nothing without transport, guidance or finish in it")
     return said

@@ -105,6 +105,7 @@ def is_there(task: Task, folder: RunFolder, prompts: Mapping[str, Sequence[str]]
         return False
     if "train" in task.stages and config.learns(name):
         made += [folder.lora(name), *(folder.also(name, format) for format in config.train.formats)]
+        made += [] if config.train.composition is None else [folder.composition.lora(name)]
     if "generate" in task.stages:
         if stale_pictures(folder, config, name, prompts[name]):
             return False

@@ -15,6 +15,7 @@ from jdart.config.overrides import settings_of
 from jdart.data.captions import Picture
 from jdart.data.facts import style_pictures
 from jdart.data.folder import tell_of_strangers
+from jdart.data.pictures import stretched
 from jdart.runs.folder import RunFolder, contest_of, earlier_run, write_run
 from jdart.runs.init_from import start_hashes
 from jdart.runs.same_run import require_same
@@ -83,7 +84,7 @@ def open_job(config: Config, notes: bool = True) -> Job:
     base.require_match()
     _check_size(base, config)
     _check_steps(base, config)
-    _check_attention(base, config, contest, references)
+    _check_drawing(base, config, contest, references)
     if earlier is not None:
         require_same(folder, earlier, config, base.identity, start_hashes(config, tuple(contest.styles)))
     return Job(config, folder, contest, references, base, revision, notes)
@@ -95,16 +96,24 @@ def _check_size(base: Base, config: Config) -> None:
         raise UserError(f"data.size: {config.data.size} is not a multiple of {factor}, as this base's VAE needs")
 
 
-def _check_attention(
-    base: Base, config: Config, contest: Contest, references: Mapping[str, tuple[Picture, ...]]
-) -> None:
+def _check_drawing(base: Base, config: Config, contest: Contest, references: Mapping[str, tuple[Picture, ...]]) -> None:
+    """What methods of drawing find missing in a style or the base is found before training, not after it."""
     from jdart.generation.attention.requirements import require_shareable
+    from jdart.generation.colour.requirements import require_colourable
 
+    size, unet = config.data.size, base.configs["unet"]
     for style, prompts in contest.styles.items():
-        names = [picture.path.name for picture in references[style]]
+        if config.generate.style_blend is not None and not config.learns(style):
+            raise UserError(
+                f"generate.style_blend: style {style} learns no composition at generate.lora_weight: 0; take another "
+                "weight, or set style_blend to null"
+            )
+        paths = [picture.path for picture in references[style]]
         drawn = (settings_of(config.generate, 0, config.overrides, style, prompt)[0] for prompt in prompts)
         for settings in dict.fromkeys(drawn):
-            require_shareable(settings, base.configs["unet"], style, names)
+            require_shareable(settings, unet, style, [path.name for path in paths])
+            pictures = (stretched(path, size) for path in paths)
+            require_colourable(settings, size // base.configs["vae"].factor, style, pictures)
 
 
 def _check_steps(base: Base, config: Config) -> None:
@@ -116,6 +125,8 @@ def _check_steps(base: Base, config: Config) -> None:
     drawn = [("generate.steps", own, config.generate.steps), ("prior.steps", own, config.prior.steps)]
     if config.generate.styleid is not None:
         drawn.append(("generate.styleid.steps", "ddim", config.generate.styleid.steps))
+    if config.train.composition is not None:
+        drawn.append(("train.composition.sampling_steps", "ddim", config.train.composition.sampling_steps))
     for key, sampler, steps in drawn:
         try:
             sampling_plan(base.schedule, sampler, steps)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from contest.disk.files import read_json, write_json
-from contest.errors import UserError, needs
+from contest.errors import needs
 from jdart.config import GenerateConfig, TextLoraConfig, TrainConfig, ValidationConfig
 from jdart.config.sections.blend import CompositionConfig
 from jdart.config.sections.data import PriorConfig
@@ -26,19 +26,8 @@ from jdart.stages.training import train_styles
 log = logging.getLogger(__name__)
 
 
-def require_composition(job: Job) -> None:
-    """UserError now for what would stop this stage hours later: nothing to choose with."""
-    settings = job.config.train.composition
-    if settings is not None and settings.keep < settings.pictures and job.config.score.weights is None:
-        raise UserError(
-            f"train.composition.keep: {settings.keep} of {settings.pictures} are chosen by the CLIP of score.weights, "
-            "which is not set; name a weights folder, or keep all"
-        )
-
-
 def learn_styles(job: Job) -> Iterator[Event]:
     """All that a run learns: its LoRAs, then the compositions."""
-    require_composition(job)
     yield from train_styles(job)
     yield from learn_compositions(job)
 
@@ -133,7 +122,7 @@ def _likeness(job: Job, picture: Picture, paths: list[Path], settings: Compositi
     with needs("eval"):
         from evaluator.extractors.likeness import likeness
     weights = job.config.score.weights
-    assert weights is not None  # require_composition
+    assert weights is not None  # require_startable
     others = [read_rgb(path) for path in paths]
     return [round(float(x), 6) for x in likeness(Path(weights), read_rgb(picture.path), others)]
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from contest.disk.files import sha256
+from contest.errors import UserError
 from jdart.config import Config, said
 from jdart.data.captions import Picture
 from jdart.data.pictures import read_rgb
@@ -59,10 +60,22 @@ def train_styles(job: Job) -> Iterator[Event]:
 
 
 def require_startable(job: Job) -> None:
-    """Raise UserError now for a file of lora.init_from that will not do, before the run is noted with it."""
+    """Raise UserError, before the run is noted, for what would stop it later.
+
+    That is a file of lora.init_from that will not do, and compositions with nothing to choose their pictures by.
+    """
     for name, styles in lessons(job).items():
         if not is_trained(job.folder, job.config, name):
             load_start(job.base, adapters_of(job.config, styles), name)
+    composition = job.config.train.composition
+    if composition is None or composition.keep == composition.pictures or job.config.score.weights is not None:
+        return
+    learning = [style for style in job.contest.styles if job.config.learns(style)]
+    if not all(job.folder.composition.lora(style).exists() for style in learning):
+        raise UserError(
+            f"train.composition.keep: {composition.keep} of {composition.pictures} are chosen by the CLIP of "
+            "score.weights, which is not set; name a weights folder, or keep all"
+        )
 
 
 def _train(job: Job, name: str, styles: Sequence[str]) -> Iterator[Event]:

@@ -16,7 +16,7 @@ from jdart.running.pipeline import open_scorer, require_scorable, score_entry
 from jdart.runs.job import Event, Job, open_job
 from jdart.runs.trained import is_trained
 from jdart.stages.borrowing import take_loras
-from jdart.stages.composition import learn_styles, require_composition
+from jdart.stages.composition import learn_styles
 from jdart.stages.learning import lessons
 from jdart.stages.prior import make_prior
 from jdart.stages.training import require_startable
@@ -85,7 +85,6 @@ def open_runs(trials: Sequence[Trial]) -> tuple[Run, ...]:
     for run in {id(run.training): run for run in runs}.values():
         if not run.trained:
             require_startable(run.training)
-            require_composition(run.training)
     _warn_of_idle_settings(trials)
     return tuple(runs)
 

@@ -66,7 +66,7 @@ def test_references_of_one_colour_are_refused_before_anything_is_drawn(jdart, co
     settings = config(score={"weights": None}, generate={**UNTRAINED, "colour": FINISH})
     result = jdart("generate", settings, *STYLE)
     assert result.exit_code == 2, result.output
-    assert "error: generate.colour.finish: the style's pictures have one colour only" in result.output
+    assert "error: generate.colour.finish: style 00: the style's pictures have one colour only" in result.output
     assert not list((tmp_path / "out").glob("images/**/*.png"))
 
 

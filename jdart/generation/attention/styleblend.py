@@ -21,17 +21,15 @@ import jittor as jt
 import numpy as np
 from jittor import nn
 
-from contest.errors import UserError
 from jdart.config import GenerateConfig, StyleBlendConfig
 from jdart.generation.adapters import Adapter, adapted
 from jdart.generation.attention.layers import self_attentions
+from jdart.generation.attention.requirements import outer, weighable
 from jdart.generation.attention.visiting import visited
 from jdart.generation.guided import Guided
 from jdart.generation.samplers import Model, SamplingPlan
-from jdart.lora.formats.reading import load_lora
 from jdart.lora.layers import Adapter as Layer
 from jdart.lora.layers import adapter_kind
-from jdart.lora.rank_by_noise import rule_of
 from jdart.models.build import Base
 from jdart.models.encode import encode_text
 from jdart.models.networks.layers import Attention
@@ -59,12 +57,6 @@ def read_composition(base: Base, texts: Sequence[str], lora: Path, adapters: Seq
     return Composition(lora, found, tuple(adapters))
 
 
-def middle(names: Sequence[str], settings: StyleBlendConfig) -> list[str]:
-    """Those of all self-attentions that are in the middle."""
-    shares = ((number + 0.5) / len(names) for number in range(len(names)))
-    return [name for name, share in zip(names, shares) if settings.middle_first <= share < settings.middle_last]
-
-
 class Blending:
     """The two branches while they are drawn: how far a run is, and how many pictures a batch has.
 
@@ -74,14 +66,7 @@ class Blending:
     def __init__(self, base: Base, settings: StyleBlendConfig, texts: Mapping[str, np.ndarray]):
         self.base, self.settings, self.texts, self.share = base, settings, texts, 0.0
         self.pictures = 1  # of the batch that is drawn
-        names = self_attentions(base.configs["unet"])
-        inner = middle(names, settings)
-        self.outer = [name for name in names if name not in inner]
-        if not inner or not self.outer:
-            raise UserError(
-                f"generate.style_blend: middle_first, middle_last leave one side of the base's {len(names)} "
-                "self-attentions empty; take a range that some lie in and some outside"
-            )
+        self.outer = outer(self_attentions(base.configs["unet"]), settings)
 
     def guided(
         self,
@@ -148,17 +133,7 @@ def _weighed_less(unet: Any, adapters: Sequence[Adapter], weight: float) -> dict
     """Layer name -> the LoRAs that are merged there, each with what more of it makes `weight` of the whole."""
     found: dict[str, list[tuple[Layer, float]]] = {}
     for adapter in adapters:
-        lora = load_lora(adapter.path)
-        if rule_of(lora.settings, adapter.path) is not None:
-            raise UserError(
-                f"{adapter.path}: generate.style_blend cannot weigh a LoRA whose rank falls with the noise in one "
-                "branch; train one without lora.rank_by_noise"
-            )
-        for name, pair in lora.pairs["unet"].items():
-            if pair.magnitude is not None:
-                raise UserError(
-                    f"{adapter.path}: generate.style_blend cannot weigh a DoRA in one branch; train a plain LoRA"
-                )
+        for name, pair in weighable(adapter.path).items():
             layer = at(unet, name)
             kind = adapter_kind(layer)
             assert kind is not None  # it is merged into that layer

@@ -58,13 +58,25 @@ def finisher(settings: FinishConfig | None, pictures: Iterable[np.ndarray]) -> C
 
 def palette(pictures: Sequence[np.ndarray]) -> Colours:
     """The colours of all pixels of a style's pictures (S, S, 3) uint8 together. UserError where there is but one."""
-    pixels = np.concatenate([picture.reshape(-1, 3) for picture in pictures])
-    if (np.ptp(pixels.astype(np.int64), axis=0) < STEP).all():
-        raise UserError(
-            "generate.colour.finish: the style's pictures have one colour only, and so would every picture that is "
-            "finished with them; leave it out"
-        )
-    return gathered(pixels)
+    require_colours(pictures, "generate.colour.finish")
+    return gathered(np.concatenate([picture.reshape(-1, 3) for picture in pictures]))
+
+
+def require_colours(pictures: Iterable[np.ndarray], key: str) -> None:
+    """UserError, which begins with `key`, where all pixels of a style's pictures (S, S, 3) uint8 are of one colour.
+
+    No more of them are read than needed.
+    """
+    least, most = np.full(3, 255), np.zeros(3)
+    for picture in pictures:
+        pixels = picture.reshape(-1, 3)
+        least, most = np.minimum(least, pixels.min(axis=0)), np.maximum(most, pixels.max(axis=0))
+        if (most - least >= STEP).any():
+            return
+    raise UserError(
+        f"{key}: the style's pictures have one colour only, and so would every picture that takes theirs; "
+        "leave it out, or add pictures"
+    )
 
 
 def gathered(pixels: np.ndarray) -> Colours:

@@ -34,11 +34,7 @@ class Leak:
         self.mean, self.apart = mean * settings.mean, samples - mean
         height, width = mean.shape[1:]
         if self.kind == "dct":
-            if min(height, width) < LOWEST:
-                raise UserError(
-                    f"generate.start.leak: dct takes {LOWEST} x {LOWEST} coefficients, and this base makes {height} x "
-                    f"{width} latent pixels of a picture; take pixel, or a larger data.size"
-                )
+            require_coefficients(height, width)
             self.down, self.across = dct_matrix(height)[:LOWEST], dct_matrix(width)[:LOWEST]
             self.low = self.down @ self.apart @ self.across.T  # (N, C, 3, 3)
             self.apart = self.apart - self.down.T @ self.low @ self.across
@@ -60,6 +56,15 @@ class Leak:
             unbiased = covariance * len(self.apart) / (len(self.apart) - 1)
             return np.tensordot(power(unbiased, 0.5), noise, 1)
         return noise * np.sqrt((self.apart**2).sum(axis=0) / (len(self.apart) - 1))
+
+
+def require_coefficients(height: int, width: int) -> None:
+    """UserError where there are fewer latent pixels than coefficients."""
+    if min(height, width) < LOWEST:
+        raise UserError(
+            f"generate.start.leak: dct takes {LOWEST} x {LOWEST} coefficients, and this base makes {height} x "
+            f"{width} latent pixels of a picture; take pixel, or a larger data.size"
+        )
 
 
 def _jointly(apart: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,8 @@ from contest.errors import UserError
 from jdart.config import GenerateConfig, StyleBlendConfig
 from jdart.generation.adapters import Adapter, adapted
 from jdart.generation.attention.layers import self_attentions
-from jdart.generation.attention.styleblend import Blending, middle, read_composition, two_branches
+from jdart.generation.attention.requirements import middle
+from jdart.generation.attention.styleblend import Blending, read_composition, two_branches
 from jdart.generation.guided import Guided
 
 SETTINGS = StyleBlendConfig(lora_weight=0.3, middle_first=0.3, middle_last=0.8)
