@@ -18,7 +18,7 @@ from contest.definition import Contest
 from contest.disk.files import read_json, write_bytes, write_json
 from contest.disk.shipped import place_in_run, references_folder
 from contest.errors import UserError
-from jdart.config import Config, GenerateConfig, from_mapping, said
+from jdart.config import Config, GenerateConfig, from_mapping
 from jdart.config.overrides import settings_of
 from jdart.data.facts import style_pictures
 from jdart.data.pictures import average_image, stretched
@@ -144,9 +144,6 @@ def _require_possible(config: Config) -> None:
                 "generate.styleid: diffusers cannot draw a picture with another one's attention; "
                 "set it to null to export"
             )
-        for name in said(settings):
-            if "later" in GenerateConfig.__dataclass_fields__[name].metadata:
-                raise UserError(f"generate.{name}: diffusers cannot draw so; set it to null to export")
         if settings.strength is not None and settings.guidance_rescale > 0:
             raise UserError(
                 "generate.guidance_rescale: diffusers knows it without generate.strength alone; "

@@ -74,9 +74,9 @@ def picture(path):
             {"negative_prompt": "blurred", "guidance_rescale": 0.5, "num_images_per_prompt": 2},
             {"01": {"lora_weight": 0.5, "prompts": {"Sun": {"guidance_scale": 1.0}}}},
         ),
-        ({"sampler": "euler"}, {"01": {"strength": 0.7}}),
+        ({"sampler": "euler", "start": {"leak": "pixel"}}, {"01": {"strength": 0.7}}),
     ],
-    ids=["pndm, all settings", "euler, style tokens, one style from its average picture"],
+    ids=["pndm, all settings", "euler, style tokens, from a drawn signal, in one style with less noise"],
 )
 def test_the_script_draws_the_same_pictures(generate, overrides, drawn, jdart, tmp_path):
     words = {} if "negative_prompt" in generate else {"token": {"vectors": 2}, "data": {"size": 32, "template": TOKEN}}
@@ -134,6 +134,8 @@ def test_what_diffusers_cannot_do_is_refused(drawn, jdart, tmp_path):
     refused("generate.styleid: diffusers cannot", generate={"styleid": {"steps": 5}})
     refused("generate.guidance_rescale", generate={"strength": 0.7, "guidance_rescale": 0.5})
     refused("generate.origin_scale", generate={"origin_scale": 0.5})
+    refused("generate.colour: diffusers", generate={"colour": {"finish": {}}})
+    refused("generate.style_aligned: diffusers", overrides={"00": {"style_aligned": {}}})
     refused("generate.guidance_scale", generate={"guidance_scale": 0.5})
     refused("memory.vae_tile", memory={"vae_tile": 64}, data={**said["config"]["data"], "size": 128})
     refused("generate.origin_scale", overrides={"00": {"prompts": {"Moon": {"origin_scale": 0.5}}}})
