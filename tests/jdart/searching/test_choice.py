@@ -21,7 +21,7 @@ def every_choice(candidates):
 
 
 @pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, 13, 107])  # with a large FID, swaps from one way alone end lower in the last two
 def test_no_choice_of_all_is_better(settings, seed):
     candidates, references = make(seed, sizes=(3, 2), **settings)
     best = max(final_by_hand(candidates, rows, references) for rows in every_choice(candidates))
