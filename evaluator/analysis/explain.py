@@ -16,8 +16,8 @@ OTHER_TERMS = ("clip_r", "fid", "clip_iqa")
 TERMS = STYLE_TERMS + OTHER_TERMS
 
 # metrics with which every term of the formula is 0, and with which each has its full weight
-_NOTHING = {"dino": 0.0, "hist": 0.0, "lpips": 1.0, "clip_r": 0.0, "fid": 20.0, "clip_iqa": 0.0}
-_FULL = {"dino": 1.0, "hist": 1.0, "lpips": 0.0, "clip_r": 1.0, "fid": 0.0, "clip_iqa": 1.0}
+NOTHING = {"dino": 0.0, "hist": 0.0, "lpips": 1.0, "clip_r": 0.0, "fid": 20.0, "clip_iqa": 0.0}
+FULL = {"dino": 1.0, "hist": 1.0, "lpips": 0.0, "clip_r": 1.0, "fid": 0.0, "clip_iqa": 1.0}
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def cells_to_parts(cells: Cells) -> dict[str, np.ndarray]:
     }
     parts = {}
     for term in TERMS:
-        alone = metrics_to_scores(**{**_NOTHING, term: _FULL[term]})
+        alone = metrics_to_scores(**{**NOTHING, term: FULL[term]})
         weight = alone.style + alone.text + alone.quality  # the term's weight in the formula
         within_mean = np.full(count, 1 / count) if term in ("clip_r", "fid") else cells.shares
         other_factor = scores.text + scores.quality if term in STYLE_TERMS else scores.style
