@@ -62,7 +62,8 @@ def measure_command(begun: float) -> None:
 
     config, _, device = task_from_json(sys.stdin.readline())
     start(device)
-    from jdart.planning.measure import measure, work_of
+    from jdart.planning.measure import measure
+    from jdart.planning.work import work_of
     from jdart.runs.job import open_job
 
     job = open_job(config, notes=False)

@@ -15,16 +15,16 @@ from statistics import median
 
 import numpy as np
 
-from jdart.config import Config, GenerateConfig, ValidationConfig
-from jdart.planning.plan import Costs, Work
+from jdart.config import ValidationConfig
+from jdart.planning.methods import in_every_step, share_of_methods, smallest, without_methods
+from jdart.planning.plan import Costs
+from jdart.planning.work import encodings
 from jdart.runs.folder import RunFolder
 from jdart.runs.job import Job
-from jdart.runs.trained import goes_on, is_trained
-from jdart.stages.drawing import generate_styles, wanted_pictures
-from jdart.stages.learning import lessons
+from jdart.stages.composition import learn_compositions
+from jdart.stages.drawing import generate_styles
 from jdart.stages.prior import prior_prompts
 from jdart.stages.training import train_styles
-from jdart.training.checkpoint import steps_of
 from jdart.training.timesteps import Timesteps
 
 STEPS = 6  # of training
@@ -42,6 +42,7 @@ def measure(job: Job, begun: float) -> Costs:
         folder = Path(name)
         run = _miniature(job, folder / "warm", CALLS[0])
         _training(run)
+        composition_step = _composing(run)
         _drawing(run)
         moments = _fastest(_miniature(job, folder / "train", CALLS[0]), _training)
         steps = np.diff(moments)[1:-1]  # without the first, which has the encoding in it
@@ -49,13 +50,15 @@ def measure(job: Job, begun: float) -> Costs:
         dear = _style_loss_seconds(job, folder, step)
         look = 0.0 if job.config.validation.steps is None else max(0.0, float(steps[-1]) - step)
         encoding = _encoding(job)
-        beside = moments[-1] - moments[0] - STEPS * step - look - _encodings(run, 1) * encoding
-        loras = run.folder.root / "lora"
-        runs = [_miniature(job, folder / f"draw {calls}", calls) for calls in CALLS]
-        few, more = (np.ptp(_fastest(each, lambda one: _drawing(one, loras))) for each in runs)
-        first, last = (_calls(each.config.generate) for each in runs)
-        call = max(0.0, more - few) / (last - first)
+        beside = moments[-1] - moments[0] - STEPS * step - look - encodings(run, 1) * encoding
+        batch, call = _batch_and_call(job, folder / "draw", run.folder.root)
+        plain = replace(job, config=replace(job.config, generate=without_methods(job.config.generate)))
+        plain_call = (
+            call if plain.config == job.config else _batch_and_call(plain, folder / "plain", run.folder.root)[1]
+        )
+        share = share_of_methods(job.config.generate)
         style = next(iter(run.contest.styles))
+        composed = run.folder.composition.lora(style)
         drawn = list(run.folder.images.rglob("*.png"))
         return Costs(
             start=start,
@@ -63,14 +66,32 @@ def measure(job: Job, begun: float) -> Costs:
             step=step + dear,
             look=look,
             encoding=encoding,
-            batch=max(0.0, few - first * call),
-            call=call,
+            batch=batch,
+            call=plain_call + share * (call - plain_call),
             memory=_peak_memory(),
             device_memory=_device_memory(),
             lora=run.folder.lora(style).stat().st_size,
             picture=sum(path.stat().st_size for path in drawn) // len(drawn),
             sheet=run.folder.sheet(style).stat().st_size,
+            plain_call=plain_call,
+            composition_step=composition_step,
+            composition_lora=composed.stat().st_size if composed.exists() else 0,
         )
+
+
+def _batch_and_call(job: Job, folder: Path, trained: Path) -> tuple[float, float]:
+    """Seconds of a batch beside its calls, and of a call, with what is learnt in the run folder `trained`."""
+    runs = [_miniature(job, folder / str(calls), calls) for calls in CALLS]
+    few, more = (np.ptp(_fastest(each, lambda one: _drawing(one, trained))) for each in runs)
+    first, last = (each.config.generate.calls for each in runs)
+    call = max(0.0, more - few) / (last - first)
+    return max(0.0, few - first * call), call
+
+
+def _composing(job: Job) -> float:
+    """Learn a composition where one is asked for; seconds of one update of its weights."""
+    moments = [time.perf_counter() for event in learn_compositions(job) if event.text.startswith("loss")]
+    return float(median(np.diff(moments))) if moments else 0.0
 
 
 def _training(job: Job) -> list[float]:
@@ -92,10 +113,12 @@ def _style_loss_seconds(job: Job, folder: Path, without: float) -> float:
     return timesteps.share_below(limit) * max(0.0, float(median(np.diff(moments)[1:-1])) - without)
 
 
-def _drawing(job: Job, loras: Path | None = None) -> list[float]:
+def _drawing(job: Job, trained: Path | None = None) -> list[float]:
     """Moments: before and after the pictures that are missing are drawn, with the job's LoRAs or those of another."""
-    if loras is not None:
-        shutil.copytree(loras, job.folder.root / "lora")
+    if trained is not None:
+        for place in ("lora", "composition/lora"):
+            if (trained / place).exists():
+                shutil.copytree(trained / place, job.folder.root / place)
     begun = time.perf_counter()
     for _ in generate_styles(job):
         pass
@@ -129,11 +152,12 @@ def _miniature(job: Job, folder: Path, calls: int, style_loss: bool = False) -> 
             steps=STEPS,
             packed=False,
             style_loss_weight=settings.train.style_loss_weight if style_loss else 0.0,
+            composition=smallest(settings.train.composition, STEPS),
         ),
         validation=replace(validation, steps=STEPS if looks else None),
         prior=replace(settings.prior, images_per_prompt=1, pool="style"),
         generate=replace(
-            settings.generate,
+            in_every_step(settings.generate),
             steps=ceil(calls / (1.0 if strength is None else strength)),
             lora_weight=1.0,
             num_images_per_prompt=1,
@@ -150,19 +174,6 @@ def _miniature(job: Job, folder: Path, calls: int, style_loss: bool = False) -> 
         references=references,
         notes=False,
     )
-
-
-def _calls(settings: GenerateConfig) -> int:
-    """Sampler steps of a batch."""
-    return settings.steps if settings.strength is None else int(settings.steps * settings.strength)
-
-
-def _encodings(job: Job, images_per_prompt: int) -> int:
-    """Pictures that go through the VAE before a LoRA of all of the job's styles is trained."""
-    config, styles = job.config, job.contest.styles
-    plain = len(prior_prompts(job, *styles)) if config.prior.used else 0
-    pictures = sum(len(job.references[style]) for style in styles) + plain * images_per_prompt
-    return pictures * config.data.crops * (2 if config.data.flip else 1)
 
 
 def _fake_prior(job: Job) -> None:
@@ -214,60 +225,3 @@ def _device_memory() -> int | None:
     rows = [line.split(",") for line in table.splitlines()]
     used = [int(row[1]) << 20 for row in rows if len(row) == 2 and row[0].strip() == str(os.getpid())]
     return sum(used) if used else None
-
-
-def work_of(job: Job) -> list[Work]:
-    """What is left to do: what the styles share, then each style's training and pictures."""
-    config, folder, many = job.config, job.folder, job.config.prior.images_per_prompt
-    wanted: dict[Path, None] = {}  # two styles may want the same one
-    trainings: dict[str, Work] = {}
-    for name, styles in lessons(job).items():
-        own = replace(job, contest=replace(job.contest, styles={style: job.contest.styles[style] for style in styles}))
-        if config.prior.used:
-            wanted.update({folder.prior(p, n): None for p in prior_prompts(own, *styles) for n in range(many)})
-        if not is_trained(folder, config, name):
-            looks, strips = _looks(config, len(styles))
-            trainings[name] = Work(
-                None,
-                steps=max(0, config.train.steps - steps_of(folder.checkpoint(name))),
-                encodings=_encodings(own, many),
-                looks=looks,
-                look_batches=strips,
-                look_calls=strips * _calls(config.generate),
-            )
-    batches, missing = _missing(list(wanted), config.generate.batch_size)
-    works = [Work(None, batches=batches, calls=batches * config.prior.steps, pictures=missing)]
-    if config.train.packed:
-        works += trainings.values()
-    for style, prompts in job.contest.styles.items():
-        work = replace(trainings.get(style, Work(None)), style=style)
-        entry = {folder.candidate(style, prompt, 0) for prompt in prompts}
-        for settings, requests in wanted_pictures(job, style):
-            paths = [Path(request.name) for request in requests]
-            batches, missing = _missing(
-                paths, settings.batch_size, config.learns(style) and goes_on(folder, config, style)
-            )
-            work = replace(
-                work,
-                batches=work.batches + batches,
-                calls=work.calls + batches * _calls(settings),
-                pictures=work.pictures + missing,
-                candidates=work.candidates + sum(not path.exists() for path in paths if path not in entry),
-            )
-        works.append(work)
-    return works
-
-
-def _looks(config: Config, styles: int) -> tuple[int, int]:
-    """Validations of a training that is not stopped early, and the batches that each draws."""
-    settings, size = config.validation, config.generate.batch_size
-    if settings.steps is None:
-        return 0, 0
-    drawn = [len(range(place, settings.images, styles)) for place in range(styles)]
-    return config.train.steps // settings.steps, sum(ceil(count / size) for count in drawn)
-
-
-def _missing(paths: list[Path], size: int, anew: bool = False) -> tuple[int, int]:
-    """Batches to draw, which are drawn whole, and pictures that are not there, or are drawn `anew`."""
-    absent = [anew or not path.exists() for path in paths]
-    return sum(any(absent[i : i + size]) for i in range(0, len(absent), size)), sum(absent)

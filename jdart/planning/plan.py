@@ -36,6 +36,9 @@ class Costs:
     lora: int  # its file
     picture: int  # its file, at a mean
     sheet: int
+    plain_call: float = 0.0  # as `call`, of the base without what `generate` adds to it
+    composition_step: float = 0.0  # one update of the text encoder's LoRA, for StyleBlend
+    composition_lora: int = 0  # its file
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,24 @@ class Work:
     looks: int = 0  # validations
     look_batches: int = 0  # of pictures to draw in each
     look_calls: int = 0  # sampler steps of all batches of one
+    plain_calls: int = 0  # sampler steps of batches that the base draws as it is: the prior's
+    composition_steps: int = 0  # of its training
+    composition_pictures: int = 0  # to learn it from
+    composition_batches: int = 0  # of these
+    composition_calls: int = 0  # sampler steps of all these batches
 
     def training_seconds(self, costs: Costs) -> float:
-        """With what is drawn to look at it."""
+        """With what is drawn to look at it, and with a composition."""
+        composition = self.composition_batches * costs.batch + self.composition_calls * costs.plain_call
+        composition += self.composition_steps * costs.composition_step + self.composition_pictures * costs.encoding
         if self.steps == 0:
-            return 0.0
+            return composition
         look = costs.look + self.look_batches * costs.batch + self.look_calls * costs.call
-        return costs.style + self.encodings * costs.encoding + self.steps * costs.step + self.looks * look
+        own = costs.style + self.encodings * costs.encoding + self.steps * costs.step + self.looks * look
+        return own + composition
 
     def drawing_seconds(self, costs: Costs) -> float:
-        return self.batches * costs.batch + self.calls * costs.call
+        return self.batches * costs.batch + self.calls * costs.call + self.plain_calls * costs.plain_call
 
     def seconds(self, costs: Costs) -> float:
         """Without the start of a process."""
@@ -92,7 +103,7 @@ class Plan:
 
 def estimate(costs: Costs, works: Sequence[Work], workers: Optional[int]) -> Plan:
     """Costs times work, on so many workers, or one style after another in one process (None)."""
-    left = [work for work in works if work.steps or work.pictures]
+    left = [work for work in works if work.steps or work.pictures or work.composition_steps]
     shared = [work for work in left if work.style is None]
     styles = [work for work in left if work.style is not None]
     before = sum(work.seconds(costs) for work in shared)
@@ -105,16 +116,17 @@ def estimate(costs: Costs, works: Sequence[Work], workers: Optional[int]) -> Pla
             ends[ends.index(min(ends))] += costs.start + work.seconds(costs)
         seconds = before + len(shared) * costs.start + max(ends)
     trained = sum(work.steps > 0 for work in left)
+    loras = trained * costs.lora + sum(work.composition_steps > 0 for work in left) * costs.composition_lora
+    drawn = sum(work.pictures + work.composition_pictures + work.looks * work.look_batches for work in left)
     return Plan(
         seconds=seconds,
         training_seconds=sum(work.training_seconds(costs) for work in left),
         drawing_seconds=sum(work.drawing_seconds(costs) for work in left),
         memory=costs.memory * (1 if workers is None else min(workers, max(1, len(styles)))),
         device_memory=costs.device_memory,
-        lora_bytes=trained * costs.lora,
-        checkpoint_bytes=3 * trained * costs.lora,
-        picture_bytes=sum(work.pictures + work.looks * work.look_batches for work in left) * costs.picture
-        + sum(work.pictures > 0 for work in styles) * costs.sheet,
+        lora_bytes=loras,
+        checkpoint_bytes=3 * loras,
+        picture_bytes=drawn * costs.picture + sum(work.pictures > 0 for work in styles) * costs.sheet,
         archive_bytes=sum(work.pictures - work.candidates for work in styles) * costs.picture,
         workers=1 if workers is None else workers,
         costs=costs,

@@ -83,19 +83,25 @@ def _pictures(job: Job, style: str, settings: CompositionConfig) -> Iterator[Eve
         negative_prompt=settings.negative_prompt,
         batch_size=generate.batch_size,
     )
-    total, done = settings.pictures * len(job.references[style]), 0
+    total, done, size = settings.pictures * len(job.references[style]), 0, job.config.data.size
+    for picture, strength, wanted in pictures_to_draw(job, style, settings):
+        square, before = crop(resize_short_side(read_rgb(picture.path), size), size), done
+        for event in draw_missing(job, "train", style, wanted, replace(drawn, strength=strength), square):
+            done = before + event.done
+            yield replace(event, style=f"{style} composition pictures", done=done, total=total)
+
+
+def pictures_to_draw(
+    job: Job, style: str, settings: CompositionConfig
+) -> Iterator[tuple[Picture, float, dict[Path, tuple[str, int]]]]:
+    """Each reference, a strength of SDEdit, and what is drawn so from it: path -> prompt and seed."""
     for picture in job.references[style]:
         prompt = settings.prompt.format(object=picture.object, id=style)
         strengths: dict[float, dict[Path, tuple[str, int]]] = {}
         for number in range(settings.pictures):
             seed = image_seed(f"composition {style}", prompt, job.config.seed, number)
             strengths.setdefault(settings.strength(number), {})[_path(job, style, picture, number)] = (prompt, seed)
-        square = crop(resize_short_side(read_rgb(picture.path), job.config.data.size), job.config.data.size)
-        for strength, wanted in strengths.items():
-            before = done
-            for event in draw_missing(job, "train", style, wanted, replace(drawn, strength=strength), square):
-                done = before + event.done
-                yield replace(event, style=f"{style} composition pictures", done=done, total=total)
+        yield from ((picture, strength, wanted) for strength, wanted in strengths.items())
 
 
 def _kept(job: Job, style: str, settings: CompositionConfig) -> tuple[Picture, ...]:

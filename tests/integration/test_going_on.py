@@ -206,7 +206,7 @@ def test_the_plan_counts_what_is_left(jdart, config, tmp_path):
     for command in ("train", "generate"):
         assert jdart(command, path, *STYLE).exit_code == 0
     from jdart.config import load_config
-    from jdart.planning.measure import work_of
+    from jdart.planning.work import work_of
     from jdart.runs.job import open_job
 
     (_, work) = work_of(open_job(load_config(path, ["train.steps=5"], styles=["00"])))

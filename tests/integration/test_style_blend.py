@@ -73,3 +73,18 @@ def test_what_cannot_be_is_one_line(command, changes, words, jdart, config, tmp_
     errors = [line for line in result.output.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and all(word in errors[0] for word in words), errors
     assert not list((tmp_path / "out").rglob("*.png"))
+
+
+def test_the_plan_counts_a_composition_and_measures_methods_that_come_late(jdart, config, tmp_path):
+    """A method that works in the last steps alone is measured, too, in a run of one step."""
+    generate = {**SETTINGS["generate"], "steps": 20, "colour": {"guidance": {"through": "linear"}}}
+    result = jdart("plan", config(**{**SETTINGS, "generate": generate}), *STYLE, "--json", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    plan, costs = json.loads(result.output), json.loads(result.output)["costs"]
+    assert costs["composition_step"] > 0 and costs["plain_call"] > 0
+    assert plan["lora_bytes"] == costs["lora"] + costs["composition_lora"] > costs["lora"]
+    alone = costs["style"] + 3 * costs["encoding"] + 3 * costs["step"]
+    # nine pictures, one in each batch, of two steps at .75 to .85: one call each
+    drawn = 9 * (costs["batch"] + costs["plain_call"] + costs["encoding"])
+    assert plan["training_seconds"] == pytest.approx(alone + drawn + 3 * costs["composition_step"])
+    assert not (tmp_path / "out").exists()

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from contest.errors import UserError
 from jdart import runtime
 from jdart.cli import main
-from jdart.config import load_config
+from jdart.config import CompositionConfig, load_config
+from jdart.planning.methods import in_every_step, share_of_methods, smallest, without_methods
 from jdart.planning.plan import Costs, Work, estimate, measure_apart
 
 COSTS = Costs(
@@ -66,6 +67,37 @@ def test_validations_and_candidates_count():
     assert plan.drawing_seconds == plain.drawing_seconds
     assert plan.picture_bytes - plain.picture_bytes == 5 * 2 * 7
     assert plain.archive_bytes - plan.archive_bytes == 4 * 7
+
+
+def test_a_composition_and_what_the_base_draws_as_it_is_count():
+    costs = dataclasses.replace(COSTS, plain_call=0.25, composition_step=0.125, composition_lora=50)
+    composed = dataclasses.replace(
+        STYLE, composition_steps=8, composition_pictures=6, composition_batches=3, composition_calls=12
+    )
+    own = 8 * 0.125 + 6 * 1.0 + 3 * 3 + 12 * 0.25
+    plain, plan = (estimate(costs, [work], None) for work in (STYLE, composed))
+    assert plan.training_seconds - plain.training_seconds == pytest.approx(own)
+    assert plan.lora_bytes - plain.lora_bytes == 50
+    assert plan.picture_bytes - plain.picture_bytes == 6 * 7
+    left = dataclasses.replace(composed, steps=0, pictures=0, batches=0, calls=0)
+    assert estimate(costs, [left], None).seconds == pytest.approx(10 + own)
+    assert (
+        estimate(costs, [Work(None, batches=3, plain_calls=60, pictures=9)], None).drawing_seconds == 3 * 3 + 60 * 0.25
+    )
+
+
+def test_methods_are_measured_in_every_step_and_count_at_their_share():
+    late = ["generate.colour={guidance: {}, finish: {}}", "generate.style_prompting={first: 0.5, last: 0.75}"]
+    settings = load_config("demo", ["generate.strength=null", *late]).generate
+    assert share_of_methods(settings) == pytest.approx((5 + 2) / 20)
+    short = dataclasses.replace(in_every_step(settings), steps=1)
+    assert share_of_methods(short) == 1.0
+    plain = without_methods(settings)
+    assert plain == load_config("demo", ["generate.strength=null", "generate.colour={finish: {}}"]).generate
+    assert without_methods(load_config("demo").generate) == in_every_step(load_config("demo").generate)
+    for low in (1.0, 0.85, 0.3, 1 / 49):
+        small = smallest(CompositionConfig(strength_min=low, strength_max=1.0, sampling_steps=50), 6)
+        assert (small.pictures, small.steps) == (1, 6)
 
 
 def test_one_lora_for_all_styles_is_trained_once():

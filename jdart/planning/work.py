@@ -1,0 +1,97 @@
+"""What of a run is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import ceil
+from pathlib import Path
+
+from jdart.config import Config
+from jdart.planning.plan import Work
+from jdart.runs.job import Job
+from jdart.runs.trained import goes_on, is_trained
+from jdart.stages.composition import pictures_to_draw
+from jdart.stages.drawing import wanted_pictures
+from jdart.stages.learning import lessons
+from jdart.stages.prior import prior_prompts
+from jdart.training.checkpoint import steps_of
+
+
+def work_of(job: Job) -> list[Work]:
+    """What is left to do: what the styles share, then each style's training and pictures."""
+    config, folder, many = job.config, job.folder, job.config.prior.images_per_prompt
+    wanted: dict[Path, None] = {}  # two styles may want the same one
+    trainings: dict[str, Work] = {}
+    for name, styles in lessons(job).items():
+        own = replace(job, contest=replace(job.contest, styles={style: job.contest.styles[style] for style in styles}))
+        if config.prior.used:
+            wanted.update({folder.prior(p, n): None for p in prior_prompts(own, *styles) for n in range(many)})
+        if not is_trained(folder, config, name):
+            looks, strips = _looks(config, len(styles))
+            trainings[name] = Work(
+                None,
+                steps=max(0, config.train.steps - steps_of(folder.checkpoint(name))),
+                encodings=encodings(own, many),
+                looks=looks,
+                look_batches=strips,
+                look_calls=strips * config.generate.calls,
+            )
+    batches, missing = _missing(list(wanted), config.generate.batch_size)
+    works = [Work(None, batches=batches, plain_calls=batches * config.prior.steps, pictures=missing)]
+    if config.train.packed:
+        works += trainings.values()
+    for style, prompts in job.contest.styles.items():
+        work = replace(trainings.get(style, Work(None)), style=style, **_composition(job, style))
+        entry = {folder.candidate(style, prompt, 0) for prompt in prompts}
+        for settings, requests in wanted_pictures(job, style):
+            paths = [Path(request.name) for request in requests]
+            batches, missing = _missing(
+                paths, settings.batch_size, config.learns(style) and goes_on(folder, config, style)
+            )
+            work = replace(
+                work,
+                batches=work.batches + batches,
+                calls=work.calls + batches * settings.calls,
+                pictures=work.pictures + missing,
+                candidates=work.candidates + sum(not path.exists() for path in paths if path not in entry),
+            )
+        works.append(work)
+    return works
+
+
+def _looks(config: Config, styles: int) -> tuple[int, int]:
+    """Validations of a training that is not stopped early, and the batches that each draws."""
+    settings, size = config.validation, config.generate.batch_size
+    if settings.steps is None:
+        return 0, 0
+    drawn = [len(range(place, settings.images, styles)) for place in range(styles)]
+    return config.train.steps // settings.steps, sum(ceil(count / size) for count in drawn)
+
+
+def _missing(paths: list[Path], size: int, anew: bool = False) -> tuple[int, int]:
+    """Batches to draw, which are drawn whole, and pictures that are not there, or are drawn `anew`."""
+    absent = [anew or not path.exists() for path in paths]
+    return sum(any(absent[i : i + size]) for i in range(0, len(absent), size)), sum(absent)
+
+
+def _composition(job: Job, style: str) -> Mapping[str, int]:
+    """What of a style's composition is left to do, as `Work` names it."""
+    settings, folder = job.config.train.composition, job.folder.composition
+    if settings is None or not job.config.learns(style) or folder.lora(style).exists():
+        return {}
+    found = {"steps": settings.steps - steps_of(folder.checkpoint(style)), "pictures": 0, "batches": 0, "calls": 0}
+    for _, strength, wanted in pictures_to_draw(job, style, settings):
+        batches, missing = _missing(list(wanted), job.config.generate.batch_size)
+        found["pictures"] += missing
+        found["batches"] += batches
+        found["calls"] += batches * int(settings.sampling_steps * strength)
+    return {f"composition_{name}": count for name, count in found.items()}
+
+
+def encodings(job: Job, images_per_prompt: int) -> int:
+    """Pictures that go through the VAE before a LoRA of all of the job's styles is trained."""
+    config, styles = job.config, job.contest.styles
+    plain = len(prior_prompts(job, *styles)) if config.prior.used else 0
+    pictures = sum(len(job.references[style]) for style in styles) + plain * images_per_prompt
+    return pictures * config.data.crops * (2 if config.data.flip else 1)
