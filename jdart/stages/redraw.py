@@ -12,7 +12,10 @@ from contest.disk.files import sha256
 from contest.disk.shipped import place_in_run, references_folder
 from contest.errors import UserError
 from jdart.config import GenerateConfig
-from jdart.data.captions import load_pictures
+from jdart.config.reading import read_as
+from jdart.config.sections.data import DataConfig
+from jdart.data.captions import Picture, load_pictures
+from jdart.data.facts import style_pictures as learnt_pictures
 from jdart.data.pictures import average_image
 from jdart.generation.notes import pixels_hash, read_notes, settings_from
 from jdart.runs.folder import RunFolder, earlier_run
@@ -185,6 +188,14 @@ def _named_paths(settings: Any) -> Iterator[str]:
                 yield from _named_paths(value)
 
 
+def _pictures(images: Path, style: str, run: Run | None) -> tuple[Picture, ...]:
+    """The style's pictures, without those that the run left out."""
+    if run is None:
+        return load_pictures(images, "{object}", style)
+    data = run[1]["config"].get("data", {})
+    return learnt_pictures(images, style, read_as(DataConfig, data, f"{run[0].manifest}: data"))
+
+
 def _from_references(
     notes: Mapping[str, Any], settings: GenerateConfig, run: Run | None, sources: Sources
 ) -> tuple[np.ndarray | None, np.ndarray | None, dict[str, np.ndarray]]:
@@ -198,7 +209,7 @@ def _from_references(
         folder = place_in_run(run[0].root, run[1]["local"]["references"])
     style, size = notes["style"], notes["size"]
     images = references_folder(folder) / style / "images"
-    pictures = [picture.path for picture in load_pictures(images, "{object}", style)]
+    pictures = [picture.path for picture in _pictures(images, style, run)]
     average = None if notes["average"] is None else average_image(pictures, size)
     reference = None if settings.styleid is None else style_picture(settings.styleid, pictures, size)
     looked_at = style_pictures(settings, pictures, size)

@@ -91,6 +91,11 @@ def load_ablation(
     """
     raw, source = load_mapping(str(_place(name_or_path)))
     ablation = read_as(Ablation, raw, source)
+    for key in (*ablation.set, *(each.partition("=")[0] for each in overrides)):
+        if key in ("name", "output"):
+            raise UserError(f"{source}: set: {key} is each run's own; name their folder with output, or --output")
+    if output == "":
+        raise UserError("--output: must not be empty; name a folder")
     base, base_source = load_mapping(ablation.base)
     for key, value in ablation.set.items():
         put(base, key, value, f"{source}: set")

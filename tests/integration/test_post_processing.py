@@ -70,6 +70,19 @@ def test_references_of_one_colour_are_refused_before_anything_is_drawn(jdart, co
     assert not list((tmp_path / "out").glob("images/**/*.png"))
 
 
+def test_pictures_that_are_left_out_are_left_out_in_redrawing(jdart, config, contest, tmp_path):
+    """Of four pictures one is below data.min_size: the average and the palette are those of the others, both times."""
+    Image.new("RGB", (20, 20), (255, 0, 0)).save(contest / "00" / "images" / "dot.png")
+    settings = config(
+        score={"weights": None}, data={"min_size": 40}, generate={**UNTRAINED, "colour": FINISH, "strength": 0.9}
+    )
+    assert jdart("generate", settings, *STYLE).exit_code == 0
+    picture, again = tmp_path / "out" / "images" / "00" / "Moon.png", tmp_path / "again.png"
+    result = jdart("redraw", picture, "--output", again)
+    assert result.exit_code == 0, result.output
+    assert again.read_bytes() == picture.read_bytes()
+
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 

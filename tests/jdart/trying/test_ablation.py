@@ -99,3 +99,12 @@ def test_problems(methods, words, tmp_path):
 def test_no_file():
     with pytest.raises(UserError, match="no such ablation; those that come along: methods"):
         load_ablation("nothing")
+
+
+def test_what_each_run_has_of_its_own_is_not_set(tmp_path):
+    path = write(tmp_path / "a.yaml", {"a": method(**{"train.steps": 3})})
+    for key in ("output", "name"):
+        with pytest.raises(UserError, match=f"set: {key} is each run's own"):
+            load_ablation(path, [f"{key}=here"])
+    with pytest.raises(UserError, match="--output: must not be empty"):
+        load_ablation(path, output="")
