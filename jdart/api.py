@@ -13,6 +13,7 @@ from contest.notebook import html_table
 from contest.numbers import decimal
 from jdart.config import Config
 from jdart.data.pictures import read_rgb
+from jdart.running.pipeline import require_scorable
 from jdart.runs.job import Event, Job, open_job
 from jdart.stages.composition import learn_styles
 from jdart.stages.drawing import generate_styles
@@ -91,6 +92,8 @@ def train(config: Config, *, device: str = "auto", progress: Progress = silent) 
     Raises `contest.errors.UserError`, one line that says what to do, for what is missing, unreadable or does not fit.
     """
     job = _open(config, device)
+    if config.train.composition is not None:  # whose pictures CLIP chooses
+        require_scorable(job)
     require_startable(job)
     _prepare(job)
     _go(make_prior(job), progress)
