@@ -71,7 +71,7 @@ class Config:
         if self.generate.style_blend is not None:
             check(self.train.composition is not None, "generate.style_blend: needs train.composition; set it, as {}")
             for name, on in (("use_dora", self.lora.use_dora), ("rank_by_noise", self.lora.rank_by_noise is not None)):
-                check(not on, f"lora.{name}: generate.style_blend cannot weigh such a LoRA; set one of them to null")
+                check(not on, f"lora.{name}: generate.style_blend cannot weigh such a LoRA; leave one of the two out")
         if self.token is not None:
             word = self.token.placeholder
             for name in ("template", "caption"):
