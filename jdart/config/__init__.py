@@ -10,6 +10,7 @@ from jdart.config.sections.data import DataConfig, PriorConfig
 from jdart.config.sections.generate import GenerateConfig, WeightedLora
 from jdart.config.sections.lora import TEXT_TARGETS, UNET_TARGETS, LoraConfig, TextLoraConfig
 from jdart.config.sections.memory import MemoryConfig
+from jdart.config.sections.search import PruneConfig, SearchConfig
 from jdart.config.sections.token import TokenConfig
 from jdart.config.sections.train import TrainConfig
 from jdart.config.sections.validation import ValidationConfig
@@ -30,7 +31,9 @@ __all__ = [
     "MemoryConfig",
     "PriorConfig",
     "PromptOverride",
+    "PruneConfig",
     "ScoreConfig",
+    "SearchConfig",
     "StartConfig",
     "StyleAlignedConfig",
     "StyleBlendConfig",

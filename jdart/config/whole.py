@@ -8,10 +8,12 @@ from typing import Optional  # Python 3.9 evaluates the annotations of fields: n
 
 from jdart.config.overrides import StyleOverride, require_good
 from jdart.config.problem import check
+from jdart.config.said import LATER
 from jdart.config.sections.data import DataConfig, PriorConfig
 from jdart.config.sections.generate import GenerateConfig
 from jdart.config.sections.lora import LoraConfig, TextLoraConfig
 from jdart.config.sections.memory import MemoryConfig
+from jdart.config.sections.search import SearchConfig
 from jdart.config.sections.token import TokenConfig
 from jdart.config.sections.train import TrainConfig
 from jdart.config.sections.validation import ValidationConfig
@@ -60,6 +62,7 @@ class Config:
     generate: GenerateConfig = field(default_factory=GenerateConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     overrides: Mapping[str, StyleOverride] = field(default_factory=dict)  # by style
+    search: Optional[SearchConfig] = field(default=None, metadata=LATER)  # None: a picture a prompt, as it comes
     score: ScoreConfig = field(default_factory=ScoreConfig)
 
     def __post_init__(self) -> None:

@@ -1,0 +1,47 @@
+"""Settings of a search: several candidates a prompt, of which the best for Final are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
+
+from jdart.config.problem import check
+
+
+@dataclass(frozen=True)
+class PruneConfig:
+    """Candidates are looked at when so much of their steps is done; the best go on, the others stop there.
+
+    `at` is a share of the steps, `keep` of a prompt's candidates in a round.
+    """
+
+    at: float = 1 / 3
+    keep: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("at", "keep"):
+            check(0 < getattr(self, name) < 1, f"{name}: {getattr(self, name)} is not between 0 and 1")
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """`candidates` are tried for each prompt (on average, where `--budget` is time), `round` of them at a time.
+
+    `vary` names drawing's settings by their keys, such as generate.strength, each with a list of what is tried; every
+    candidate is one combination of them, with a seed of its own. The first is drawn as the configuration says.
+    """
+
+    candidates: int = 8
+    round: int = 4
+    vary: Mapping[str, Any] = field(default_factory=dict)
+    prune: Optional[PruneConfig] = field(default_factory=PruneConfig)
+
+    def __post_init__(self) -> None:
+        check(self.candidates >= 2, f"candidates: {self.candidates} leaves nothing to choose; take 2 or more")
+        check(self.round >= 1, f"round: {self.round} is below 1")
+        for key, values in self.vary.items():
+            named = key.startswith("generate.") and key not in ("generate.num_images_per_prompt", "generate.batch_size")
+            check(named, f"vary: {key} is no setting of a candidate; name what generate has, such as generate.strength")
+            listed = isinstance(values, (list, tuple)) and len(values) > 0
+            check(listed, f"vary.{key}: list what is tried, such as [0.8, 0.9]")
