@@ -75,6 +75,7 @@ def _script(studio: Studio, section: Section, row: Row) -> bytes:
         "section": section.slug,
         "interval": report.interval,
         "scores": dict(report.scores),
+        **({"post_processed": report.post_processed} if report.post_processed else {}),
         "styles": styles,
     }
     return f"jdartEntry({json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(',', ':'))});\n".encode()

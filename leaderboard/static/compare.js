@@ -215,7 +215,11 @@ function jdartSummary(a, b, total) {
     const range = entry.interval ? ` (${entry.interval.map((end) => jdartNumber(end)).join("–")})` : "";
     const link = jdartMake("a", { href: entry.page }, jdartMake("bdi", {}, entry.title));
     const value = jdartMake("b", { className: "value" }, jdartNumber(entry.scores.final, 4));
-    return jdartMake("div", { className: "card" }, jdartMake("h2", {}, `${side} · `, link), value, range);
+    const head = jdartMake("h2", {}, `${side} · `, link);
+    if (entry.post_processed) {
+      head.append(" ", Object.assign(jdartWord("span", "badge.post-processed"), { className: "badge post-processed" }));
+    }
+    return jdartMake("div", { className: "card" }, head, value, range);
   };
   const cards = jdartMake("div", { className: "parts versus" }, card(a, "A"), card(b, "B"));
   if (total === null) return cards;

@@ -242,6 +242,9 @@ def test_compare_any_pair_as_python_does(visit, browser, reports):
     (sun,) = [text for text in pairs if text.startswith("Sun")]
     assert number(sun.split()[-1]) == pytest.approx(styles["01"], abs=1e-4)
     assert len(all_of(browser, ".pairs img")) == 6
+    cards = {card.find_element(By.TAG_NAME, "h2").text: card for card in all_of(browser, ".versus .card")}
+    marked = [name for name, card in cards.items() if all_of(card, ".badge.post-processed")]
+    assert marked == ["B · Gale post-processed"] and "A · Ember" in cards
     assert "a=ember-" in browser.current_url and "b=gale-" in browser.current_url
     one_of(browser, "[data-swap]").click()
     wait(browser, lambda: one_of(browser, "[data-said]").text.startswith("Gale against Ember"))

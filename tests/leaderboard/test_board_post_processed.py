@@ -29,7 +29,7 @@ def built(folder, *counts):
 def test_the_mark_is_on_its_rows_and_pages_and_explained(tmp_path):
     site = built(tmp_path, 3, None)
     marked, plain = sorted(site.glob("entries/*.html"))
-    assert "post-processed" not in plain.read_text("utf-8")
+    assert "post-processed" not in plain.read_text("utf-8").split('<section id="compared">')[0]
     heading = marked.read_text("utf-8").split("<section")[0]
     assert BADGE in heading
     assert "3 of 3 pictures" in heading
@@ -46,10 +46,22 @@ def test_the_mark_is_on_its_rows_and_pages_and_explained(tmp_path):
         assert [row["post_processed"] for row in csv.DictReader(stream)] == ["3", "0"]
 
 
+def test_the_mark_is_where_an_entry_is_compared_with_it(tmp_path):
+    site = built(tmp_path, 3, None)
+    (below,) = (path for path in site.glob("entries/*.html") if "entry-1" in path.name)
+    compared = below.read_text("utf-8").split('<section id="compared">')[1].split("</section>")[0]
+    assert compared.index("entry 0</bdi>") < compared.index(BADGE) and compared.count(BADGE) == 1
+    listed = (site / "compare.html").read_text("utf-8").rpartition("<noscript>")[2]
+    assert listed.index("entry 0</bdi>") < listed.index(BADGE) < listed.index("entry 1</bdi>")
+    assert listed.count(BADGE) == 1
+    said = {path.name[: len("entry-0")]: "post_processed" in path.read_text() for path in site.glob("data/*.js")}
+    assert said == {"entry-0": True, "entry-1": False}, "what the script of the comparison reads"
+
+
 @pytest.mark.parametrize("count", [None, 0, -4])
 def test_a_board_without_such_entries_does_not_speak_of_it(count, tmp_path):
     site = built(tmp_path, count)
-    for path in [site / "board.json", site / "board.csv", *site.rglob("*.html")]:
+    for path in [site / "board.json", site / "board.csv", *site.rglob("*.html"), *site.glob("data/*.js")]:
         assert "post-processed" not in path.read_text("utf-8"), path
         assert "post_processed" not in path.read_text("utf-8"), path
     assert "post-processed" not in READING
