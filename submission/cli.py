@@ -82,7 +82,7 @@ def check_command(path: Path, contest: str | None, references: str | None, style
     help="The archive to write  [default: PATH/entry.zip of a run folder]",
 )
 @click.option("--force", is_flag=True, help="Replace an archive that differs.")
-@click.option("--include-weights", is_flag=True, help="Add each style's LoRA file, as lora/<style>/.")
+@click.option("--include-weights", is_flag=True, help="Add each style's LoRA, token and composition.")
 def build_command(
     path: Path,
     contest: str | None,

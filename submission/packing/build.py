@@ -79,7 +79,8 @@ def build(
 ) -> BuildResult:
     """Write the archive of an entry without errors to `out`, atomically; equal input gives equal bytes.
 
-    `include_weights` adds each style's LoRA file of a run folder, or of an archive that was built with them.
+    `include_weights` adds each style's LoRA file of a run folder, or of an archive that was built with them, with its
+    token and its composition where there are any.
     UserError: `out` is another archive already and `force` is not set, or lies inside the pictures' folder; a style has
     no LoRA file.
     """

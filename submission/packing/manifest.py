@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import Any, Optional
 
 from contest.definition import Contest
@@ -20,7 +21,10 @@ from contest.typed import from_json, to_schema
 
 SCHEMA_VERSION = 1
 _MAX_BYTES = 8 << 20  # 20,000 files take 3 MiB; parsed, it is some twenty times as much in memory
-_WEIGHTS = re.compile(r"lora/([^/]+)/pytorch_lora_weights\.(?:safetensors|bin)")
+TOKEN_NAME = "learned_embeds.safetensors"
+_WEIGHTS = re.compile(
+    r"(?:composition/)?lora/[^/]+/pytorch_lora_weights\.(?:safetensors|bin)|lora/[^/]+/" + re.escape(TOKEN_NAME)
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Run:
     """How the pictures were made: what run.json says that is true on every machine, so not its `local` part.
 
     `config` is every setting, `versions` maps a library to its version, `commit` is the git commit of the working tree
-    when the run began.
+    when the run began. `composition` has the LoRAs of the text encoder that StyleBlend draws with.
     """
 
     schema_version: int
@@ -77,6 +81,7 @@ class Run:
     commit: Optional[str] = None
     lora: dict[str, Lora] = field(default_factory=dict)
     versions: dict[str, Optional[str]] = field(default_factory=dict)
+    composition: dict[str, Lora] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,8 @@ class Manifest:
         """The manifest as UTF-8 JSON; the same manifest gives the same bytes. UserError: JSON cannot say it."""
         try:
             value = {"schema_version": SCHEMA_VERSION, **asdict(self)}
+            if self.run is not None and not self.run.composition:  # as before there was such a thing, to the byte
+                del value["run"]["composition"]
             return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
         except (ValueError, RecursionError) as error:
             raise UserError(f"run.json cannot go into the manifest ({error}); correct it") from error
@@ -170,9 +177,9 @@ def usable_manifest(items: Iterable[Item]) -> Manifest | None:
 
 
 def weights_of(manifest: Manifest) -> set[str]:
-    """Paths of the LoRA files that the archive holds beside its pictures, one or none for each of its styles."""
-    matches = filter(None, map(_WEIGHTS.fullmatch, manifest.files))
-    return {match.group() for match in matches if match.group(1) in manifest.contest.styles}
+    """Paths of what the archive holds of its styles beside their pictures: LoRA files, tokens, compositions."""
+    paths = filter(_WEIGHTS.fullmatch, manifest.files)
+    return {path for path in paths if PurePosixPath(path).parent.name in manifest.contest.styles}
 
 
 def fingerprint_of(files: Mapping[str, File], styles: Iterable[str]) -> str:
@@ -222,9 +229,11 @@ def check_claims(manifest: Manifest) -> Iterator[Finding]:
     score = manifest.score
     if score is not None and score.pictures != fingerprint_of(manifest.files, manifest.contest.styles):
         yield finding("S308", MANIFEST, f"has Final {score.final:.6g}, which other pictures got")
-    loras = {} if manifest.run is None else manifest.run.lora
+    run = manifest.run
+    said = {} if run is None else {"lora": run.lora, "composition": run.composition}
     for path in sorted(weights_of(manifest)):
-        lora = loras.get(path.split("/")[1])
+        place = PurePosixPath(path)
+        lora = None if place.name == TOKEN_NAME else said.get(place.parts[0], {}).get(place.parent.name)
         if lora is not None and lora.sha256 != manifest.files[path].sha256:
             yield finding("S309", path, "is not the file that run.json says was drawn with")
 

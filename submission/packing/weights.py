@@ -1,6 +1,10 @@
-"""LoRA files that an archive may hold beside its pictures, as lora/<style>/pytorch_lora_weights.safetensors or .bin.
+"""What an archive may hold beside its pictures, so that they can be drawn again.
 
-To the rules `lora/` is an unknown folder, so what the manifest lists of it is taken out before.
+    lora/<style>/pytorch_lora_weights.safetensors or .bin                the style's LoRA
+    lora/<style>/learned_embeds.safetensors                              its token, where the run learnt one
+    composition/lora/<style>/pytorch_lora_weights.safetensors or .bin    its composition, where the run learnt one
+
+To the rules these are unknown folders, so what the manifest lists of them is taken out before.
 """
 
 from __future__ import annotations
@@ -11,14 +15,14 @@ from pathlib import Path, PurePosixPath
 from contest.definition import Contest
 from contest.entry.listing import Item, Listing
 from contest.errors import UserError
-from submission.packing.manifest import usable_manifest, weights_of
+from submission.packing.manifest import TOKEN_NAME, usable_manifest, weights_of
 from submission.packing.source import Source
 
 _NAMES = ("pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin")  # the first where a run has both
 
 
 def without_weights(listing: Listing) -> Listing:
-    """The listing without the LoRA files that its manifest answers for, and without their folders."""
+    """The listing without the weights that its manifest answers for, and without their folders."""
     manifest = usable_manifest(listing.items)
     weights = set() if manifest is None else weights_of(manifest)
     folders = {str(folder) for path in weights for folder in PurePosixPath(path).parents}
@@ -29,19 +33,18 @@ def without_weights(listing: Listing) -> Listing:
 
 
 def find_weights(source: Source, listing: Listing, contest: Contest) -> dict[str, Item]:
-    """Each style's LoRA file by its place in the archive, from a run folder or an archive that holds them.
+    """Each style's LoRA, token and composition by their places in the archive, from a run folder or an archive.
 
-    UserError: a style has none, or they make the entry larger than the contest takes.
+    UserError: a style has no LoRA, or they make the entry larger than the contest takes.
     """
     there = _in_archive(source, listing) if source.folder is None else _in_run(source.folder, contest)
     found = {}
     missing = []
     for style in contest.styles:
-        path = next((place for place in _places(style) if place in there), None)
-        if path is None:
+        parts = [next((place for place in places if place in there), None) for places in _places(style)]
+        if parts[0] is None:
             missing.append(style)
-        else:
-            found[path] = there[path]
+        found.update({place: there[place] for place in parts if place is not None})
     if missing:
         raise UserError(
             f"{source.pictures}: no LoRA file of style {', '.join(missing)}; put lora/<style>/{_NAMES[0]} "
@@ -59,7 +62,7 @@ def find_weights(source: Source, listing: Listing, contest: Contest) -> dict[str
 
 
 def _in_run(folder: Path, contest: Contest) -> dict[str, Item]:
-    paths = {place: folder / place for style in contest.styles for place in _places(style)}
+    paths = {place: folder / place for style in contest.styles for places in _places(style) for place in places}
     return {
         place: Item(place, "file", path.stat().st_size, path.read_bytes)
         for place, path in paths.items()
@@ -72,5 +75,7 @@ def _in_archive(source: Source, listing: Listing) -> dict[str, Item]:
     return {item.path: item for item in listing.items if item.path in weights}
 
 
-def _places(style: str) -> list[str]:
-    return [f"lora/{style}/{name}" for name in _NAMES]
+def _places(style: str) -> tuple[list[str], ...]:
+    """Where the style's LoRA may lie, its token, and its composition; the first counts that is there."""
+    lora = [f"lora/{style}/{name}" for name in _NAMES]
+    return lora, [f"lora/{style}/{TOKEN_NAME}"], [f"composition/{place}" for place in lora]

@@ -10,8 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 from click.testing import CliRunner
-from tiny_entry import CONTEST, NAMES, png
-from tiny_run import LORA, add_loras, add_report, run_folder, sha256
+from tiny_entry import CONTEST, NAMES, png, write_files
+from tiny_run import LORA, add_compositions, add_loras, add_report, run_folder, sha256
 
 import submission
 from submission import UserError, build, check, verify
@@ -188,6 +188,40 @@ def test_weights_go_along_on_demand(tmp_path, entry, name):
     assert (tmp_path / "without.zip").read_bytes() == (tmp_path / "small.zip").read_bytes()
 
 
+def test_tokens_and_compositions_go_along_where_there_are_any(tmp_path, entry):
+    folder = run_folder(tmp_path, entry)
+    loras, compositions = add_loras(folder), add_compositions(folder)
+    token = {"lora/01/learned_embeds.safetensors": b"a word"}
+    write_files(folder, token)
+    out, whole = tmp_path / "entry.zip", {**compositions, **loras, **token}
+    build(folder, None, out, include_weights=True)
+    with zipfile.ZipFile(out) as archive:
+        assert archive.namelist() == sorted([*NAMES, *whole, "manifest.json"])
+        assert {path: archive.read(path) for path in whole} == whole
+        archive.extractall(tmp_path / "unpacked")
+    assert check(out, CONTEST) == verify(out, CONTEST) == check(tmp_path / "unpacked", CONTEST) == []
+    manifest = read_manifest(out)
+    jsonschema.validate(manifest, SCHEMA)
+    assert {path: manifest["files"][path]["sha256"] for path in whole} == {p: sha256(data) for p, data in whole.items()}
+    said = {style: one["sha256"] for style, one in manifest["run"]["composition"].items()}
+    assert said == {style: sha256(f"composition of {style}".encode()) for style in CONTEST.styles}
+    build(out, CONTEST, tmp_path / "again.zip", include_weights=True)
+    assert (tmp_path / "again.zip").read_bytes() == out.read_bytes()
+    build(folder, None, tmp_path / "small.zip")
+    build(out, CONTEST, tmp_path / "without.zip")
+    assert (tmp_path / "without.zip").read_bytes() == (tmp_path / "small.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "small.zip") as archive:
+        assert archive.namelist() == [*NAMES, "manifest.json"]
+
+
+def test_a_run_without_a_composition_says_nothing_of_one(tmp_path, entry):
+    folder = run_folder(tmp_path, entry)
+    add_loras(folder)
+    build(folder, None, tmp_path / "entry.zip", include_weights=True)
+    with zipfile.ZipFile(tmp_path / "entry.zip") as archive:
+        assert b"composition" not in archive.read("manifest.json")
+
+
 def test_weights_option(tmp_path, entry):
     folder = run_folder(tmp_path, entry)
     add_loras(folder)
@@ -213,20 +247,30 @@ def test_weights_that_are_missing_or_too_large(tmp_path, entry):
     assert not (tmp_path / "a.zip").exists()
 
 
-def test_lora_of_another_run_is_refused(tmp_path, entry):
+@pytest.mark.parametrize("place", [f"lora/01/{LORA}", f"composition/lora/01/{LORA}"])
+def test_lora_of_another_run_is_refused(tmp_path, entry, place):
     folder = run_folder(tmp_path, entry)
     add_loras(folder)
-    (folder / "lora" / "01" / LORA).write_bytes(b"other")
+    add_compositions(folder)
+    (folder / place).write_bytes(b"other")
     result = build(folder, None, tmp_path / "a.zip", include_weights=True)
-    assert (result.state, [(one.code, one.path) for one in result.findings]) == (
-        "refused",
-        [("S309", f"lora/01/{LORA}")],
-    )
+    assert (result.state, [(one.code, one.path) for one in result.findings]) == ("refused", [("S309", place)])
     assert not (tmp_path / "a.zip").exists()
 
 
 @pytest.mark.parametrize(
-    "path", ["lora/00/notes.txt", "lora/77/pytorch_lora_weights.bin", "lora/00/more/pytorch_lora_weights.bin", "lora/x"]
+    "path",
+    [
+        "lora/00/notes.txt",
+        "lora/77/pytorch_lora_weights.bin",
+        "lora/00/more/pytorch_lora_weights.bin",
+        "lora/x",
+        "lora/77/learned_embeds.safetensors",
+        "composition/lora/00/learned_embeds.safetensors",
+        "composition/lora/77/pytorch_lora_weights.safetensors",
+        "composition/00/pytorch_lora_weights.safetensors",
+        "more/composition/lora/00/pytorch_lora_weights.safetensors",
+    ],
 )
 def test_other_files_beside_the_weights_are_found(tmp_path, entry, path):
     folder = run_folder(tmp_path, entry)

@@ -32,6 +32,16 @@ def add_loras(folder, name=LORA):
     return files
 
 
+def add_compositions(folder):
+    """A composition for each style, listed in run.json as jdart does. Returns them by their place."""
+    files = {f"composition/lora/{style}/{LORA}": f"composition of {style}".encode() for style in CONTEST.styles}
+    write_files(folder, files)
+    run = json.loads((folder / "run.json").read_text())
+    run["composition"] = {path.split("/")[2]: {"file": path, "sha256": sha256(data)} for path, data in files.items()}
+    (folder / "run.json").write_text(json.dumps(run))
+    return files
+
+
 def add_report(folder, final=0.25, **changes):
     """A report of the folder's pictures with only what submission reads; `changes` are further fields of it."""
     pictures = sorted((path.parent.name, path.name) for path in (folder / "images").glob("*/*.png"))
