@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from evaluator.metrics.fid import Moments
 
 MEASURED = ("dino", "hist", "lpips", "clip_iqa", "clip_r")  # what every picture has; FID belongs to all together
+BOUNDED = ("dino", "lpips")  # of them, whose bound in a style is not the end of the scale but the references'
 FEATURES = "fid_features.npz"
 _AGREE = 1e-4  # how near the features must come to the report's FID; the checker's rounding is below it
 _ROUNDING = 1e-6
@@ -28,7 +30,8 @@ class Cells:
 
     `style` holds each cell's place in `styles` (N ints) and `values` the N float64 of each of `MEASURED`, where
     `hist` is the mean of RGB and HSV and `clip_r` 0 or 1. `stems` (N,64) and `real`, the references' moments,
-    are what FID is made from; without them `fid` is known but cannot be resampled.
+    are what FID is made from; without them `fid` is known but cannot be resampled. `bounds` has for each style what no
+    picture passes in each of `BOUNDED`.
     """
 
     styles: tuple[str, ...]
@@ -38,6 +41,7 @@ class Cells:
     fid: float
     stems: Optional[np.ndarray] = None
     real: Optional[Moments] = None
+    bounds: Optional[Mapping[str, Mapping[str, float]]] = None
 
     @property
     def keys(self) -> list[tuple[str, str]]:
@@ -86,8 +90,9 @@ def cells_of(report: Report, stems: np.ndarray | None = None, real: Moments | No
 def read_cells(path: Path) -> tuple[Report, Cells]:
     """A report.json, or the one in a report folder or run folder, and its cells.
 
-    The features that FID is made from lie beside it; where they are missing, broken or of other pictures, `stems`
-    is None. Raises UserError as `read_report` does, and when the report's pictures do not give its scores.
+    The features that FID is made from lie beside it, with the bounds; where they are missing, broken or of other
+    pictures, `stems` and `bounds` are None. Raises UserError as `read_report` does, and when the report's pictures do
+    not give its scores.
     """
     report = read_report(path)
     cells = cells_of(report)
@@ -98,8 +103,7 @@ def read_cells(path: Path) -> tuple[Report, Cells]:
             raise UserError(
                 f"{path}: says {item.name} {said:.6f}, but its pictures give {made:.6f}; score the entry again"
             )
-    features = _read_features(find_report(path).with_name(FEATURES), cells)
-    return report, cells if features is None else replace(cells, stems=features[0], real=features[1])
+    return report, _with_features(cells, find_report(path).with_name(FEATURES))
 
 
 def weights_to_means(cells: Cells, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -140,15 +144,25 @@ def hold_fid(cells: Cells) -> Cells:
     return replace(cells, stems=None, real=None)
 
 
-def _read_features(path: Path, cells: Cells) -> tuple[np.ndarray, Moments] | None:
-    """Stems and the references' moments, or None unless they are these cells'."""
+def _with_features(cells: Cells, path: Path) -> Cells:
+    """The cells with stems, the references' moments and the bounds, as far as the file is of these cells."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file, np.errstate(all="ignore"):
             stems, mean, covariance = (file[key] for key in ("outputs", "real_mean", "real_covariance"))
             if len(stems) != len(cells.names) or len(stems) < 2:
-                return None
+                return cells
             fid = weights_to_fids(stems, np.ones((1, len(stems))), (mean, covariance))[0]
+            bounds = _read_bounds(file, cells.styles)
     except Exception:  # a damaged archive has many ways to fail, and all of them mean that nothing is known
-        return None
+        return cells
     near = abs(fid - cells.fid) <= _AGREE * max(1.0, abs(cells.fid))  # not so for NaN
-    return (stems, (mean, covariance)) if near else None
+    return replace(cells, stems=stems, real=(mean, covariance), bounds=bounds) if near else cells
+
+
+def _read_bounds(file: Mapping[str, np.ndarray], styles: Sequence[str]) -> dict[str, dict[str, float]] | None:
+    """Style -> metric -> bound; None where a report of an earlier version has none, or they are not these styles'."""
+    columns = {key: file[f"{key}_bounds"] for key in BOUNDED if f"{key}_bounds" in file}
+    good = [column.shape == (len(styles),) and np.isfinite(column).all() for column in columns.values()]
+    if len(good) < len(BOUNDED) or not all(good):
+        return None
+    return {style: {key: float(columns[key][place]) for key in BOUNDED} for place, style in enumerate(styles)}

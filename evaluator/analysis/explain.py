@@ -1,4 +1,4 @@
-"""Where an entry's Final comes from, which pictures cost it most, and what CLIP-R saw instead of the prompt."""
+"""Where an entry's Final comes from, how far it can go, which pictures cost it most, and what CLIP-R saw instead."""
 
 from __future__ import annotations
 
@@ -7,17 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluator.analysis.cells import MEASURED, Cells, cells_to_scores
+from evaluator.analysis.headroom import Headroom, find_headroom
 from evaluator.reporting.report import Report
-from evaluator.scoring.formula import Scores, metrics_to_scores
-
-# the formula's six terms, first Style's and then those of Text and Quality
-STYLE_TERMS = ("dino", "hist", "lpips")
-OTHER_TERMS = ("clip_r", "fid", "clip_iqa")
-TERMS = STYLE_TERMS + OTHER_TERMS
-
-# metrics with which every term of the formula is 0, and with which each has its full weight
-NOTHING = {"dino": 0.0, "hist": 0.0, "lpips": 1.0, "clip_r": 0.0, "fid": 20.0, "clip_iqa": 0.0}
-FULL = {"dino": 1.0, "hist": 1.0, "lpips": 0.0, "clip_r": 1.0, "fid": 0.0, "clip_iqa": 1.0}
+from evaluator.scoring.formula import FULL, NOTHING, STYLE_TERMS, TERMS, Scores, metrics_to_scores
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,10 @@ class Miss:
 
 @dataclass(frozen=True)
 class Explanation:
-    """All of it for one entry. `gains` has every picture, the greatest gain first."""
+    """All of it for one entry. `gains` has every picture, the greatest gain first.
+
+    `headroom` is empty where the references' bounds are not known.
+    """
 
     entry: str
     contest: str
@@ -76,6 +71,7 @@ class Explanation:
     scores: Scores
     intervals: dict[str, list[float]]
     styles: list[StyleShare]
+    headroom: list[Headroom]
     pictures: list[PictureShare]
     gains: list[Gain]
     misses: list[Miss]
@@ -83,6 +79,11 @@ class Explanation:
     def top_gains(self, count: int) -> list[Gain]:
         """The first `count` of those that would gain anything."""
         return [gain for gain in self.gains[:count] if gain.gain > 0]
+
+    def top_headroom(self, count: int) -> tuple[list[Headroom], list[Headroom]]:
+        """The whole entry's metrics, and the first `count` of the styles', both with the greatest gain first."""
+        ranked = sorted(self.headroom, key=lambda row: -row.gain)
+        return [row for row in ranked if row.style is None], [row for row in ranked if row.style is not None][:count]
 
 
 def explain(report: Report, cells: Cells) -> Explanation:
@@ -99,6 +100,7 @@ def explain(report: Report, cells: Cells) -> Explanation:
             StyleShare(style, int((cells.style == place).sum()), *_sum_parts(parts, cells.style == place))
             for place, style in enumerate(cells.styles)
         ],
+        headroom=find_headroom(cells),
         pictures=[
             PictureShare(style, name, *_sum_parts(parts, np.array([row])))
             for row, (style, name) in enumerate(cells.keys)

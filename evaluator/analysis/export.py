@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from evaluator.analysis.compare import Comparison, Difference
-from evaluator.analysis.explain import TERMS, Explanation
+from evaluator.analysis.explain import Explanation
 from evaluator.reporting.frame import TEXT, columns_of, to_frame, values_of
+from evaluator.scoring.formula import TERMS
 
 if TYPE_CHECKING:
     from pandas import DataFrame

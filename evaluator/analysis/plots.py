@@ -13,8 +13,10 @@ from contest.disk.writable import require_file
 from contest.errors import UserError, needs
 from contest.numbers import decimal, span
 from evaluator.analysis.compare import BETTER, LOW_IS_GOOD, NOISE, UNKNOWN, WORSE, Comparison, Difference, Side
-from evaluator.analysis.explain import TERMS, Explanation, Gain
-from evaluator.analysis.wording import LABELS, caveats, metric_value, not_comparable, picture, plain
+from evaluator.analysis.explain import Explanation, Gain
+from evaluator.analysis.headroom import Headroom
+from evaluator.analysis.wording import LABELS, caveats, metric_value, not_comparable, picture, plain, reached
+from evaluator.scoring.formula import TERMS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,18 +40,26 @@ _NAME = 48  # letters of an entry's name in a title
 
 
 def draw_explanation(found: Explanation, top: int) -> Figure:
-    """Left what each style gives to Final, through which metric; right the `top` gains."""
+    """Left what each style gives to Final, through which metric; right the `top` gains.
+
+    Below, where the bounds are known, the headroom: left the whole entry's, right that of styles with the `top` gains.
+    """
     gains = found.top_gains(top)
+    whole, styles = found.top_headroom(top)
     title = f"{plain(found.entry, _NAME)} on {plain(found.contest, _NAME)}, profile {plain(found.profile)}"
     ends = found.intervals.get("final")
     final = f"Final {decimal(found.scores.final, 6)}"
     heading = [title, final if ends is None else f"{final}, 95 % interval {span(ends[0], ends[1], 4)}"]
     if found.not_comparable_because:
         heading.append(not_comparable(found.not_comparable_because))
-    figure = _figure(max(len(found.styles), len(gains), 6), heading)
-    left, right = figure.subplots(1, 2)
+    rows = [max(len(found.styles), len(gains), 6), *([max(len(whole), len(styles)) + 4] if whole else [])]
+    figure = _figure(sum(rows), heading)
+    (left, right), *below = figure.subplots(len(rows), 2, height_ratios=rows, squeeze=False)
     _draw_shares(left, found)
     _draw_gains(right, gains)
+    for axes_left, axes_right in below:
+        _draw_headroom(axes_left, "Headroom: if half of what is left to the bound were won", whole)
+        _draw_headroom(axes_right, "The same in one style alone", styles)
     return figure
 
 
@@ -142,6 +152,18 @@ def _draw_gains(axes: Axes, gains: Sequence[Gain]) -> None:
     _label_rows(axes, range(len(gains)), [f"{plain(gain.style, 16)} {plain(picture(gain.name), 20)}" for gain in gains])
     axes.set_xlim(0, 1.35 * 1000 * gains[0].gain)
     axes.set_xlabel("gain in thousandths of Final; colour and label: the metric that gives most of it")
+
+
+def _draw_headroom(axes: Axes, title: str, rows: Sequence[Headroom]) -> None:
+    axes.set_title(title, fontsize="medium", loc="left")
+    for place, row in enumerate(rows):
+        axes.barh(place, 1000 * row.gain, color=_TERM_COLOURS[row.metric], edgecolor="white")
+        label = f"{decimal(row.now, 4)} → {decimal(row.bound, 4)}, {reached(row.reached)} reached"
+        axes.annotate(label, (1000 * row.gain, place), (4, 0), **_BESIDE)
+    styles = ["" if row.style is None else f"{plain(row.style, 16)} " for row in rows]
+    _label_rows(axes, range(len(rows)), [f"{style}{LABELS[row.metric]}" for style, row in zip(styles, rows)])
+    axes.set_xlim(0, 1.6 * max(1000 * rows[0].gain, 0.001))
+    axes.set_xlabel("gain in thousandths of Final")
 
 
 def _draw_forest(axes: Axes, rows: Sequence[Difference], labels: Sequence[str]) -> None:

@@ -10,15 +10,27 @@ from rich.table import Table
 from rich.text import Text
 
 from contest.numbers import decimal, span
+from evaluator.analysis.cells import FEATURES
 from evaluator.analysis.compare import BETTER, LOW_IS_GOOD, NOISE, WORSE, Comparison, Difference
-from evaluator.analysis.explain import TERMS, Explanation
-from evaluator.analysis.wording import LABELS, caveats, metric_value, not_comparable, picture, plain, style_formula
+from evaluator.analysis.explain import Explanation
+from evaluator.analysis.headroom import Headroom
+from evaluator.analysis.wording import (
+    LABELS,
+    caveats,
+    metric_value,
+    not_comparable,
+    picture,
+    plain,
+    reached,
+    style_formula,
+)
+from evaluator.scoring.formula import TERMS
 
 _COLOURS = {BETTER: "green", WORSE: "red", NOISE: "dim"}
 
 
 def show_explanation(found: Explanation, top: int, console: Console) -> None:
-    """What each style gives, the `top` gains, and the misses of CLIP-R."""
+    """What each style gives, how far its metrics can go, the `top` gains of both, and the misses of CLIP-R."""
     scores = found.scores
     _line(console, f"{plain(found.entry)} on {plain(found.contest)}, profile {plain(found.profile)}", "bold")
     made = f"Final {decimal(scores.final, 6)} = {style_formula(scores)}"
@@ -38,6 +50,7 @@ def show_explanation(found: Explanation, top: int, console: Console) -> None:
     images = sum(row.images for row in found.styles)
     shares.add_row("all", str(images), *(decimal(1000 * part, 2) for part in (sum(total), *total)), style="bold")
     console.print(shares)
+    _show_headroom(found, top, console)
 
     gains = found.top_gains(top)
     table = _table("Pictures whose replacement by their style's median would gain most, in thousandths of Final")
@@ -91,6 +104,33 @@ def show_comparison(found: Comparison, console: Console) -> None:
     console.print(table)
     _line(console, "noise: the interval contains 0. At 95 % about one in twenty figures leaves it by chance.", "dim")
     _line(console, "beyond noise: the style's metrics that are better (+) or worse (-) in B.", "dim")
+
+
+def _show_headroom(found: Explanation, top: int, console: Console) -> None:
+    """The whole entry's metrics, then those of styles with the `top` gains."""
+    if not found.headroom:
+        unknown = f"Headroom: no bounds beside the report ({FEATURES}); score the entry again: jdart-eval score"
+        _line(console, f"{unknown} (what is cached is not computed again)")
+        return
+    whole, styles = found.top_headroom(top)
+    left_out = len(found.headroom) - len(whole) - len(styles)
+    table = _table("Headroom: what Final would gain, in thousandths, if half of what is left to the bound were won")
+    for title in ("style", "metric", "now", "bound", "reached", "gain"):
+        table.add_column(title, justify="left" if title in ("style", "metric") else "right", no_wrap=title != "style")
+    for row in whole:
+        table.add_row("all", *_headroom_cells(row), style="bold")
+    table.add_section()
+    for row in styles:
+        table.add_row(Text(plain(str(row.style))), *_headroom_cells(row))
+    console.print(table)
+    _line(console, "bound: what no picture can pass. No picture need reach one, still less several at once.", "dim")
+    if left_out:
+        _line(console, f"The {left_out} smallest gains of styles are left out; --top shows more, --json all.", "dim")
+
+
+def _headroom_cells(row: Headroom) -> tuple[str, ...]:
+    now, bound = (decimal(value, 4) for value in (row.now, row.bound))
+    return LABELS[row.metric], now, bound, reached(row.reached), decimal(1000 * row.gain, 2, plus=True)
 
 
 def _table(title: str) -> Table:

@@ -46,6 +46,11 @@ def caveats(a: Sequence[str], b: Sequence[str], notes: Iterable[str]) -> list[st
     return lines + [f"Note: {plain(note)}" for note in notes]
 
 
+def reached(share: float | None) -> str:
+    """How much of the way to a bound is done."""
+    return "-" if share is None else f"{decimal(100 * share, 1)} %"
+
+
 def style_formula(scores: Scores) -> str:
     """What Final is the product of."""
     style, text, quality = (decimal(value, 4) for value in (scores.style, scores.text, scores.quality))

@@ -14,12 +14,18 @@ from contest.screen import screen
 @click.option("--json", "as_json", is_flag=True, help="Everything, as JSON on standard output.")
 @click.option("--csv", "as_csv", is_flag=True, help="One row a picture, as CSV on standard output.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw it, too.")
-@click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many gains to show.")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many gains to show, of styles and of pictures.",
+)
 def command(report: Path, as_json: bool, as_csv: bool, plot: Path | None, top: int) -> None:
     """Say where the Final of REPORT comes from: a report.json, a report folder or a run folder.
 
-    What each style and picture gives, which pictures would gain most by being like their style's median, and what
-    CLIP-R saw where it missed.
+    What each style and picture gives, how far each metric is from what no picture can pass, which pictures would gain
+    most by being like their style's median, and what CLIP-R saw where it missed.
     """
     from contest.errors import UserError
     from evaluator.analysis.cells import read_cells

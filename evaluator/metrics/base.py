@@ -50,6 +50,10 @@ class Metric(ABC):
         """The texts whose features it needs beside those of pictures of these names."""
         return ()
 
+    def bound(self, references: Mapping[str, np.ndarray]) -> float:
+        """What no picture of a style can pass, from what is kept of its references. Only where they decide it."""
+        raise NotImplementedError(f"{self.key} ends where its scale does")
+
     @abstractmethod
     def figures(self, styles: Mapping[str, Seen], texts: Texts) -> Figures:
         """The figures over all styles, of which each has at least one picture."""

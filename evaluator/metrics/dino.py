@@ -18,11 +18,22 @@ def features_to_mean_cosine(outputs: np.ndarray, direction: np.ndarray) -> np.nd
     return unit(outputs) @ direction
 
 
+def direction_to_ceiling(direction: np.ndarray) -> float:
+    """The mean D of a style's unit features -> the largest DINO a picture can have.
+
+    DINO is the product of that mean with a vector of length 1, so that it cannot exceed the mean's length.
+    """
+    return float(np.linalg.norm(direction))
+
+
 class Dino(Metric):
     """Mean over references, then pictures, then styles. Source: `dino_api.py`, `score_api.py`."""
 
     key = "dino"
     extractor = "dinov2"
+
+    def bound(self, references: Mapping[str, np.ndarray]) -> float:
+        return direction_to_ceiling(references["direction"])
 
     def figures(self, styles: Mapping[str, Seen], texts: Texts) -> Figures:
         return mean_of_means(

@@ -15,7 +15,7 @@ from contest.disk.files import write_bytes, write_json
 from contest.disk.spreadsheet import to_csv
 from contest.disk.writable import require_file, require_folder
 from contest.errors import UserError
-from evaluator.analysis.cells import FEATURES
+from evaluator.analysis.cells import BOUNDED, FEATURES
 from evaluator.inputs.entry import Entry
 from evaluator.reporting.report import IMAGES, STYLES, Report
 
@@ -25,7 +25,8 @@ class Attachments:
     """What goes beside report.json.
 
     Thumbnails are WebP files by "<style>/<name>"; `stems` are the outputs' FID features (N,64) in the order of the
-    report's images, and the moments are the references': from them FID can be resampled without any picture.
+    report's images, and the moments are the references': from them FID can be resampled without any picture. `bounds`
+    has for each of the report's styles, in order, what no picture can pass in each of `BOUNDED`.
     """
 
     outputs: Mapping[str, bytes]
@@ -33,6 +34,7 @@ class Attachments:
     stems: np.ndarray
     real_mean: np.ndarray
     real_covariance: np.ndarray
+    bounds: Mapping[str, Mapping[str, float]]
 
 
 def report_folder(entry: Entry, out: str | PathLike[str] | None) -> Path:
@@ -76,5 +78,6 @@ def _features(attachments: Attachments) -> bytes:
         outputs=attachments.stems,
         real_mean=attachments.real_mean,
         real_covariance=attachments.real_covariance,
+        **{f"{key}_bounds": np.array([own[key] for own in attachments.bounds.values()]) for key in BOUNDED},
     )
     return stream.getvalue()

@@ -12,11 +12,12 @@ from typing import Any
 from contest.disk.files import write_bytes
 from contest.disk.writable import require_file
 from contest.errors import UserError
+from evaluator.analysis.cells import read_cells
 from evaluator.inputs.check import EntryRefused
 from evaluator.inputs.entry import is_text, open_entry
 from evaluator.reporting.frame import TEXT, columns_of, frame_to_csv, to_frame, values_of
 from evaluator.reporting.output import require_report_folder, write_report
-from evaluator.reporting.report import Report, read_report
+from evaluator.reporting.report import Report
 from evaluator.scoring.formula import Scores
 from evaluator.scoring.scorer import Admission, Scorer
 
@@ -95,7 +96,7 @@ def _report_of(folder: Path, admission: Admission, scorer: Scorer, as_is: bool) 
     if not (folder / "report.json").is_file():
         return None
     try:
-        report = read_report(folder / "report.json")
+        report, cells = read_cells(folder / "report.json")
     except UserError:
         return None  # not one of ours, or of an earlier version: it is written anew
     provenance = report.provenance
@@ -109,6 +110,7 @@ def _report_of(folder: Path, admission: Admission, scorer: Scorer, as_is: bool) 
         and provenance.post_processed == admission.post_processed
         and provenance.tool == scorer.tool
         and set(report.extras) >= scorer.extra_keys
+        and cells.bounds is not None  # else what lies beside it is missing, damaged or of an earlier version
     )
     return report if same else None
 

@@ -24,6 +24,15 @@ class Scores:
     final: float
 
 
+# its six terms, first Style's and then those of Text and Quality
+STYLE_TERMS = ("dino", "hist", "lpips")
+OTHER_TERMS = ("clip_r", "fid", "clip_iqa")
+TERMS = STYLE_TERMS + OTHER_TERMS
+
+# metrics with which every term is 0, and with which each has its full weight
+NOTHING = {"dino": 0.0, "hist": 0.0, "lpips": 1.0, "clip_r": 0.0, "fid": 20.0, "clip_iqa": 0.0}
+FULL = {"dino": 1.0, "hist": 1.0, "lpips": 0.0, "clip_r": 1.0, "fid": 0.0, "clip_iqa": 1.0}
+
 # what each metric can be at all, but for rounding: the ends of its scale
 RANGES = {
     "dino": (-1.0, 1.0),

@@ -36,6 +36,7 @@ from evaluator.scoring.assemble import (
     figures_to_scores,
     figures_to_styles,
 )
+from evaluator.scoring.bounds import find_bounds
 from evaluator.scoring.cache import open_cache
 from evaluator.scoring.stopwatch import Stopwatch
 from evaluator.scoring.viewer import Kept, Look, Progress, Viewer
@@ -157,6 +158,7 @@ class Scorer:
         self.extra_keys = {kind.key for kind in kinds[len(OFFICIAL) :]}
         self._setting = Setting(pack, everything, profile, options.device, options.precision)
         self._cache = open_cache(options.cache)
+        self._found: dict[str, dict[str, float]] = {}  # bounds by style
         self.viewer = self.viewer_of(metric.extractor for metric in self._metrics)
 
     def viewer_of(self, extractors: Iterable[str]) -> Viewer:
@@ -226,7 +228,14 @@ class Scorer:
             stems=np.stack([look.notes["inception"][picture] for picture in flat]),
             real_mean=real[0],
             real_covariance=real[1],
+            bounds=self._bounds(list(pictures), kept),
         )
+
+    def _bounds(self, styles: Sequence[str], kept: Kept) -> dict[str, dict[str, float]]:
+        """Those of the styles, found once: the references stay the same from entry to entry."""
+        missing = [style for style in styles if style not in self._found]
+        self._found |= find_bounds(self._metrics, self.viewer.extractors, kept, missing, self._cache)
+        return {style: self._found[style] for style in styles}
 
     def _report(self, entry: Entry, admission: Admission, as_is: bool, figures: Mapping[str, Figures]) -> Report:
         pictures, styles, reasons = admission.pictures, admission.styles, list(self.doubts)

@@ -93,7 +93,7 @@ class Viewer:
         """
         look = Look()
         against = {
-            (name, style): _digest(arrays)
+            (name, style): digest_of(arrays)
             for name, reader in self.extractors.items()
             if isinstance(reader, ComparingExtractor)
             for style, arrays in kept[name].items()
@@ -237,7 +237,7 @@ class Viewer:
                 try:
                     pixels = None if seen.digest else _decode(seen)
                     if pixels is not None:
-                        seen.digest = _digest({"pixels": pixels})
+                        seen.digest = digest_of({"pixels": pixels})
                         seen.keys = plan(seen.picture, seen.digest)
                     there = known if pixels is None else self._cache.get_arrays(k for k in seen.keys.values() if k)
                     seen.known = {name: there[key]["note"] for name, key in seen.keys.items() if key in there}
@@ -286,7 +286,7 @@ def _key_of_references(reader: Extractor, pictures: Sequence[Picture], digests: 
     return None if None in own else key_of("references", reader.identity, *sorted(map(str, own)))
 
 
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+def digest_of(arrays: Mapping[str, np.ndarray]) -> str:
     """SHA-256 over names, types, shapes and values."""
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):

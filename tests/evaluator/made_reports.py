@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from evaluator.analysis.cells import Cells, cells_of, cells_to_scores
+from evaluator.analysis.cells import BOUNDED, Cells, cells_of, cells_to_scores
 from evaluator.metrics.fid import features_to_moments, moments_to_fid
 from evaluator.reporting.report import ImageScores, Pictures, Provenance, Report
 from evaluator.scoring.formula import Scores
@@ -74,8 +74,18 @@ def write(folder, made):
     (folder / "report.json").write_text(json.dumps(report.to_json()), "utf-8")
     if cells.stems is not None:
         mean, covariance = cells.real
-        np.savez(folder / "fid_features.npz", outputs=cells.stems, real_mean=mean, real_covariance=covariance)
+        bounds = {} if cells.bounds is None else {f"{key}_bounds": _column(cells.bounds, key) for key in BOUNDED}
+        np.savez(folder / "fid_features.npz", outputs=cells.stems, real_mean=mean, real_covariance=covariance, **bounds)
     return folder
+
+
+def bound(made) -> tuple[Report, Cells]:
+    """The report with bounds that differ from style to style and that no picture of it passes."""
+    report, cells = made
+    bounds = {
+        style: {"dino": 0.6 + place / 100, "lpips": 0.1 + place / 1000} for place, style in enumerate(cells.styles)
+    }
+    return report, replace(cells, bounds=bounds)
 
 
 def plain_scores(report) -> dict[str, float]:
@@ -101,6 +111,10 @@ def formula(dino, hist, lpips, clip_iqa, clip_r, fid) -> dict[str, float]:
     style = dino / 5 + 2 * hist / 5 + 2 * max(0, 1 - lpips) / 5
     text, quality = clip_r / 2, (20 - min(fid, 20)) / 50 + clip_iqa / 10
     return {"style": style, "text": text, "quality": quality, "final": style * text + style * quality}
+
+
+def _column(bounds, key):
+    return np.array([own[key] for own in bounds.values()])
 
 
 def _images(random, size, lpips, hits) -> dict[str, ImageScores]:

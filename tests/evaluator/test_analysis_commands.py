@@ -9,19 +9,20 @@ from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
-from made_reports import make_report, write
+from made_reports import bound, make_report, write
 from PIL import Image
 from rich.console import Console
 
 from contest.console import Group
 from evaluator.analysis.cells import read_cells
 from evaluator.analysis.compare import compare
-from evaluator.analysis.explain import TERMS, explain
+from evaluator.analysis.explain import explain
 from evaluator.analysis.plots import draw_comparison, draw_explanation
 from evaluator.analysis.tables import show_comparison, show_explanation
 from evaluator.commands.compare import command as compare_command
 from evaluator.commands.explain import command as explain_command
 from evaluator.reporting.report import Pictures
+from evaluator.scoring.formula import TERMS
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,11 @@ def a(tmp_path_factory):
 @pytest.fixture(scope="module")
 def b(tmp_path_factory):
     return write(tmp_path_factory.mktemp("b") / "report", make_report([6, 6], seed=2, name="second"))
+
+
+@pytest.fixture(scope="module")
+def bounded(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("bounded") / "report", bound(make_report([6, 6], seed=1, name="first")))
 
 
 def run(*args):
@@ -87,6 +93,45 @@ def test_explain_csv_has_a_row_for_each_picture(a):
         assert (row["missed_at_rank"], row["seen_instead"][:12]) == (("9", "whale|shark|") if miss else ("", ""))
     gains = {(gain.style, gain.name): gain.gain for gain in explain(report, cells).gains}
     assert {(row["style"], row["image"]): float(row["gain"]) for row in rows} == gains
+
+
+def headroom_lines(output):
+    """The rows of the table as lists of words: the whole entry's and the styles'."""
+    lines = [line.split() for line in output.split("reached")[1].split("Pictures whose")[0].splitlines()]
+    rows = [words for words in lines if len(words) == 7]
+    return [words for words in rows if words[0] == "all"], [words for words in rows if words[0] in ("00", "01")]
+
+
+def test_explain_shows_the_headroom_greatest_gain_first(bounded):
+    rows = json.loads(run("explain", bounded, "--json").stdout)["headroom"]
+    assert len(rows) == 6 + 2 * 5
+    whole, styles = headroom_lines(run("explain", bounded, "--top", 4).stdout)
+    assert (len(whole), len(styles)) == (6, 4)
+    assert "The 6 smallest gains of styles are left out" in run("explain", bounded, "--top", 4).stdout
+    assert "left out" not in run("explain", bounded).stdout
+    assert len(headroom_lines(run("explain", bounded).stdout)[1]) == 10
+    for shown, of in ((whole, [row for row in rows if row["style"] is None]), (styles, rows[6:])):
+        best = sorted(of, key=lambda row: -row["gain"])[: len(shown)]
+        for words, row in zip(shown, best):
+            style, metric = "all" if row["style"] is None else row["style"], row["metric"].replace("_", "-")
+            assert [words[0], words[1].lower()] == [style, metric]
+            figures = [f"{row['now']:.4f}", f"{row['bound']:.4f}", f"{100 * row['reached']:.1f}", "%"]
+            assert words[2:] == [*figures, f"{1000 * row['gain']:+.2f}"]
+    dino = {row["style"]: row["bound"] for row in rows if row["metric"] == "dino"}
+    assert dino == pytest.approx({None: 0.605, "00": 0.6, "01": 0.61})
+
+
+def test_a_report_without_bounds_says_what_to_do(a):
+    result = run("explain", a)
+    assert result.exit_code == 0
+    said = "Headroom: no bounds beside the report (fid_features.npz); score the entry again: jdart-eval score"
+    assert said in " ".join(result.stdout.split())
+    assert "reached" not in result.stdout
+    assert json.loads(run("explain", a, "--json").stdout)["headroom"] == []
+
+
+def test_headroom_is_no_part_of_the_csv(a, bounded):
+    assert run("explain", a, "--csv").stdout == run("explain", bounded, "--csv").stdout
 
 
 def test_compare_shows_figures_and_styles(a, b):
@@ -172,6 +217,18 @@ def test_the_plot_of_an_explanation_shows_its_figures(a):
         assert words in title
 
 
+def test_the_plot_shows_the_headroom_below(bounded, tmp_path):
+    found = explain(*read_cells(bounded))
+    *_, whole, styles = draw_explanation(found, 4).axes
+    for axes, rows in ((whole, found.headroom[:6]), (styles, found.headroom[6:])):
+        gains = sorted((1000 * row.gain for row in rows), reverse=True)
+        assert [patch.get_width() for patch in axes.patches] == pytest.approx(gains[: len(axes.patches)])
+        assert len(axes.patches) == {6: 6, 10: 4}[len(rows)]
+    row = max(found.headroom[:6], key=lambda row: row.gain)
+    assert whole.texts[0].get_text() == f"{row.now:.4f} → {row.bound:.4f}, {100 * row.reached:.1f} % reached"
+    assert run("explain", bounded, "--plot", tmp_path / "out.png").exit_code == 0
+
+
 def test_the_plot_of_a_comparison_shows_differences_and_intervals(a, b):
     found = compare(read_cells(a), read_cells(b))
     figure = draw_comparison(found)
@@ -212,7 +269,7 @@ def test_entries_without_differences_gains_or_misses_are_drawn(tmp_path):
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_tables_of_a_whole_board_fit_the_screen(width):
-    made, other = (make_report([25] * 15, seed=seed) for seed in (0, 1))
+    made, other = (bound(make_report([25] * 28, seed=seed)) for seed in (0, 1))
     found = explain(*made)
     comparison = compare(made, other, resamples=50)
     for text in (

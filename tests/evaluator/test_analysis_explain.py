@@ -8,7 +8,8 @@ import pytest
 from made_reports import change, formula, make_report, plain_scores, settle
 
 from evaluator.analysis.cells import cells_of
-from evaluator.analysis.explain import TERMS, explain, find_gains
+from evaluator.analysis.explain import explain, find_gains
+from evaluator.scoring.formula import TERMS
 
 # ordinary; LPIPS beyond 1, so that its term is cut off; FID beyond 20
 MADE = {"ordinary": {}, "lpips": {"lpips": 1.2}, "fid": {"shift": 0.6}}

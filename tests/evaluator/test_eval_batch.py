@@ -8,11 +8,13 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from fixture_contest import paint, zip_outputs
 from PIL import Image
 
+from evaluator.analysis.cells import FEATURES
 from evaluator.backbones.clip import ClipImages
 from evaluator.cli import main
 
@@ -110,6 +112,18 @@ def test_a_changed_picture_or_a_broken_report_is_scored_again(batch, entries, tm
     (tmp_path / "reports" / "changed" / "report.json").write_text("{")
     batch(changed)
     assert rows(tmp_path / "reports")["changed"]["state"] == "scored"
+
+
+def test_a_report_of_a_version_without_bounds_is_scored_again(batch, entries, tmp_path):
+    batch(entries["outputs"])
+    path = tmp_path / "reports" / "outputs" / FEATURES
+    features = dict(np.load(path))
+    np.savez(path, **{name: array for name, array in features.items() if not name.endswith("_bounds")})
+    batch(entries["outputs"])
+    assert rows(tmp_path / "reports")["outputs"]["state"] == "scored"
+    assert set(np.load(path)) == set(features)
+    batch(entries["outputs"])
+    assert rows(tmp_path / "reports")["outputs"]["state"] == "kept"
 
 
 def test_entries_of_one_name_do_not_overwrite_each_other(batch, entries, contest, tmp_path):
