@@ -21,6 +21,7 @@ from jdart.compiling.progress import kernels
 from jdart.config import Config, load_config
 from jdart.config.reading import recipes as shipped_recipes
 from jdart.jittor_cache import CACHE, jittor_home
+from jdart.planning.methods import in_every_step, smallest
 
 STAMP = "jdart-warm.json"
 STEPS = 3  # of training and of the sampler
@@ -57,23 +58,33 @@ def warm(recipes: Sequence[str] | None = None, device: str = "auto") -> Iterator
 
 def small(recipe: str, folder: Path) -> tuple[Config, ...]:
     """The recipe as a few steps of one style of the toy contest, from noise, and from the average image if set."""
-    changes = ("contest=toy", "references=toy", "base.model=toy", "score.weights=null", "data.size=64")
-    steps = (f"train.steps={STEPS}", f"generate.steps={STEPS}", "train.lr_warmup_steps=0")
-    prior = (f"prior.steps={STEPS}", "prior.images_per_prompt=1")
-    config = load_config(recipe, (*changes, *steps, *prior), styles=["00"], output=str(folder / "average"))
+    toy = ("contest=toy", "references=toy", "base.model=toy", "score.weights=null")
+    pictures = ("data.size=64", "data.min_size=0")
+    config = few_steps(load_config(recipe, (*toy, *pictures), styles=["00"], output=str(folder / "average")))
     noise = replace(config, output=str(folder / "noise"), generate=replace(config.generate, strength=None))
     return (noise,) if config.generate.strength is None else (noise, config)
 
 
+def few_steps(config: Config) -> Config:
+    """All that a configuration does, in so few steps, and once: no more than one candidate a prompt."""
+    drawing = replace(in_every_step(config.generate), steps=STEPS)
+    if drawing.styleid is not None:
+        drawing = replace(drawing, styleid=replace(drawing.styleid, steps=STEPS))
+    composition = smallest(config.train.composition, STEPS)
+    train = replace(config.train, steps=STEPS, lr_warmup_steps=0, composition=composition)
+    prior = replace(config.prior, steps=STEPS, images_per_prompt=1) if config.prior.used else config.prior
+    return replace(config, train=train, prior=prior, generate=drawing, search=None)
+
+
 def _run(config: Config) -> None:
     from jdart.runs.job import open_job
+    from jdart.stages.composition import learn_styles
     from jdart.stages.drawing import generate_styles
     from jdart.stages.prior import make_prior
-    from jdart.stages.training import train_styles
 
     job = open_job(config)
     job.note()
-    for stage in (make_prior, train_styles, generate_styles):
+    for stage in (make_prior, learn_styles, generate_styles):
         for _ in stage(job):
             pass
 

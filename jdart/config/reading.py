@@ -19,14 +19,14 @@ Settings = TypeVar("Settings")
 
 
 def shipped_folder() -> Path:
-    """Where the recipes are: inside an installed package, or in the checkout."""
+    """Where the configurations are that come with jdart: inside an installed package, or in the checkout."""
     installed = Path(__file__).parents[1] / "configs"
     return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
 
 
 def recipes() -> tuple[str, ...]:
     """Names of the configurations that come with jdart."""
-    return tuple(sorted(path.stem for path in shipped_folder().glob("*.yaml")))
+    return tuple(sorted(path.stem for folder in _folders() for path in folder.glob("*.yaml")))
 
 
 def load_config(name_or_path: str, overrides: Sequence[str] = (), **settings: Any) -> Config:
@@ -45,7 +45,8 @@ def load_mapping(name_or_path: str) -> tuple[dict[str, Any], str]:
     """What a YAML file, or a recipe by its name, says, unchecked, and the file's path. Raises UserError."""
     path = Path(name_or_path)
     if not path.suffix and not path.exists():
-        path = shipped_folder() / f"{name_or_path}.yaml"
+        shipped = (folder / f"{name_or_path}.yaml" for folder in _folders())
+        path = next(filter(Path.is_file, shipped), path)
     if not path.is_file():
         raise UserError(f"{name_or_path}: no such configuration; recipes: {', '.join(recipes())}")
     raw = read_yaml(path)
@@ -70,10 +71,10 @@ def read_as(kind: type[Settings], raw: Mapping[str, Any], source: str) -> Settin
     return settings
 
 
-def to_mapping(config: Config) -> dict[str, Any]:
-    """Every setting as plain data, in the order of the dataclasses."""
+def to_mapping(settings: Any) -> dict[str, Any]:
+    """Every setting of a Config, or of a section, as plain data, in the order of the dataclasses."""
     return dataclasses.asdict(
-        config, dict_factory=lambda pairs: {k: list(v) if isinstance(v, tuple) else v for k, v in pairs}
+        settings, dict_factory=lambda pairs: {k: list(v) if isinstance(v, tuple) else v for k, v in pairs}
     )
 
 
@@ -104,6 +105,11 @@ def put(raw: dict[str, Any], key: str, value: Any, said: str) -> None:
         if not isinstance(raw, dict):
             raise UserError(f"{said}: {section} is not a section")
     raw[leaf] = value
+
+
+def _folders() -> tuple[Path, ...]:
+    """Where `load_mapping` looks for a name: the toy's configurations, and those of the contests' entries."""
+    return shipped_folder(), shipped_folder() / "recipes"
 
 
 def _build(cls: type, raw: Mapping[str, Any], prefix: str, problems: list[str]) -> Any:

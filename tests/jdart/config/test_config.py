@@ -10,7 +10,17 @@ from jdart.config.idle import contrary_settings, idle_settings
 
 
 def test_every_recipe_loads_and_survives_a_round_trip():
-    assert {"baseline", "baseline-jdiffusion", "safe", "aggressive", "demo"} <= set(recipes())
+    entries = {
+        "baseline",
+        "safe",
+        "aggressive",
+        "pad-pad-eos",
+        "stylebooth",
+        "jittor-5-b",
+        "working-white",
+        "styleblend",
+    }
+    assert {*entries, "baseline-jdiffusion", "dualanodiff", "kolors", "jdart-best", "demo"} == set(recipes())
     for name in recipes():
         config = load_config(name)
         assert from_mapping(to_mapping(config)) == config
@@ -50,6 +60,40 @@ def test_the_example_of_the_contest():
     assert data.caption.format(object="cow", id="07") == "style_07"
     assert data.template.format(object="cow", id="07") == "cow in style_07"
     assert (config.generate.steps, config.generate.guidance_scale, data.size) == (25, 7.5, 512)
+
+
+def test_the_published_settings_of_board_b():
+    """What the repositories' scripts and configurations say; docs/recipes.md names them."""
+    pad, booth, packed = (load_config(name) for name in ("pad-pad-eos", "stylebooth", "jittor-5-b"))
+    white, blend = load_config("working-white"), load_config("styleblend")
+    assert (pad.lora.r, pad.prior.mixture, pad.prior.images_per_prompt, pad.generate.strength) == (32, 0.5, 5, 0.8)
+    assert pad.train.learning_rate == pytest.approx(1e-4 * pad.train.batch_size)
+    assert pad.train.steps * pad.train.batch_size == 4 * 512, "epochs of so many pictures"
+    assert (booth.lora.r, booth.lora.lora_dropout, booth.data.flip, booth.data.rotation) == (4, 0.01, True, 10)
+    own = booth.generate.styleid
+    assert (own.gamma, own.temperature, own.layers, own.steps) == (0.7, 1.5, 5, 50)
+    assert packed.train.packed and packed.lora.r * 28 == packed.text_encoder_lora.r * 28 == 896
+    assert (packed.train.steps, packed.train.learning_rate, packed.generate.steps) == (40000, 1e-5, 100)
+    assert (
+        packed.data.caption.format(object="cow", id="07") + packed.data.flip_caption == "style_07, cow, horizontal_flip"
+    )
+    assert (white.lora.r, white.train.steps, white.train.lr_warmup_steps) == (4, 5000, 200)
+    assert (white.generate.sampler, white.generate.steps) == ("dpmpp_2m", 50)
+    prompting = white.generate.style_prompting
+    assert (prompting.first, prompting.last, prompting.layers) == (10 / 50, 1, (-3, -2, -1))
+    middle = blend.generate.style_blend
+    assert [n for n in range(16) if middle.middle_first <= (n + 0.5) / 16 < middle.middle_last] == [4, 5, 6, 7, 8, 9]
+    assert (middle.lora_weight, middle.queries_until, middle.keys_values_until) == (0.3, 0.8, 0.6)
+    composition = blend.train.composition
+    assert (composition.pictures, composition.keep, composition.steps, composition.r) == (15, 10, 300, 16)
+    for config in (pad, booth, packed, white, blend):
+        assert (config.contest, config.generate.guidance_scale) == ("jittor-style-b", 7.5)
+
+
+def test_ours_has_no_post_processing():
+    best, safe = load_config("jdart-best"), load_config("safe")
+    assert best.generate.colour.finish is None
+    assert (best.lora, best.train, best.prior, best.generate.strength) == (safe.lora, safe.train, safe.prior, 0.9)
 
 
 def test_no_recipe_gives_what_does_nothing():
