@@ -11,7 +11,7 @@ import numpy as np
 
 from contest.errors import UserError
 from evaluator.analysis.frechet import weights_to_fids
-from evaluator.reporting.report import Report, find_report, read_report
+from evaluator.reporting.report import ImageScores, Report, find_report, read_report
 from evaluator.scoring.formula import Scores, metrics_to_scores
 
 if TYPE_CHECKING:
@@ -64,10 +64,20 @@ def cells_of(report: Report, stems: np.ndarray | None = None, real: Moments | No
 
     Raises UserError when the report holds no picture.
     """
-    pictures = [(style, name, images[name]) for style, images in report.images.items() for name in sorted(images)]
-    if not pictures:
+    if not any(report.images.values()):
         raise UserError(f"the report of {report.submission.name} holds no pictures; score the entry again")
-    styles = tuple(style for style, images in report.images.items() if images)
+    return images_to_cells(report.images, report.scores.fid, stems, real)
+
+
+def images_to_cells(
+    images: Mapping[str, Mapping[str, ImageScores]],
+    fid: float,
+    stems: np.ndarray | None = None,
+    real: Moments | None = None,
+) -> Cells:
+    """Style -> name -> what a picture scores, one or more of them, as arrays; `stems` in the order of the cells."""
+    pictures = [(style, name, found[name]) for style, found in images.items() for name in sorted(found)]
+    styles = tuple(style for style, found in images.items() if found)
     scores = [scores for _, _, scores in pictures]
     values = {
         "dino": [item.dino for item in scores],
@@ -81,7 +91,7 @@ def cells_of(report: Report, stems: np.ndarray | None = None, real: Moments | No
         style=np.array([styles.index(style) for style, _, _ in pictures]),
         names=tuple(name for _, name, _ in pictures),
         values={key: np.array(column, np.float64) for key, column in values.items()},
-        fid=report.scores.fid,
+        fid=fid,
         stems=stems,
         real=real,
     )

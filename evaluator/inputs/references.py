@@ -5,8 +5,9 @@ An organiser can also hand them out without pictures, see refpack.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from contest.disk.files import read_json
@@ -41,10 +42,14 @@ class References(Protocol):
 
 
 class FolderReferences:
-    """References that are pictures in a folder; each style is looked at once, when it is asked for."""
+    """References that are pictures in a folder; each style is looked at once, when it is asked for.
 
-    def __init__(self, folder: Path) -> None:
+    Of a style in `only` there are the pictures of these names alone.
+    """
+
+    def __init__(self, folder: Path, only: Mapping[str, Collection[str]] = MappingProxyType({})) -> None:
         self.name = folder.resolve().name
+        self._only = only
         self.styles = list_styles(folder)
         self._folder = folder
         self._pictures: dict[str, list[Picture]] = {}
@@ -56,8 +61,12 @@ class FolderReferences:
 
     def digests(self, styles: Sequence[str]) -> Digests:
         if not set(styles) <= set(self._pictures):
-            self._pictures = check_references({style: _list_images(self._folder / style) for style in styles})
+            self._pictures = check_references({style: self._images(style) for style in styles})
         return {(style, picture.name): picture.sha256 for style in styles for picture in self._pictures[style]}
+
+    def _images(self, style: str) -> Mapping[str, Source]:
+        images = _list_images(self._folder / style)
+        return {name: read for name, read in images.items() if style not in self._only or name in self._only[style]}
 
     def keep(self, styles: Sequence[str], viewer: Viewer, progress: Progress) -> Kept:
         self.digests(styles)

@@ -199,14 +199,32 @@ class Scorer:
         moments = (attachments.real_mean, attachments.real_covariance)
         return replace(report, intervals=intervals(cells_of(report, attachments.stems, moments))), attachments
 
+    def figures(
+        self, pictures: Chosen, keys: Sequence[str], extractors: Sequence[str] = ()
+    ) -> tuple[dict[str, Figures], Look]:
+        """What the metrics `keys` say of pictures that need be no whole entry, and what was seen, by `extractors` too.
+
+        Each style's pictures have names of their own. Raises EntryRefused for those that cannot be decoded.
+        """
+        metrics = [metric for metric in self._metrics if metric.key in keys]
+        kept = self.references.keep(list(pictures), self.viewer, self._progress)
+        flat = [picture for found in pictures.values() for picture in found]
+        viewer = self.viewer.only([*(metric.extractor for metric in metrics), *extractors])
+        look = viewer.look(flat, kept, True, lambda stage, done, total: None)
+        if look.findings:
+            raise EntryRefused(look.findings)
+        return self._figures(pictures, look, kept, metrics), look
+
     def references_sha256(self, styles: Sequence[str]) -> str:
         """Which reference pictures the styles have."""
         return fingerprint(self.references.digests(styles))
 
-    def _figures(self, pictures: Chosen, look: Look, kept: Kept) -> dict[str, Figures]:
+    def _figures(
+        self, pictures: Chosen, look: Look, kept: Kept, metrics: Sequence[Metric] | None = None
+    ) -> dict[str, Figures]:
         names = [picture.name for found in pictures.values() for picture in found]
         figures = {}
-        for metric in self._metrics:
+        for metric in self._metrics if metrics is None else metrics:
             notes, references = look.notes[metric.extractor], kept.get(metric.extractor, {})
             seen = {
                 style: Seen(

@@ -72,6 +72,11 @@ class Viewer:
         self._watch = watch
         self._texts: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
 
+    def only(self, names: Iterable[str]) -> Viewer:
+        """One with the extractors of these names alone: the same networks, the same cache."""
+        chosen = {name: self.extractors[name] for name in dict.fromkeys(names)}
+        return Viewer(chosen, self._cache, self._batch_size, self._watch)
+
     def texts(self, name: str, texts: Iterable[str]) -> dict[str, np.ndarray]:
         """Features by text, from the extractor of that name."""
         reader, wanted, found = self.extractors[name], list(dict.fromkeys(texts)), self._texts[name]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with(options, command)
 
 
-def _spread_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def spread_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.option(
             "--devices",
@@ -61,7 +62,7 @@ def _spread_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with(options, command)
 
 
-def _loras_option(command: Callable[..., Any]) -> Callable[..., Any]:
+def loras_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--loras",
         type=click.Path(path_type=Path),
@@ -78,8 +79,8 @@ def _with(options: tuple[Callable[..., Any], ...], command: Callable[..., Any]) 
 
 @click.command("run")
 @run_options
-@_loras_option
-@_spread_options
+@loras_option
+@spread_options
 def run_command(**arguments: Any) -> None:
     """Go the whole way: prior, train, generate, check, build, score, board. What is done is not done again."""
     from jdart.running.pipeline import STAGES
@@ -96,7 +97,7 @@ def prior_command(**arguments: Any) -> None:
 
 @click.command("train")
 @run_options
-@_spread_options
+@spread_options
 def train_command(**arguments: Any) -> None:
     """Train one LoRA a style."""
     _go(("prior", "train"), **arguments)
@@ -112,8 +113,8 @@ def train_command(**arguments: Any) -> None:
     help="Instead of CONFIG: draw this picture again, as jdart redraw does; --output names a file.",
 )
 @settings_options
-@_loras_option
-@_spread_options
+@loras_option
+@spread_options
 @click.pass_context
 def generate_command(context: click.Context, config: str | None, picture: Path | None, **arguments: Any) -> None:
     """Draw the pictures of trained styles, and a contact sheet for each."""
@@ -131,7 +132,33 @@ def generate_command(context: click.Context, config: str | None, picture: Path |
     context.invoke(redraw_command, picture=picture, output=None if output is None else Path(output), device=device)
 
 
-def _go(
+def _go(names: tuple[str, ...], config: str, **arguments: Any) -> None:
+    """Open the job and run the named stages, with progress on the screen."""
+    opened = open_run(names, config, **arguments)
+    names = opened.spread(names)
+    from jdart.running.pipeline import stages
+    from jdart.running.stages import show_stages
+
+    every = stages(opened.job, opened.device)
+    if names:
+        show_stages({name: every[name] for name in names}, opened.job.folder.root)
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A run with everything looked up, the device that this process uses, and who else works: None for nobody."""
+
+    job: Job
+    device: str
+    workers: Sequence[str]
+    execute: Callable[..., Stream] | None
+
+    def spread(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Let others do what of the stages they can; returns the stages left."""
+        return names if self.execute is None else _spread(self.job, names, self.execute)
+
+
+def open_run(
     names: tuple[str, ...],
     config: str,
     overrides: tuple[str, ...],
@@ -142,9 +169,11 @@ def _go(
     devices: str | None = None,
     executor: str = "processes",
     ray_address: str | None = None,
-) -> None:
-    """Open the job and run the named stages, with progress on the screen."""
-    settings = settings_of(config, overrides, styles, output)
+    settings: Config | None = None,
+) -> Opened:
+    """Look up everything that the named stages need, and note the run, before anything is computed. UserError."""
+    if settings is None:
+        settings = settings_of(config, overrides, styles, output)
     workers = None if devices is None else parse_devices(devices, executor)
     if ray_address is not None and executor != "ray":
         raise UserError("--ray-address is for a Ray cluster; add --executor ray, or leave it out")
@@ -156,13 +185,12 @@ def _go(
     elif executor == "ray":
         raise UserError("--executor ray needs to know what a style runs on; add --devices cuda or --devices cpu")
     from jdart.running.screen import speak
-    from jdart.running.stages import show_stages
 
     speak()
     from jdart.runtime import start
 
     used = "cuda" if start(device).flags.use_cuda else "cpu"
-    from jdart.running.pipeline import require_scorable, stages
+    from jdart.running.pipeline import require_scorable
     from jdart.runs.job import open_job
     from jdart.stages.borrowing import take_loras
     from jdart.stages.remarks import warn_of_idle_settings, warn_of_other_bases
@@ -178,15 +206,13 @@ def _go(
     warn_of_idle_settings(job)
     warn_of_other_bases(job)
     job.note()
-    if workers is not None:
-        from jdart.jobs.processes import run_processes
-        from jdart.jobs.ray_cluster import run_on_ray
+    if workers is None:
+        return Opened(job, used, (), None)
+    from jdart.jobs.processes import run_processes
+    from jdart.jobs.ray_cluster import run_on_ray
 
-        execute = partial(run_on_ray, address=ray_address) if executor == "ray" else run_processes
-        names = _spread(job, names, partial(execute, devices=workers))
-    every = stages(job, used)
-    if names:
-        show_stages({name: every[name] for name in names}, job.folder.root)
+    execute = partial(run_on_ray, address=ray_address) if executor == "ray" else run_processes
+    return Opened(job, used, workers, partial(execute, devices=workers))
 
 
 def _spread(job: Job, names: tuple[str, ...], execute: Callable[..., Stream]) -> tuple[str, ...]:

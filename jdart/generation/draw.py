@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import jittor as jt
 import numpy as np
 
 from jdart.config import GenerateConfig
-from jdart.data.pictures import to_model_range, to_pixels
+from jdart.data.pictures import to_model_range
 from jdart.generation.attention.sharing import shared_attention
-from jdart.generation.attention.styleblend import Composition, two_branches
+from jdart.generation.attention.styleblend import Blending, Composition, two_branches
+from jdart.generation.batch import Batch, Request
 from jdart.generation.colour.edits import colour_edits
 from jdart.generation.colour.leak import Leak
 from jdart.generation.guided import Guided
@@ -23,20 +23,6 @@ from jdart.generation.steering import Edit, steered
 from jdart.models.build import Base
 from jdart.models.cut import warn_of_cut
 from jdart.models.encode import encode_text
-
-
-@dataclass(frozen=True)
-class Request:
-    """One picture to draw: its name, the text it is drawn from and its own seed.
-
-    `plain` is the text without the style, which `origin_scale` above 0 mixes in.
-    """
-
-    name: str
-    prompt: str
-    seed: int
-    plain: str | None = None
-    composition: str | None = None  # the text of the other branch of StyleBlend
 
 
 def draw(
@@ -56,32 +42,61 @@ def draw(
     A picture depends on its request and never on the others; the size of its batch, and its place in it, decide the
     last digits of a float and so, in a pixel here and there, one grey level.
     """
-    plan = sampling_plan(
-        base.schedule, settings.sampler, settings.steps, None if average is None else settings.strength
-    )
     with jt.no_grad(), two_branches(base, composition, settings.style_blend) as blending:
+        easel = Easel(base, requests, settings, size, average, pictures)
+        for some in batches_of(requests, settings.batch_size):
+            batch = easel.batch(some, blending)
+            batch.advance()
+            yield from zip(some, batch.pictures())
+
+
+def batches_of(requests: Sequence[Request], size: int) -> list[Sequence[Request]]:
+    """Requests as they are drawn together."""
+    return [requests[first : first + size] for first in range(0, len(requests), size)]
+
+
+class Easel:
+    """What requests of equal settings are drawn with: looked up and calculated once, for all of their batches."""
+
+    def __init__(
+        self,
+        base: Base,
+        requests: Sequence[Request],
+        settings: GenerateConfig,
+        size: int,
+        average: np.ndarray | None,
+        pictures: Mapping[str, np.ndarray],
+        looks: Sequence[Edit] = (),
+    ):
+        """`looks` see the predicted latents in every step, after all edits."""
+        self.base, self.settings = base, settings
+        self.plan = sampling_plan(
+            base.schedule, settings.sampler, settings.steps, None if average is None else settings.strength
+        )
         references = References(base, pictures)
-        start = ground(base, settings, average, references)
-        edits = _edits(settings, references)
-        sharing = shared_attention(base, plan, settings, references)
-        text = embeddings(base, requests, settings)
-        channels, side = base.unet.config.in_channels, size // base.vae.config.factor
-        for first in range(0, len(requests), settings.batch_size):
-            batch = requests[first : first + settings.batch_size]
-            context = np.stack([_fused(text, r.prompt, r.plain, settings.origin_scale) for r in batch])
-            negative = np.stack([_fused(text, settings.negative_prompt, "", settings.origin_scale)] * len(batch))
-            guided: Model = Guided(base, context, negative, settings)
-            if blending is not None:
-                guided = blending.guided(plan, [str(r.composition) for r in batch], context, negative, settings)
-            model = steered(sharing(guided), plan, edits)
-            latents = jt.array(np.stack([first_latent(plan, r.seed, (channels, side, side), start) for r in batch]))
-            if blending is not None:
-                latents = jt.concat([latents, latents])
-            for step in plan.run(model, latents):
-                step.sync()
-                latents = step
-            for request, picture in zip(batch, base.vae.decode(latents[: len(batch)]).numpy()):
-                yield request, to_pixels(picture)
+        self._start = ground(base, settings, average, references)
+        self._edits = [*_edits(settings, references), *looks]
+        self._sharing = shared_attention(base, self.plan, settings, references)
+        self._text = embeddings(base, requests, settings)
+        side = size // base.vae.config.factor
+        self._shape = (base.unet.config.in_channels, side, side)
+
+    def batch(self, requests: Sequence[Request], blending: Blending | None) -> Batch:
+        """Some of the requests, with nothing drawn yet."""
+        settings, plan = self.settings, self.plan
+        context = np.stack([self._fused(r.prompt, r.plain) for r in requests])
+        negative = np.stack([self._fused(settings.negative_prompt, "")] * len(requests))
+        guided = Guided(self.base, context, negative, settings)
+        model: Model = guided
+        latents = jt.array(np.stack([first_latent(plan, r.seed, self._shape, self._start) for r in requests]))
+        if blending is not None:
+            model = blending.guided(plan, [str(r.composition) for r in requests], context, negative, settings)
+            latents = jt.concat([latents, latents])
+        model = steered(self._sharing(model), plan, self._edits)
+        return Batch(self.base.vae, plan, requests, model, latents, guided.narrow)
+
+    def _fused(self, styled: str, plain: str | None) -> np.ndarray:
+        return _fused(self._text, styled, plain, self.settings.origin_scale)
 
 
 def _edits(settings: GenerateConfig, references: References) -> list[Edit]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jittor as jt
 import numpy as np
 
@@ -20,6 +22,12 @@ class Guided:
         self.base, self.scale, self.rescale = base, settings.guidance_scale, settings.guidance_rescale
         self.batch = len(context)
         self.context = jt.array(context if self.scale == 1 else np.concatenate([negative, context]))
+
+    def narrow(self, rows: Sequence[int]) -> None:
+        """From now on the batch has only these of its rows."""
+        starts = range(0, self.context.shape[0], self.batch)
+        self.context = jt.array(self.context.numpy()[[start + row for start in starts for row in rows]])
+        self.batch = len(rows)
 
     def __call__(self, x: jt.Var, t: float) -> jt.Var:
         if self.scale == 1:

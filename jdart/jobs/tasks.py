@@ -85,6 +85,15 @@ def style_tasks(job: Job, stages: Sequence[str]) -> tuple[Task, ...]:
     return tuple(Task(style, chosen, _pinned(job, (style,))) for style in job.contest.styles) if chosen else ()
 
 
+def search_task(job: Job, style: str, candidates: int) -> Task:
+    """The drawing of a style's candidates up to so many of each prompt."""
+    config, search = _pinned(job, (style,)), job.config.search
+    assert search is not None
+    return Task(
+        style, ("candidates",), dataclasses.replace(config, search=dataclasses.replace(search, candidates=candidates))
+    )
+
+
 def shared_task(job: Job, stage: str) -> Task:
     """A stage that is done once for all styles, in a process of its own: its memory is free again afterwards."""
     return Task(stage, (stage,), _pinned(job, tuple(job.contest.styles)))

@@ -1,4 +1,4 @@
-"""The demonstration: one configuration as three entries, which one board sets side by side."""
+"""The demonstration: one configuration as four entries, which one board sets side by side."""
 
 from __future__ import annotations
 
@@ -7,27 +7,38 @@ from dataclasses import replace
 from pathlib import Path
 
 from contest.errors import UserError
-from jdart.config import Config
+from jdart.config import ColourConfig, ColourGuidanceConfig, Config, SearchConfig
 from jdart.running.pipeline import publish_board, require_scorable, stages
 from jdart.runs.folder import RunFolder
 from jdart.runs.job import Event, Job, open_job
 from jdart.stages.borrowing import take_loras
 
 Entry = tuple[Job, Mapping[str, Callable[[], Iterator[Event]]]]
-STAGES = ("train", "generate", "check", "score", "build")
+SEARCH = SearchConfig(
+    candidates=4,
+    vary={"generate.guidance_scale": [2.5, 3.0, 4.0], "generate.strength": [0.8, 0.85, 0.9]},
+)
 
 
-def entries_of(config: Config) -> tuple[Config, Config, Config]:
-    """The plain base, the LoRA, and the LoRA with the start from the average image, each in a run folder of its own."""
+def entries_of(config: Config) -> tuple[Config, ...]:
+    """The plain base, the LoRA, the LoRA with the start from the average image, and the best of some candidates.
+
+    The last has guidance by colour too. Each has a run folder of its own.
+    """
     if config.generate.strength is None:
         raise UserError("generate.strength: not set, so that nothing starts from the average image; take 0.7")
-    out = Path(config.output)
+    out, searching = Path(config.output), SEARCH if config.search is None else config.search
+    config = replace(config, search=None)
     average = replace(config, name="LoRA + average image", output=str(out / "3-lora-average-image"))
     from_noise = replace(config.generate, strength=None)
     lora = replace(config, name="LoRA", output=str(out / "2-lora"), generate=from_noise)
     unlearnt = replace(from_noise, lora_weight=0.0)
     plain = replace(config, name="plain base", output=str(out / "1-plain-base"), generate=unlearnt)
-    return plain, lora, average
+    if config.score.weights is None:  # nothing to choose by
+        return plain, lora, average
+    guided = replace(config.generate, colour=ColourConfig(guidance=ColourGuidanceConfig()))
+    best = replace(config, name="jdart-best", output=str(out / "4-jdart-best"), generate=guided, search=searching)
+    return plain, lora, average, best
 
 
 def open_entries(config: Config) -> tuple[Job, ...]:
@@ -41,14 +52,15 @@ def open_entries(config: Config) -> tuple[Job, ...]:
 
 
 def entry_stages(jobs: tuple[Job, ...], device: str) -> Iterator[Entry]:
-    """Each entry with its stages, to be run before the next is asked for. Both LoRA entries have the same LoRAs."""
-    _, lora, average = jobs
+    """Each entry with its stages, to be run before the next is asked for. Those with LoRAs have the same ones."""
+    _, lora, *others = jobs
     for job in jobs:
-        if job is average:
+        if any(job is other for other in others):
             take_loras(job, lora.folder.root)
             job.note()
         every = stages(job, device)
-        yield job, {name: every[name] for name in STAGES}
+        draw = "generate" if job.config.search is None else "search"
+        yield job, {name: every[name] for name in ("train", draw, "check", "score", "build")}
 
 
 def build_board(jobs: tuple[Job, ...], out: Path) -> Path | None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from contest.disk.files import fingerprint, read_json, sha256
 from contest.errors import UserError, needs
 from jdart.runs.job import Event, Job
+from jdart.searching.judging import scorer_of
+from jdart.searching.search import draw_candidates, search
 from jdart.stages.composition import learn_styles
 from jdart.stages.drawing import generate_styles
 from jdart.stages.prior import make_prior
@@ -65,15 +67,10 @@ def score_entry(job: Job, device: str, score: Callable[[Path], Report] | None = 
 
 def open_scorer(job: Job, device: str) -> Callable[[Path], Report]:
     """What scores run folder after run folder with the job's weights and references, each network loaded once."""
-    from contest.disk.shipped import references_folder
     from evaluator.inputs.entry import open_entry
-    from evaluator.inputs.refpack import open_references
     from evaluator.reporting.output import report_folder, write_report
-    from evaluator.scoring.scorer import Options, Scorer
 
-    config = job.config
-    options = Options(config.score.profile, device=device)
-    scorer = Scorer(open_references(references_folder(config.references)), Path(str(config.score.weights)), options)
+    scorer = scorer_of(job, device)
 
     def score(run: Path) -> Report:
         with open_entry(run) as entry:
@@ -135,7 +132,9 @@ def stages(job: Job, device: str) -> Mapping[str, Callable[[], Iterator[Event]]]
     return {
         "prior": lambda: make_prior(job),
         "train": lambda: learn_styles(job),
+        "candidates": lambda: draw_candidates(job, device),  # of a search, in a worker
         "generate": lambda: generate_styles(job),
+        "search": lambda: search(job, device),  # instead of generate
         "check": lambda: check_entry(job),
         "score": lambda: score_entry(job, device),
         "build": lambda: build_entry(job),  # after the score, which the archive's manifest names

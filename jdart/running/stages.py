@@ -101,7 +101,7 @@ class Bars:
     def _update(self, label: str, done: int, total: int | None, text: str) -> None:
         if label not in self.tasks:
             self.tasks[label] = self.progress.add_task(label, total=total, text="")
-        self.progress.update(self.tasks[label], completed=done, text=text)  # type: ignore[arg-type]
+        self.progress.update(self.tasks[label], completed=done, total=total, text=text)  # type: ignore[arg-type]
 
 
 class Lines:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from contest.reading import contest_from_references, load_contest
 from jdart.config import Config, said
 from jdart.config.overrides import require_known
 from jdart.lora.formats.file import FILE_NAME
+from jdart.versions import version_of
 from submission.packing.provenance import find_commit
 
 SCHEMA_VERSION = 1
@@ -48,6 +48,11 @@ class RunFolder:
     @property
     def images(self) -> Path:
         return self.root / "images"
+
+    @property
+    def choices(self) -> Path:
+        """Which of several candidates each picture is, where a search chose it."""
+        return self.root / "choices.json"
 
     @property
     def entry(self) -> Path:
@@ -184,18 +189,11 @@ def write_run(
     earlier, weights = earlier_run(folder), config.score.weights
     starts = {**({} if earlier is None else earlier.get("init_from", {})), **started_from}
     styles = [*contest.styles, *([] if earlier is None else earlier["styles"])]
-    loras = {
-        style: {
-            "file": str(folder.lora(style).relative_to(folder.root)),
-            "sha256": sha256(folder.lora(style)),
-        }
-        for style in sorted(set(styles))
-        if folder.lora(style).exists()
-    }
+    compositions = _hashes(folder.composition, styles, folder.root)
     value = {
         "schema_version": SCHEMA_VERSION,
         "name": config.name,
-        "tool": f"jdart {_version('jdart')}",
+        "tool": f"jdart {version_of('jdart')}",
         "contest": contest.name,
         "styles": sorted(set(styles)),
         "images": "images",
@@ -203,9 +201,10 @@ def write_run(
         "config": said(config),
         "base": {"source": config.base.model, "revision": revision, "sha256": identity},
         "commit": find_commit(folder.root) if earlier is None else earlier.get("commit"),
-        "lora": loras,
+        "lora": _hashes(folder, styles, folder.root),
+        **({"composition": compositions} if compositions else {}),
         **({"init_from": starts} if starts else {}),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
+        "versions": {"python": platform.python_version(), **{name: version_of(name) for name in LIBRARIES}},
         "local": {
             "references": _local(config.references, folder.root),
             "weights": None if weights is None else _local(weights, folder.root),
@@ -215,13 +214,16 @@ def write_run(
         write_json(folder.manifest, value)
 
 
+def _hashes(folder: RunFolder, styles: Sequence[str], root: Path) -> dict[str, dict[str, str]]:
+    """Place below `root` and hash of each style's LoRA that is there."""
+    loras = {style: folder.lora(style) for style in sorted(set(styles))}
+    return {
+        style: {"file": str(path.relative_to(root)), "sha256": sha256(path)}
+        for style, path in loras.items()
+        if path.exists()
+    }
+
+
 def _local(path: str, root: Path) -> str:
     """Relative to the run folder, so that a checkout can be moved as a whole; or the name of what comes along."""
     return path if means_toy(path) else os.path.relpath(Path(path).resolve(), root.resolve())
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from contest.definition import Contest
 from contest.disk.shipped import means_toy, references_folder
 from contest.errors import UserError
-from jdart.config import Config
+from jdart.config import Config, GenerateConfig
 from jdart.config.overrides import settings_of
+from jdart.config.vary import require_variable, variants
 from jdart.data.captions import Picture
 from jdart.data.facts import style_pictures
 from jdart.data.folder import tell_of_strangers
@@ -64,6 +65,7 @@ def open_job(config: Config, notes: bool = True) -> Job:
     from jdart.models.build import Base
     from jdart.models.hub.locate import locate
 
+    require_variable(config)
     contest, root = contest_of(config), references_folder(config.references)
     if notes and root.is_dir():
         tell_of_strangers(root, contest_of(replace(config, styles=None)).styles)
@@ -110,10 +112,17 @@ def _check_drawing(base: Base, config: Config, contest: Contest, references: Map
             )
         paths = [picture.path for picture in references[style]]
         drawn = (settings_of(config.generate, 0, config.overrides, style, prompt)[0] for prompt in prompts)
-        for settings in dict.fromkeys(drawn):
+        every = (one for settings in dict.fromkeys(drawn) for one in variants(config, settings))
+        for settings in {_looks(settings): settings for settings in every}.values():
             require_shareable(settings, unet, style, [path.name for path in paths])
             pictures = (stretched(path, size) for path in paths)
             require_colourable(settings, size // base.configs["vae"].factor, style, pictures)
+
+
+def _looks(settings: GenerateConfig) -> tuple[object, ...]:
+    """What of the settings looks at the style's pictures."""
+    attention = (settings.styleid, settings.style_aligned, settings.style_prompting, settings.style_blend)
+    return settings.start, settings.colour, settings.loras, *attention
 
 
 def _check_steps(base: Base, config: Config) -> None:
@@ -121,8 +130,9 @@ def _check_steps(base: Base, config: Config) -> None:
     from jdart.generation.samplers import sampling_plan
 
     limit = base.schedule.num_train_timesteps
-    own = config.generate.sampler
-    drawn = [("generate.steps", own, config.generate.steps), ("prior.steps", own, config.prior.steps)]
+    own = {(settings.sampler, settings.steps) for settings in variants(config, config.generate)}
+    drawn = [("generate.steps", sampler, steps) for sampler, steps in sorted(own)]
+    drawn.append(("prior.steps", config.generate.sampler, config.prior.steps))
     if config.generate.styleid is not None:
         drawn.append(("generate.styleid.steps", "ddim", config.generate.styleid.steps))
     if config.train.composition is not None:

@@ -29,6 +29,7 @@ FREE = (
     "validation.images",
     "validation.prompts",
     "score",
+    "search",  # search/search.json says with what it may go on
 )
 
 

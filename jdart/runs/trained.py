@@ -97,6 +97,11 @@ def set_stale_aside(folder: RunFolder, style: str, stale: Sequence[Path]) -> Pat
     return place.root
 
 
+def set_pictures_aside(folder: RunFolder, style: str, pictures: Sequence[Path], name: str) -> None:
+    """Move pictures that others take the place of to `earlier/NAME`, with the style's sheets."""
+    _move(folder, style, pictures, folder.earlier(name))
+
+
 def _move(folder: RunFolder, style: str, pictures: Sequence[Path], place: RunFolder) -> int:
     """Move pictures with their contents and the style's sheets; what is of the same name there already is kept too."""
     sheets = [folder.sheet(style), folder.candidates_sheet(style)] if pictures else []

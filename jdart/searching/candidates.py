@@ -52,6 +52,11 @@ class Candidates:
             raise UserError(f"{where}: a candidate has a figure that is no finite number; draw and score it again")
 
     @property
+    def keys(self) -> list[tuple[str, str]]:
+        """Style and name of each cell."""
+        return [(self.styles[place], name) for place, name in zip(self.style, self.names)]
+
+    @property
     def shares(self) -> dict[str, np.ndarray]:
         """What a cell counts for in each figure of the entry, N: styles are equals in all of them but CLIP-R."""
         alike = 1 / (np.bincount(self.style) * len(self.styles))[self.style]
@@ -77,9 +82,10 @@ class Candidates:
         return order[np.searchsorted(self.cell, np.arange(len(self.names)))]
 
 
-def pool(entries: Sequence[Cells]) -> Candidates:
-    """Entries for one contest, whole or in part -> the pictures of all of them as candidates; `way` is which entry.
+def pool(entries: Sequence[Cells], ways: Sequence[int] | None = None) -> Candidates:
+    """Entries for one contest, whole or in part -> the pictures of all of them as candidates.
 
+    `way` is which entry, or what `ways` says of it.
     Raises UserError where the features that FID is made from are not known, or the references are not the same.
     """
     known = [(cells.stems, cells.real) for cells in entries if cells.stems is not None and cells.real is not None]
@@ -100,7 +106,7 @@ def pool(entries: Sequence[Cells]) -> Candidates:
         style=np.array([place for place, _ in keys]),
         names=tuple(name for _, name in keys),
         cell=np.array([places[place, name] for place, name, _, _ in rows]),
-        way=np.array([way for _, _, way, _ in rows]),
+        way=np.array([way if ways is None else ways[way] for _, _, way, _ in rows]),
         values={key: np.array([entries[way].values[key][row] for _, _, way, row in rows]) for key in MEASURED},
         stems=np.stack([known[way][0][row] for _, _, way, row in rows]),
         real=known[0][1],

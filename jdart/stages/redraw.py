@@ -19,7 +19,8 @@ from jdart.data.facts import style_pictures as learnt_pictures
 from jdart.data.pictures import average_image
 from jdart.generation.notes import pixels_hash, read_notes, settings_from
 from jdart.runs.folder import RunFolder, earlier_run
-from jdart.stages.drawing import Scene, save_png, style_picture, style_pictures
+from jdart.stages.drawing import save_png
+from jdart.stages.scene import Scene, style_picture, style_pictures
 
 if TYPE_CHECKING:
     import numpy as np

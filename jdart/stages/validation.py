@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from contest.disk.files import atomic_write
 from jdart.data.seeds import image_seed
 from jdart.runs.job import Job
-from jdart.stages.drawing import style_pictures
+from jdart.stages.scene import style_pictures
 
 if TYPE_CHECKING:
     import numpy as np

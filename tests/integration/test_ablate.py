@@ -3,6 +3,7 @@
 import json
 import re
 import statistics
+from pathlib import Path
 
 import pytest
 import yaml
@@ -124,7 +125,7 @@ def test_stopped_it_goes_on_where_it_was(jdart, ablation, tmp_path, monkeypatch)
     import jdart.stages.training as training
 
     arguments = ("ablate", ablation(), "--styles", "00", "--seeds", "2", "--output")
-    write, calls, learnt = drawing._write_picture, [], []
+    write, calls, learnt = drawing.write_picture, [], []
 
     def stop(*given):
         calls.append(1)
@@ -134,11 +135,11 @@ def test_stopped_it_goes_on_where_it_was(jdart, ablation, tmp_path, monkeypatch)
 
     train = training._train
     monkeypatch.setattr(training, "_train", lambda job, *given: learnt.append(job) or train(job, *given))
-    monkeypatch.setattr(drawing, "_write_picture", stop)
+    monkeypatch.setattr(drawing, "write_picture", stop)
     assert jdart(*arguments, tmp_path / "stopped").exit_code == 130
     assert not (tmp_path / "stopped" / "methods.md").exists()
     done = files(tmp_path / "stopped" / "runs" / "plain")
-    monkeypatch.setattr(drawing, "_write_picture", write)
+    monkeypatch.setattr(drawing, "write_picture", write)
     assert jdart(*arguments, tmp_path / "stopped").exit_code == 0
     assert files(tmp_path / "stopped" / "runs" / "plain") == done
     assert len(learnt) == 2, "the stop cost no training"
@@ -161,6 +162,24 @@ def test_a_run_is_what_it_would_be_alone(jdart, ablation, config, tmp_path):
     assert final(there) == final(tmp_path / "alone")
 
 
+def test_a_recipe_of_its_own_is_told_beside_the_plain_run(jdart, ablation, config, tmp_path):
+    out, recipe = tmp_path / "out", tmp_path / "recipe.yaml"
+    settings = yaml.safe_load(Path(config()).read_text())
+    recipe.write_text(yaml.safe_dump({**settings, "lora": {"r": 3}, "name": "other"}))
+    own = {"what": "Something.", "source": "https://example.org/x", "config": str(recipe), "set": {"train.steps": 2}}
+    path = ablation(title="Recipes", about="All alike.", methods={"other": own})
+    result = jdart("ablate", path, "--styles", "00", "--seeds", "1", "--set", "train.batch_size=1")
+    assert result.exit_code == 0, result.output
+    page = (out / "methods.md").read_text()
+    assert page.startswith("# Recipes\n") and "\n\nAll alike.\n\n" in page and "[other](#other) |" in page
+    assert "All runs have `generate.strength=null`. What a recipe has beside that" in page
+    assert "Source: [example.org/x](https://example.org/x)." in page and "| other: `train.steps=2` |" in page
+    run = json.loads((out / "runs" / "other" / "seed-0" / "run.json").read_text())["config"]
+    assert (run["name"], run["lora"]["r"], run["generate"]["strength"]) == ("other", 3, None)
+    assert (run["train"]["steps"], run["train"]["batch_size"]) == (2, 1)
+    assert len(list(out.glob("trained/*/lora/00/loss.csv"))) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "changes", "said"),
     [
@@ -170,7 +189,7 @@ def test_a_run_is_what_it_would_be_alone(jdart, ablation, config, tmp_path):
         (("--set", "generate.sampler=what"), {}, "generate.sampler: 'what'"),
         ((), {"base": "nowhere"}, "nowhere: no such configuration"),
         ((), {"methods": {}}, "methods: name at least one"),
-        ((), {"method": METHODS}, "method: unknown setting; known here: base, output, set, methods"),
+        ((), {"method": METHODS}, "method: unknown setting; known here: title, about, base, output, set"),
         ((), {"set": {"generate.x": 1}}, "generate.x: unknown setting"),
         ((), {"set": {"seed.x": 1}}, "set: seed is not a section"),
     ],

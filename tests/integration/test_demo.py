@@ -135,7 +135,7 @@ def test_three_entries_and_a_board(jdart, small, tmp_path):
 def test_stopped_and_begun_again_it_is_as_if_it_had_not_been(jdart, small, tmp_path, monkeypatch):
     import jdart.stages.drawing as drawing
 
-    write, calls = drawing._write_picture, []
+    write, calls = drawing.write_picture, []
 
     def stop(*arguments):
         calls.append(1)
@@ -143,10 +143,10 @@ def test_stopped_and_begun_again_it_is_as_if_it_had_not_been(jdart, small, tmp_p
             raise KeyboardInterrupt
         write(*arguments)
 
-    monkeypatch.setattr(drawing, "_write_picture", stop)
+    monkeypatch.setattr(drawing, "write_picture", stop)
     assert jdart("demo", "--output", tmp_path / "stopped", *small).exit_code == 130
     assert not (tmp_path / "stopped" / "site").exists()
-    monkeypatch.setattr(drawing, "_write_picture", write)
+    monkeypatch.setattr(drawing, "write_picture", write)
     for name in ("stopped", "whole"):
         assert jdart("demo", "--output", tmp_path / name, *small).exit_code == 0
     for path in (tmp_path / "whole").glob("*/images/*/*.png"):

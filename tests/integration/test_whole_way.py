@@ -111,7 +111,7 @@ def test_a_contact_sheet_that_a_stop_prevented_is_made_by_the_next_run(jdart, co
 
 @pytest.mark.parametrize(
     "where",
-    ["jdart.training.loop.clip_by_norm", "jdart.stages.drawing._write_picture", "evaluator.score_submission"],
+    ["jdart.training.loop.clip_by_norm", "jdart.stages.drawing.write_picture", "evaluator.score_submission"],
 )
 def test_ctrl_c_in_a_stage_keeps_what_is_done(where, jdart, config, tmp_path, monkeypatch):
     import importlib
