@@ -15,8 +15,8 @@ from statistics import median
 
 import numpy as np
 
-from jdart.config import ValidationConfig
-from jdart.planning.methods import in_every_step, share_of_methods, smallest, without_methods
+from jdart.config import GenerateConfig, ValidationConfig
+from jdart.planning.methods import calls_of_methods, in_every_step, own_ways, smallest, way_of, without_methods
 from jdart.planning.plan import Costs
 from jdart.planning.work import encodings
 from jdart.runs.folder import RunFolder
@@ -52,11 +52,18 @@ def measure(job: Job, begun: float) -> Costs:
         encoding = _encoding(job)
         beside = moments[-1] - moments[0] - STEPS * step - look - encodings(run, 1) * encoding
         batch, call = _batch_and_call(job, folder / "draw", run.folder.root)
-        plain = replace(job, config=replace(job.config, generate=without_methods(job.config.generate)))
+        generate = job.config.generate
+        plain = _drawn_as(job, without_methods(generate))
         plain_call = (
             call if plain.config == job.config else _batch_and_call(plain, folder / "plain", run.folder.root)[1]
         )
-        share = share_of_methods(job.config.generate)
+        share = calls_of_methods(generate) / generate.calls
+        ways = own_ways(job.config, job.contest.styles)
+        known = {way_of(generate, generate): (batch, call)}
+        for number, way in enumerate(way for way in ways if way not in known):
+            own = _drawn_as(job, way)
+            _drawing(_miniature(own, folder / f"warm {number}", CALLS[0]), run.folder.root)
+            known[way] = _batch_and_call(own, folder / f"way {number}", run.folder.root)
         style = next(iter(run.contest.styles))
         composed = run.folder.composition.lora(style)
         drawn = list(run.folder.images.rglob("*.png"))
@@ -76,7 +83,12 @@ def measure(job: Job, begun: float) -> Costs:
             plain_call=plain_call,
             composition_step=composition_step,
             composition_lora=composed.stat().st_size if composed.exists() else 0,
+            ways=tuple(known[way] for way in ways),
         )
+
+
+def _drawn_as(job: Job, settings: GenerateConfig) -> Job:
+    return replace(job, config=replace(job.config, generate=settings))
 
 
 def _batch_and_call(job: Job, folder: Path, trained: Path) -> tuple[float, float]:

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from jdart.config import ColourConfig, CompositionConfig, GenerateConfig
+from jdart.config import ColourConfig, CompositionConfig, Config, GenerateConfig
+from jdart.config.overrides import settings_of
+
+_WHOLE = {"first": 0.0, "last": 1.0}
+# what a call costs the same with: one value for all, so that styles that differ in it alone are measured once
+_ATTENTION = {
+    "style_aligned": {**_WHOLE, "reference": None, "prompt": "", "shift": 0.0, "scale": 1.0},
+    "style_prompting": {**_WHOLE, "reference": None, "prompt": ""},
+}
+_COLOUR = {
+    "transport": {**_WHOLE, "weight": 1.0},
+    "guidance": {**_WHOLE, "rate": 0.1},
+    "finish": {"strength": 1.0},
+}
 
 
 def in_every_step(settings: GenerateConfig) -> GenerateConfig:
-    """`settings` whose methods work in all steps, so that a run of few steps has them."""
-    whole = {"first": 0.0, "last": 1.0}
-    changes = {
-        name: replace(getattr(settings, name), **whole)
-        for name in ("style_aligned", "style_prompting")
-        if getattr(settings, name) is not None
-    }
+    """`settings` whose methods work in all steps, so that a run of few steps has them, with any style's pictures."""
+    changes = _changed(settings, _ATTENTION)
     if settings.colour is not None:
-        parts = {name: getattr(settings.colour, name) for name in ("transport", "guidance")}
-        own = {name: replace(part, **whole) for name, part in parts.items() if part is not None}
-        changes["colour"] = replace(settings.colour, **own)
+        changes["colour"] = replace(settings.colour, **_changed(settings.colour, _COLOUR))
+    if settings.styleid is not None:
+        changes["styleid"] = replace(settings.styleid, reference=None)
     return replace(settings, **changes)
+
+
+def _changed(settings: Any, values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The sections of `settings` that are there, each with the values that are given for it."""
+    sections = {name: getattr(settings, name) for name in values}
+    return {name: replace(own, **values[name]) for name, own in sections.items() if own is not None}
 
 
 def without_methods(settings: GenerateConfig) -> GenerateConfig:
@@ -32,15 +47,38 @@ def without_methods(settings: GenerateConfig) -> GenerateConfig:
     return replace(settings, colour=colour, style_aligned=None, style_prompting=None, style_blend=None)
 
 
-def share_of_methods(settings: GenerateConfig) -> float:
-    """In how many of all calls some method is at work."""
+def calls_of_methods(settings: GenerateConfig) -> int:
+    """In how many of a batch's calls some method is at work; all of them where there is none."""
     colour, calls = settings.colour, settings.calls
     ranged: list[Any] = [settings.style_aligned, settings.style_prompting]
     ranged += [] if colour is None else [colour.transport, colour.guidance]
     ranges = [(method.first, method.last) for method in ranged if method is not None]
     if settings.style_blend is not None or not ranges:
-        return 1.0
-    return sum(any(first <= done / calls < last for first, last in ranges) for done in range(calls)) / calls
+        return calls
+    return sum(any(first <= done / calls < last for first, last in ranges) for done in range(calls))
+
+
+def has_own_methods(run: GenerateConfig, settings: GenerateConfig) -> bool:
+    """Whether a style or a prompt is drawn with other methods than the run."""
+    return any(getattr(run, name) != getattr(settings, name) for name in ("colour", *_ATTENTION))
+
+
+def way_of(run: GenerateConfig, settings: GenerateConfig) -> GenerateConfig:
+    """The run's settings with the methods of `settings`, in every step."""
+    own = in_every_step(settings)
+    return replace(run, colour=own.colour, **{name: getattr(own, name) for name in _ATTENTION})
+
+
+def own_ways(config: Config, contest: Mapping[str, Sequence[str]]) -> list[GenerateConfig]:
+    """The ways in which styles or prompts of `contest` are drawn by their overrides; those that cost alike once."""
+    run = config.generate
+    drawn = [
+        settings_of(run, config.seed, config.overrides, style, prompt)[0]
+        for style, prompts in contest.items()
+        for prompt in prompts
+        if style in config.overrides
+    ]
+    return list(dict.fromkeys(way_of(run, settings) for settings in drawn if has_own_methods(run, settings)))
 
 
 def smallest(settings: CompositionConfig | None, steps: int) -> CompositionConfig | None:

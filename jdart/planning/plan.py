@@ -39,6 +39,7 @@ class Costs:
     plain_call: float = 0.0  # as `call`, of the base without what `generate` adds to it
     composition_step: float = 0.0  # one update of the text encoder's LoRA, for StyleBlend
     composition_lora: int = 0  # its file
+    ways: Sequence[tuple[float, float]] = ()  # `batch` and `call` of each of `own_ways`, all methods at work
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Work:
     looks: int = 0  # validations
     look_batches: int = 0  # of pictures to draw in each
     look_calls: int = 0  # sampler steps of all batches of one
-    plain_calls: int = 0  # sampler steps of batches that the base draws as it is: the prior's
+    plain_calls: int = 0  # sampler steps without methods: the prior's, and where those of `ways` are not at work
+    ways: Sequence[tuple[int, int, int]] = ()  # number of one of `own_ways`, batches drawn so, sampler steps of them
     composition_steps: int = 0  # of its training
     composition_pictures: int = 0  # to learn it from
     composition_batches: int = 0  # of these
@@ -72,7 +74,9 @@ class Work:
         return own + composition
 
     def drawing_seconds(self, costs: Costs) -> float:
-        return self.batches * costs.batch + self.calls * costs.call + self.plain_calls * costs.plain_call
+        run = self.batches * costs.batch + self.calls * costs.call + self.plain_calls * costs.plain_call
+        own = [(costs.ways[way], batches, calls) for way, batches, calls in self.ways]
+        return run + sum(batches * batch + calls * call for (batch, call), batches, calls in own)
 
     def seconds(self, costs: Costs) -> float:
         """Without the start of a process."""

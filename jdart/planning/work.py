@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
+from typing import Any
 
-from jdart.config import Config
+from jdart.config import Config, GenerateConfig
+from jdart.planning.methods import calls_of_methods, has_own_methods, own_ways, way_of
 from jdart.planning.plan import Work
 from jdart.runs.job import Job
 from jdart.runs.trained import goes_on, is_trained
@@ -41,6 +43,7 @@ def work_of(job: Job) -> list[Work]:
     works = [Work(None, batches=batches, plain_calls=batches * config.prior.steps, pictures=missing)]
     if config.train.packed:
         works += trainings.values()
+    ways = own_ways(config, job.contest.styles)
     for style, prompts in job.contest.styles.items():
         work = replace(trainings.get(style, Work(None)), style=style, **_composition(job, style))
         entry = {folder.candidate(style, prompt, 0) for prompt in prompts}
@@ -50,14 +53,25 @@ def work_of(job: Job) -> list[Work]:
                 paths, settings.batch_size, config.learns(style) and goes_on(folder, config, style)
             )
             work = replace(
-                work,
-                batches=work.batches + batches,
-                calls=work.calls + batches * settings.calls,
+                _with_batches(work, config.generate, settings, ways, batches),
                 pictures=work.pictures + missing,
                 candidates=work.candidates + sum(not path.exists() for path in paths if path not in entry),
             )
         works.append(work)
     return works
+
+
+def _with_batches(
+    work: Work, run: GenerateConfig, settings: GenerateConfig, ways: Sequence[GenerateConfig], batches: int
+) -> Work:
+    """The work with so many more batches to draw with `settings`, one of `ways` where it is not the run's."""
+    if not has_own_methods(run, settings):
+        return replace(work, batches=work.batches + batches, calls=work.calls + batches * settings.calls)
+    calls = batches * calls_of_methods(settings)
+    plain_calls = work.plain_calls + batches * settings.calls - calls
+    return replace(
+        work, plain_calls=plain_calls, ways=(*work.ways, (ways.index(way_of(run, settings)), batches, calls))
+    )
 
 
 def _looks(config: Config, styles: int) -> tuple[int, int]:
@@ -75,7 +89,7 @@ def _missing(paths: list[Path], size: int, anew: bool = False) -> tuple[int, int
     return sum(any(absent[i : i + size]) for i in range(0, len(absent), size)), sum(absent)
 
 
-def _composition(job: Job, style: str) -> Mapping[str, int]:
+def _composition(job: Job, style: str) -> Mapping[str, Any]:
     """What of a style's composition is left to do, as `Work` names it."""
     settings, folder = job.config.train.composition, job.folder.composition
     if settings is None or not job.config.learns(style) or folder.lora(style).exists():

@@ -210,6 +210,22 @@ def test_the_plan_counts_overrides_and_the_style_loss_at_its_share(jdart, config
     assert dear > plain
 
 
+def test_the_plan_measures_methods_that_stand_in_overrides_alone(jdart, config):
+    """Both prompts cost alike, at different shares of their steps; the other steps are the base's."""
+
+    def late(first, **own):
+        return {"colour": {"guidance": {"first": first, **own}}}
+
+    own = {"00": {**late(0.5), "prompts": {"Moon": late(0.75, rate=0.5)}}}
+    settings = {"generate": {"sampler": "ddim", "steps": 8, "strength": None, "batch_size": 100}, "overrides": own}
+    result = jdart("plan", config(**settings), "--styles", "00", "--json", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    found, costs = json.loads(result.output), json.loads(result.output)["costs"]
+    ((batch, call),) = costs["ways"]
+    assert call > costs["plain_call"] == costs["call"]
+    assert found["drawing_seconds"] == pytest.approx(2 * batch + (4 + 2) * call + (4 + 6) * costs["plain_call"])
+
+
 # Both say when Jittor is there, and go on together: to a kernel that no cache has, since its source is new.
 MEETING = """
 import sys

@@ -9,8 +9,10 @@ from click.testing import CliRunner
 from contest.errors import UserError
 from jdart import runtime
 from jdart.cli import main
-from jdart.config import CompositionConfig, load_config
-from jdart.planning.methods import in_every_step, share_of_methods, smallest, without_methods
+from jdart.config import ColourConfig, CompositionConfig, load_config
+from jdart.config.overrides import StyleOverride
+from jdart.config.reading import read_as
+from jdart.planning.methods import calls_of_methods, in_every_step, own_ways, smallest, without_methods
 from jdart.planning.plan import Costs, Work, estimate, measure_apart
 
 COSTS = Costs(
@@ -89,15 +91,44 @@ def test_a_composition_and_what_the_base_draws_as_it_is_count():
 def test_methods_are_measured_in_every_step_and_count_at_their_share():
     late = ["generate.colour={guidance: {}, finish: {}}", "generate.style_prompting={first: 0.5, last: 0.75}"]
     settings = load_config("demo", ["generate.strength=null", *late]).generate
-    assert share_of_methods(settings) == pytest.approx((5 + 2) / 20)
+    assert (calls_of_methods(settings), settings.calls) == (5 + 2, 20)
     short = dataclasses.replace(in_every_step(settings), steps=1)
-    assert share_of_methods(short) == 1.0
+    assert calls_of_methods(short) == 1
     plain = without_methods(settings)
     assert plain == load_config("demo", ["generate.strength=null", "generate.colour={finish: {}}"]).generate
     assert without_methods(load_config("demo").generate) == in_every_step(load_config("demo").generate)
     for low in (1.0, 0.85, 0.3, 1 / 49):
         small = smallest(CompositionConfig(strength_min=low, strength_max=1.0, sampling_steps=50), 6)
         assert (small.pictures, small.steps) == (1, 6)
+
+
+def test_methods_of_overrides_are_ways_of_their_own_and_those_that_cost_alike_one():
+    def ways(generate, **overrides):
+        config = load_config("demo", [f"{key}={value}" for key, value in generate.items()])
+        contest = {"00": ("Moon", "Sun"), "01": ("Moon",), "02": ("Moon",)}
+        read = {style: read_as(StyleOverride, own, style) for style, own in overrides.items()}
+        return own_ways(dataclasses.replace(config, overrides=read), contest)
+
+    aligned = {"generate.style_aligned": "{last: 0.5}"}
+    assert ways({}) == ways(aligned) == []
+    assert ways(aligned, **{"00": {"strength": 0.5, "prompts": {"Sun": {"seed": 7}}}}) == []
+    own = {
+        "00": {"style_aligned": {"reference": "00.png", "shift": 0.5}, "prompts": {"Sun": {"style_aligned": {}}}},
+        "01": {"style_aligned": {"reference": "01.png", "last": 0.25}},
+        "02": {"style_aligned": {"adain": False}, "colour": {"transport": {}}},
+    }
+    one, two = ways({}, **own)
+    assert (one.colour, one.style_aligned.adain, one.style_aligned.reference) == (None, True, None)
+    assert (two.colour.transport.last, two.style_aligned.adain) == (1.0, False)
+    (off,) = ways({"generate.colour": "{guidance: {}}"}, **{"00": {"colour": {}}})
+    assert off == dataclasses.replace(load_config("demo").generate, colour=ColourConfig())
+
+
+def test_ways_of_overrides_count_beside_the_runs():
+    costs = dataclasses.replace(COSTS, plain_call=0.25, ways=[(4.0, 1.0), (5.0, 2.0)])
+    own = dataclasses.replace(STYLE, plain_calls=6, ways=[(1, 2, 10), (0, 1, 3)])
+    plain, plan = (estimate(costs, [work], None).drawing_seconds for work in (STYLE, own))
+    assert plan - plain == pytest.approx(6 * 0.25 + (2 * 5 + 10 * 2) + (4 + 3 * 1))
 
 
 def test_one_lora_for_all_styles_is_trained_once():
