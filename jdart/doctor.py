@@ -23,6 +23,7 @@ from contest.disk.shipped import means_toy, toy_archive
 from jdart import runtime
 from jdart.compiling.warm import found
 from jdart.jittor_cache import CACHE, jittor_home, obstacle
+from jdart.versions import version_of
 
 GIB = 1024**3
 TESTED_PYTHON = ((3, 9), (3, 12))
@@ -94,7 +95,7 @@ def _headers() -> Finding:
 def _onednn() -> Finding:
     if os.environ.get("use_mkl") == "0":
         return Finding("oneDNN", "warn", "switched off: convolutions on the CPU are slow", "unset use_mkl")
-    versions = [_version(wheel) for wheel in ONEDNN_WHEELS]
+    versions = [version_of(wheel) for wheel in ONEDNN_WHEELS]
     if all(version is not None for version in versions):
         return Finding("oneDNN", "ok", f"{versions[0]} (wheels)")
     library = CACHE / "mkl" / runtime.ONEDNN_FOLDER / "lib" / "libmkldnn.so"
@@ -178,7 +179,7 @@ def _packages() -> list[Finding]:
 
 
 def _group(title: str, names: Sequence[str], status: str, cure: str) -> Finding:
-    versions = {name: _version(name) for name in names}
+    versions = {name: version_of(name) for name in names}
     missing = [name for name, version in versions.items() if version is None]
     if missing:
         return Finding(title, status, f"missing: {', '.join(missing)}", cure)
@@ -186,7 +187,7 @@ def _group(title: str, names: Sequence[str], status: str, cure: str) -> Finding:
 
 
 def _numpy() -> Finding:
-    version = _version("numpy")
+    version = version_of("numpy")
     if version is None or int(version.split(".")[0]) >= 2:
         return Finding("NumPy for Jittor", "fail", f"{version}", "Jittor needs NumPy 1: pip install 'numpy<2'")
     return Finding("NumPy for Jittor", "ok", version)
@@ -206,13 +207,6 @@ def _shipped(name: str, archive: Path) -> Finding:
     if found is not None:
         return Finding(name, "fail", *found)
     return Finding(name, "ok", f"{archive}, unpacked into {user_cache()} when it is used")
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _first_line(command: Sequence[str]) -> str | None:

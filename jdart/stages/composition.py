@@ -41,11 +41,14 @@ def learn_compositions(job: Job) -> Iterator[Event]:
         if not job.config.learns(style):
             continue
         inner = _inner(job, style, settings)
-        if not is_trained(inner.folder, inner.config, style):
+        left = not is_trained(inner.folder, inner.config, style)
+        if left:
             yield from _pictures(job, style, settings)
             inner = replace(inner, references={style: _kept(job, style, settings)})
         for event in train_styles(inner):
             yield replace(event, style=f"{style} composition")
+        if left:
+            job.note()
 
 
 def _inner(job: Job, style: str, settings: CompositionConfig) -> Job:
@@ -134,4 +137,8 @@ def _likeness(job: Job, picture: Picture, paths: list[Path], settings: Compositi
 
 
 def _path(job: Job, style: str, picture: Picture, number: int) -> Path:
-    return job.folder.composition.root / "pictures" / style / picture.path.stem / f"{number}.png"
+    """Where picture `number` of a reference lies: below its stem, or its whole name where that tells it from others."""
+    path = picture.path
+    others = [other.path for other in job.references[style] if other.path != path]
+    apart = any(path.stem in (other.stem, other.name) for other in others)
+    return job.folder.composition.root / "pictures" / style / (path.name if apart else path.stem) / f"{number}.png"

@@ -1,10 +1,15 @@
 """StyleBlend's recipe by the command line: pictures by SDEdit, CLIP's choice, a text LoRA, drawing in two branches."""
 
+import hashlib
 import json
+import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from contest.reading import contest_from_references
+from submission import build, verify
 
 STYLE = ("--styles", "00")
 COMPOSITION = {"pictures": 3, "keep": 2, "sampling_steps": 2, "steps": 3, "r": 2, "learning_rate": 0.01}
@@ -17,7 +22,7 @@ def pixels(path):
         return np.asarray(image.convert("RGB"))
 
 
-def test_the_whole_recipe(jdart, config, tmp_path):
+def test_the_whole_recipe(jdart, config, contest, tmp_path):
     out = tmp_path / "out"
     result = jdart("train", config(**SETTINGS), *STYLE)
     assert result.exit_code == 0, result.output
@@ -26,6 +31,9 @@ def test_the_whole_recipe(jdart, config, tmp_path):
     assert len(drawn) == 9 and lora.exists()
     chosen = json.loads((out / "composition" / "pictures" / "00" / "kept.json").read_text())
     assert {name: len(likeness) for name, likeness in chosen.items()} == {"star": 3, "wheat_field": 3, "cow": 3}
+    run = json.loads((out / "run.json").read_text())
+    place = "composition/lora/00/pytorch_lora_weights.safetensors"
+    assert run["composition"] == {"00": {"file": place, "sha256": hashlib.sha256(lora.read_bytes()).hexdigest()}}
     first = lora.read_bytes(), {path: path.stat().st_mtime_ns for path in drawn}
 
     assert jdart("generate", config(**SETTINGS), *STYLE).exit_code == 0
@@ -44,12 +52,18 @@ def test_the_whole_recipe(jdart, config, tmp_path):
     alone = plain / "images" / "00" / "Moon.png"
     assert (pixels(alone) != pixels(picture)).any()
     assert "composition" not in Image.open(alone).text["jdart"] and not (plain / "composition").exists()
+    assert "composition" not in json.loads((plain / "run.json").read_text())
 
     borrowed = tmp_path / "borrowed"
     arguments = (config(**SETTINGS), *STYLE, "--output", borrowed, "--loras", out)
     assert jdart("generate", *arguments).exit_code == 0
     assert (borrowed / "images" / "00" / "Moon.png").read_bytes() == picture.read_bytes()
     assert not (borrowed / "composition" / "pictures").exists(), "learnt once"
+
+    assert build(borrowed, None, tmp_path / "entry.zip", include_weights=True).state == "written"
+    with zipfile.ZipFile(tmp_path / "entry.zip") as archive:
+        assert archive.read(place) == lora.read_bytes()
+    assert verify(tmp_path / "entry.zip", contest_from_references(contest).subset(["00"])) == []
 
 
 @pytest.mark.parametrize(
