@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from contest.errors import UserError
-from jdart.config import ColourConfig, ColourGuidanceConfig, Config, SearchConfig
+from jdart.config import Config, SearchConfig
+from jdart.config.vary import varied
 from jdart.running.pipeline import publish_board, require_scorable, stages
 from jdart.runs.folder import RunFolder
 from jdart.runs.job import Event, Job, open_job
@@ -36,7 +37,7 @@ def entries_of(config: Config) -> tuple[Config, ...]:
     plain = replace(config, name="plain base", output=str(out / "1-plain-base"), generate=unlearnt)
     if config.score.weights is None:  # nothing to choose by
         return plain, lora, average
-    guided = replace(config.generate, colour=ColourConfig(guidance=ColourGuidanceConfig()))
+    guided = varied(config.generate, {"generate.colour.guidance": {}}, "jdart-best")
     best = replace(config, name="jdart-best", output=str(out / "4-jdart-best"), generate=guided, search=searching)
     return plain, lora, average, best
 

@@ -63,7 +63,8 @@ def write_choices(
         "final_without_search": first_scores(candidates).final,
         "styles": styles,
     }
-    write_json(job.folder.choices, value)
+    if not job.folder.choices.exists() or read_json(job.folder.choices) != value:
+        write_json(job.folder.choices, value)
 
 
 def read_choices(path: Path) -> tuple[Numbers, dict[int, dict[str, Any]], int]:

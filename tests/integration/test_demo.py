@@ -1,4 +1,4 @@
-"""The demonstration on miniature archives in the place of those that come along: three entries, one board."""
+"""The demonstration on miniature archives in the place of those that come along: four entries, one board."""
 
 import json
 import zipfile
@@ -12,7 +12,12 @@ from jdart.config import load_config
 from jdart.data.pictures import read_rgb
 from jdart.lora.formats.reading import load_lora
 
-ENTRIES = {"1-plain-base": "plain base", "2-lora": "LoRA", "3-lora-average-image": "LoRA + average image"}
+ENTRIES = {
+    "1-plain-base": "plain base",
+    "2-lora": "LoRA",
+    "3-lora-average-image": "LoRA + average image",
+    "4-jdart-best": "jdart-best",
+}
 REASON = "toy weights: not comparable with the contest"
 
 
@@ -76,7 +81,7 @@ def small(contest):
         "lora.r": 2,
         "train.steps": 3,
         "train.batch_size": 2,
-        "generate.steps": 3,
+        "generate.steps": 12,
         "generate.batch_size": 2,
     }
     return [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
@@ -90,7 +95,7 @@ def last_line(result):
     return result.stdout.strip().splitlines()[-1]
 
 
-def test_three_entries_and_a_board(jdart, small, tmp_path):
+def test_four_entries_and_a_board(jdart, small, tmp_path):
     out = tmp_path / "demo"
     result = jdart("demo", "--output", out, *small)
     assert result.exit_code == 0, result.output
@@ -98,7 +103,7 @@ def test_three_entries_and_a_board(jdart, small, tmp_path):
 
     board = json.loads((out / "site" / "board.json").read_text())["entries"]
     assert sorted(entry["name"] for entry in board) == sorted(ENTRIES.values())
-    assert sorted(entry["rank"] for entry in board) == [1, 2, 3]
+    assert sorted(entry["rank"] for entry in board) == [1, 2, 3, 4]
     assert {entry["status"] for entry in board} == {"not comparable"}
     assert {tuple(entry["reasons"]) for entry in board} == {(REASON,)}
     assert REASON in (out / "site" / "index.html").read_text()
@@ -110,11 +115,15 @@ def test_three_entries_and_a_board(jdart, small, tmp_path):
         assert (out / folder / "entry.zip").exists()
         assert len(list((out / folder / "images").glob("*/*.png"))) == 4
         notes[folder] = json.loads(_text(out / folder / "images" / "00" / "Moon.png"))
-    plain, lora, average = notes.values()
+    plain, lora, average, best = notes.values()
     assert (plain["loras"], plain["strength"]) == ([], None)
     assert (len(lora["loras"]), lora["strength"]) == (1, None)
     assert (average["loras"], average["strength"]) == (lora["loras"], load_config("demo").generate.strength)
-    assert plain["base"] == lora["base"] == average["base"]
+    assert plain["base"] == lora["base"] == average["base"] == best["base"]
+    assert best["loras"][0]["sha256"] == lora["loras"][0]["sha256"] and best["colour"]["guidance"] is not None
+    finals = {entry["name"]: entry["scores"]["final"] for entry in board}
+    choices = json.loads((out / "4-jdart-best" / "choices.json").read_text())
+    assert finals["jdart-best"] == pytest.approx(choices["final"], abs=1e-9)
 
     assert not (out / "1-plain-base" / "lora").exists(), "nothing is trained for the plain base"
     assert (out / "2-lora" / "lora" / "00" / "loss.csv").exists()
@@ -123,7 +132,7 @@ def test_three_entries_and_a_board(jdart, small, tmp_path):
     before = files(out)
     again = jdart("demo", "--output", out, *small)
     assert (again.exit_code, last_line(again)) == (0, last_line(result))
-    assert again.output.count("nothing was done") == 3
+    assert again.output.count("nothing was done") == 4
     assert files(out) == before
 
     picture = out / "3-lora-average-image" / "images" / "00" / "Moon.png"
@@ -159,7 +168,13 @@ def test_without_scores_there_is_no_board(jdart, small, tmp_path):
     assert "No board" in last_line(result)
 
 
-def test_without_a_strength_there_are_no_three_entries(jdart, small, tmp_path):
+def test_too_few_steps_for_guidance_are_told(jdart, small, tmp_path):
+    result = jdart("demo", "--output", tmp_path / "demo", *small, "--set", "generate.steps=3")
+    assert (result.exit_code, "jdart-best: colour.guidance" in result.output) == (2, True)
+    assert not (tmp_path / "demo").exists()
+
+
+def test_without_a_strength_there_are_no_four_entries(jdart, small, tmp_path):
     result = jdart("demo", "--output", tmp_path / "demo", *small, "--set", "generate.strength=null")
     assert (result.exit_code, "generate.strength" in result.output) == (2, True)
     assert not (tmp_path / "demo").exists()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,12 +50,14 @@ def searched(jdart, config, tmp_path):
 
 
 def test_an_ordinary_entry_that_says_what_was_tried(searched, jdart, config, tmp_path):
-    path, out, output = searched
+    _, out, output = searched
     told = choices(out)
     assert f"{told['final']:.4f} as chosen" in output
     again = score_submission(out, cache=False, write=False)
-    assert told["final"] == pytest.approx(again.scores.final, abs=1e-9), "what jdart-eval says of the folder"
-    assert json.loads((out / "report" / "report.json").read_text())["scores"]["final"] == again.scores.final
+    assert told["final"] == pytest.approx(again.scores.final, abs=1e-8), "what jdart-eval says of the folder"
+    assert told["final"] == pytest.approx(
+        json.loads((out / "report" / "report.json").read_text())["scores"]["final"], abs=1e-12
+    )
     assert (
         (out / "entry.zip").exists() and (out / "site" / "index.html").exists() and (out / "sheets" / "00.png").exists()
     )
@@ -84,7 +87,7 @@ def test_an_ordinary_entry_that_says_what_was_tried(searched, jdart, config, tmp
         own = (tmp_path / "plain" / "images" / style / f"{prompt}.png").read_bytes()
         assert (out / "search" / "candidates" / "00" / style / f"{prompt}.png").read_bytes() == own
     first = json.loads((tmp_path / "plain" / "report" / "report.json").read_text())["scores"]["final"]
-    assert told["final_without_search"] == pytest.approx(first, abs=1e-9)
+    assert told["final_without_search"] == pytest.approx(first, abs=1e-8)
 
 
 def test_done_again_nothing_is_done_and_a_larger_budget_goes_on(searched, jdart):
@@ -169,9 +172,9 @@ def test_what_is_left_of_the_gain(searched, jdart):
                 picture.unlink()
     entry = out.parent / "first"
     shutil.copytree(out / "search" / "candidates" / "00", entry)
-    weights = yaml.safe_load(open(path))["score"]["weights"]
+    weights = yaml.safe_load(Path(path).read_text())["score"]["weights"]
     by_hand = score_submission(entry, references=references, weights=weights, cache=False, write=False)
-    assert told["held_out"]["first"] == pytest.approx(by_hand.scores.final, abs=1e-9)
+    assert told["held_out"]["first"] == pytest.approx(by_hand.scores.final, abs=1e-8)
     refused = jdart("search", path, "--holdout", "3")
     assert (refused.exit_code, "has 3 references" in refused.output) == (2, True)
 
@@ -235,7 +238,7 @@ def test_a_full_disk_in_the_middle_costs_nothing_that_is_there(jdart, config, tm
 
     monkeypatch.setattr(rounds, "write_picture", full)
     result = jdart("search", path)
-    assert result.exit_code == 2 and "No space left" in result.output
+    assert result.exit_code == 2 and "no space left" in result.output
     monkeypatch.setattr(rounds, "write_picture", write)
     there = files(tmp_path / "out" / "search")
     assert jdart("search", path).exit_code == 0
@@ -278,4 +281,4 @@ def test_misuse_in_python_is_a_user_error(config):
     from jdart.searching.chosen import read_choices
 
     with pytest.raises(UserError):
-        read_choices(__import__("pathlib").Path(config()))
+        read_choices(Path(config()))

@@ -13,7 +13,8 @@ from jdart.config.problem import check
 class PruneConfig:
     """Candidates are looked at when so much of their steps is done; the best go on, the others stop there.
 
-    `at` is a share of the steps, `keep` of a prompt's candidates in a round.
+    `at` is a share of the steps, `keep` of a prompt's candidates in a round. Whether it pays has to be measured: the
+    sketch must tell what the picture will be worth (docs/search.md).
     """
 
     at: float = 1 / 3
@@ -35,7 +36,7 @@ class SearchConfig:
     candidates: int = 8
     round: int = 4
     vary: Mapping[str, Any] = field(default_factory=dict)
-    prune: Optional[PruneConfig] = field(default_factory=PruneConfig)
+    prune: Optional[PruneConfig] = None  # None: every candidate is drawn to the end
 
     def __post_init__(self) -> None:
         check(self.candidates >= 2, f"candidates: {self.candidates} leaves nothing to choose; take 2 or more")

@@ -56,7 +56,7 @@ def test_some_of_a_batch_go_on_as_they_would_have_with_the_others(base, sampler,
 
 
 def test_a_preview_is_the_picture_that_the_network_predicts(base):
-    """By hand: DDIM's clean latent out of the second call of the network."""
+    """By hand, out of the second call of the network."""
     preview = rested(base, dataclasses.replace(SETTINGS, batch_size=4))[0].previews
     plan = sampling_plan(base.schedule, "ddim", 6)
     text = embeddings(base, REQUESTS, SETTINGS)
@@ -66,8 +66,8 @@ def test_a_preview_is_the_picture_that_the_network_predicts(base):
         x1 = next(plan.run(guided, x))
         t = plan.timesteps[1]
         alpha = base.schedule.alphas_cumprod[int(t)] ** 0.5
-        eps = guided(x1, t).numpy()
-        x0 = (x1.numpy() - (1 - alpha**2) ** 0.5 * eps) / alpha
+        v = guided(x1, t).numpy()  # what this base predicts (2202.00512)
+        x0 = alpha * x1.numpy() - (1 - alpha**2) ** 0.5 * v
         expected = [to_pixels(picture) for picture in base.vae.decode(jt.array(x0.astype(np.float32))).numpy()]
     for own, by_hand in zip(preview, expected):
         assert np.abs(own.astype(int) - by_hand.astype(int)).max() <= 1
