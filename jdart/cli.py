@@ -5,7 +5,22 @@ from __future__ import annotations
 import click
 
 from contest.console import Group, version_option
-from jdart.commands import ablate, base, config, data, demo, doctor, export, lora, plan, redraw, run, warm
+from jdart.commands import (
+    ablate,
+    base,
+    config,
+    data,
+    demo,
+    doctor,
+    export,
+    lora,
+    plan,
+    redraw,
+    run,
+    search,
+    sweep,
+    warm,
+)
 
 
 @click.group(cls=Group)
@@ -24,6 +39,8 @@ for command in (
     run.generate_command,
     demo.demo_command,
     ablate.ablate_command,
+    sweep.sweep_command,
+    search.search_command,
     redraw.redraw_command,
     run.worker_command,
     plan.plan_command,
