@@ -15,8 +15,8 @@ def demo_command(overrides: tuple[str, ...], styles: str | None, output: str | N
     """Train the toy contest's styles, draw four entries, score them, and set them side by side on a board.
 
     The entries are the plain base model, a LoRA, the same LoRA started from the average image, and from there the best
-    of a few candidates a prompt, with the references' colours. Each is an ordinary run folder. Needs no network; what is
-    done is not done again.
+    of a few candidates a prompt, with the references' colours. Each is an ordinary run folder. Needs no network; what
+    is done is not done again.
     """
     settings = settings_of("demo", overrides, styles, output)
     from jdart.running.screen import speak
