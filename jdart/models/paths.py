@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -20,3 +22,16 @@ def put(network: Any, name: str, module: Any) -> None:
         parent.layers[list(parent.layers)[int(leaf)]] = module
     else:
         setattr(parent, leaf, module)
+
+
+@contextmanager
+def exchanged(network: Any, modules: Mapping[str, Any]) -> Iterator[None]:
+    """Put `modules` (name -> module) in the places of those that are there, while the block lasts."""
+    plain = {name: at(network, name) for name in modules}
+    try:
+        for name, module in modules.items():
+            put(network, name, module)
+        yield
+    finally:
+        for name, module in plain.items():
+            put(network, name, module)

@@ -7,8 +7,7 @@ convolution only where nothing else is computed together with it, and else unrol
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jittor as jt
@@ -16,22 +15,15 @@ from jittor import nn
 
 from jdart.models.networks.layers import Downsample2D, ResnetBlock2D, Upsample2D
 from jdart.models.networks.unet import Transformer2D
-from jdart.models.paths import put
+from jdart.models.paths import exchanged
 
 BLOCKS = (ResnetBlock2D, Transformer2D, Downsample2D, Upsample2D)
 
 
-@contextmanager
-def recomputed(network: Any) -> Iterator[None]:
+def recomputed(network: Any) -> AbstractContextManager[None]:
     """Gradient checkpointing in `network` (a UNet) for the length of a block; results and gradients stay the same."""
     blocks = {name: module for name, module in network.named_modules() if isinstance(module, BLOCKS)}
-    for name, block in blocks.items():
-        put(network, name, Recomputed(block))
-    try:
-        yield
-    finally:
-        for name, block in blocks.items():
-            put(network, name, block)
+    return exchanged(network, {name: Recomputed(block) for name, block in blocks.items()})
 
 
 class Recomputed(nn.Module):

@@ -33,7 +33,7 @@ from jdart.lora.layers import adapter_kind
 from jdart.models.build import Base
 from jdart.models.encode import encode_text
 from jdart.models.networks.layers import Attention
-from jdart.models.paths import at, put
+from jdart.models.paths import at, exchanged
 
 TEXTURE, COMPOSITION = 0, 1  # the branches, in the order of their rows
 
@@ -118,15 +118,10 @@ def two_branches(
         return
     blending = Blending(base, settings, composition.texts)
     more = _weighed_less(base.unet, composition.adapters, settings.lora_weight)
-    plain = {name: at(base.unet, name) for name in more}
-    try:
-        for name, layer in plain.items():
-            put(base.unet, name, _InRows(layer, more[name], blending))
-        with visited(base.unet, self_attentions(base.configs["unet"]), blending.attend):
-            yield blending
-    finally:
-        for name, layer in plain.items():
-            put(base.unet, name, layer)
+    weighed = {name: _InRows(at(base.unet, name), own, blending) for name, own in more.items()}
+    names = self_attentions(base.configs["unet"])
+    with exchanged(base.unet, weighed), visited(base.unet, names, blending.attend):
+        yield blending
 
 
 def _weighed_less(unet: Any, adapters: Sequence[Adapter], weight: float) -> dict[str, list[tuple[Layer, float]]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ import jittor as jt
 from jittor import nn
 
 from jdart.models.networks.layers import Attention
-from jdart.models.paths import at, put
+from jdart.models.paths import at, exchanged
 
 # (name, the attention, its queries, keys and values (B, N, C)) -> what they attend to (B, N, C), before its projection
 Visit = Callable[[str, Attention, jt.Var, jt.Var, jt.Var], jt.Var]
@@ -28,14 +28,6 @@ class _Visited(nn.Module):
         return plain.to_out[0](self.visit(plain, plain.to_q(x), plain.to_k(x), plain.to_v(x)))
 
 
-@contextmanager
-def visited(unet: Any, names: Sequence[str], visit: Visit) -> Iterator[None]:
+def visited(unet: Any, names: Sequence[str], visit: Visit) -> AbstractContextManager[None]:
     """Let `visit` compute the named attentions while the block lasts; `layer.attend(q, k, v)` is the plain way."""
-    plain = {name: at(unet, name) for name in names}
-    try:
-        for name, module in plain.items():
-            put(unet, name, _Visited(module, partial(visit, name)))
-        yield
-    finally:
-        for name, module in plain.items():
-            put(unet, name, module)
+    return exchanged(unet, {name: _Visited(at(unet, name), partial(visit, name)) for name in names})
