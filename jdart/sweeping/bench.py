@@ -46,7 +46,7 @@ class RealBench:
         self.plan, self.device = plan, device
         self.bases: dict[object, Base] = {}
         self.opened: tuple[int, Job, Job] | None = None
-        self.plain = self._open(replace(plan.plain, output=str(plan.trials / "none")))
+        self.plain = self._sharing(open_job(replace(plan.plain, output=str(plan.trials / "none"))))
         require_scorable(self.plain)
         require_startable(self.plain)
         self._try_space()
@@ -102,7 +102,11 @@ class RealBench:
         return self.opened[1:]
 
     def _open(self, config: Config) -> Job:
-        job = open_job(config)
+        """A job that says nothing of strange files among the references: the plain one has."""
+        return replace(self._sharing(open_job(config, notes=False)), notes=True)
+
+    def _sharing(self, job: Job) -> Job:
+        """The job with the base that is in memory already, if its memory settings are the same."""
         return replace(job, base=self.bases.setdefault((job.base.folder, job.base.memory), job.base))
 
     def _try_space(self) -> None:
