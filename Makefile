@@ -1,7 +1,8 @@
 # Everything a fresh machine needs: Python 3.9 to 3.12 and g++. Each target makes its own .venv.
-#   make demo                                              train, draw, score and publish three entries to the toy contest
+#   make demo                                              train, draw, score and publish four entries to the toy contest
 #   make test                                              the test suite
 #   make methods                                           what each method does alone: docs/methods.md (under an hour; resumes)
+#   make recipes                                           every recipe on the toy contest: docs/recipes-toy.md (under 2 hours; resumes)
 #   make docs                                              the documentation as a site, build/site/index.html
 #   make toy                                               train the toy base model and the toy weights anew (under 2 hours)
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu    with PyTorch's smaller CPU wheels
@@ -11,12 +12,15 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 FONT := /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 
-.PHONY: demo methods toy test slow clients lint format docs
+.PHONY: demo methods recipes toy test slow clients lint format docs
 demo: .venv/all
 	$(BIN)/jdart demo
 
 methods: .venv/all
 	$(BIN)/jdart ablate methods --page docs/methods.md
+
+recipes: .venv/all
+	$(BIN)/jdart ablate recipes --page docs/recipes-toy.md
 
 # glibc keeps its memory between steps: in a virtual machine page faults can take half the time
 toy: export MALLOC_MMAP_THRESHOLD_ = 4294967296

@@ -34,11 +34,12 @@ def ablate_command(
     seeds: int,
     page: Path | None,
 ) -> None:
-    """Draw and score the methods that CONFIG lists, each alone and at some strengths, beside a plain run.
+    """Draw and score the methods that CONFIG lists, each alone and at some strengths, or recipes, beside a plain run.
 
-    CONFIG is a YAML file, or `methods`, which comes along and takes what jdart can on the toy contest. Settings that
-    need the same training share it. Every run is an ordinary run folder; what is done is not done again, so stop it
-    as you like. Ends with a page: means over the seeds with intervals, and a contact sheet for each method.
+    CONFIG is a YAML file, or one that comes along: `methods` takes what jdart can on the toy contest, `recipes` all
+    recipes with the same budget of training. Settings that need the same training share it. Every run is an ordinary
+    run folder; what is done is not done again, so stop it as you like. Ends with a page: means over the seeds with
+    intervals, and a contact sheet for each method.
     """
     from jdart.trying.ablation import load_ablation
     from jdart.trying.trials import all_trials, chosen

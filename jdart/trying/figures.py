@@ -12,8 +12,7 @@ from contest.numbers import decimal
 from evaluator.frames import read_reports
 from jdart.config import said
 from jdart.runs.folder import RunFolder, contest_of, earlier_run
-from jdart.runs.same_run import what_matters
-from jdart.trying.ablation import PLAIN
+from jdart.trying.ablation import PLAIN, what_counts
 from jdart.trying.pace import seconds_a_picture
 from jdart.trying.trials import Trial
 
@@ -115,5 +114,5 @@ def is_scored(trial: Trial) -> bool:
     if run is None or not report.exists():
         return False
     styles = read_json(report)["provenance"]["styles"]
-    same = what_matters(run["config"]) == what_matters(said(trial.config))
+    same = what_counts(run["config"]) == what_counts(said(trial.config))
     return same and styles == sorted(contest_of(trial.config).styles)

@@ -12,7 +12,7 @@ from contest.disk.files import atomic_write, read_json, write_bytes
 from contest.numbers import decimal
 from jdart.config import said
 from jdart.data.captions import Picture
-from jdart.trying.ablation import PLAIN, Method, Trials
+from jdart.trying.ablation import PLAIN, Ablation, Method, Trials, full_name
 from jdart.trying.figures import METRICS, Row, best_of, rows_of
 from jdart.trying.pace import processors
 from jdart.trying.sheet import method_sheet
@@ -49,10 +49,10 @@ def write_page(
             method_sheet(firsts, references).save(out, format="JPEG", quality=90)
         parts.append(_section(name, method, own, sheet))
     left = [
-        f"{name} {v.name}"
-        for name, m in trials.ablation.methods.items()
-        for v in m.variants
-        if (name, v.name) not in done
+        full_name(name, variant)
+        for name, method in trials.ablation.methods.items()
+        for variant in method.tried
+        if (name, variant) not in done
     ]
     if left:
         parts.append("## Not run yet\n\n" + ", ".join(left) + ".")
@@ -63,11 +63,12 @@ def _head(command: str, trials: Trials, every: Sequence[Trial], rows: Sequence[R
     seeds = list(dict.fromkeys(trial.seed for trial in every))
     done = {(row.method, row.variant) for row in rows}
     folders = [trial.folder for trial in every if (trial.method, trial.variant) in done]
+    about = trials.ablation.about.strip()
     lines = [
-        "# Methods, each alone",
+        f"# {trials.ablation.title}",
         f"Written by `{command}`; change the file it reads, not this page.",
-        f"Every method is added to the same plain run ({_settings(trials.ablation.base, trials.ablation.set)}) and to "
-        "nothing else. What is trained is trained once for each training setting, with seed "
+        *([about] if about else []),
+        f"{_compared(trials.ablation)} What is trained is trained once for each training setting, with seed "
         f"{trials.plain.seed}; pictures are drawn with the seed{'s' if len(seeds) > 1 else ''} "
         f"{', '.join(map(str, seeds))}. {_intervals(len(seeds))} LPIPS and FID are better when low. Seconds a picture "
         f"are measured while drawing, the median over styles and seeds{_on(processors(folders))}.",
@@ -76,6 +77,16 @@ def _head(command: str, trials: Trials, every: Sequence[Trial], rows: Sequence[R
     if reasons:
         lines.insert(1, f"**{'; '.join(reasons)}.**")
     return "\n\n".join(lines)
+
+
+def _compared(ablation: Ablation) -> str:
+    """What differs between the runs, and what does not."""
+    plain, same = f"configuration `{ablation.base}`", _told(ablation.set)
+    if any(method.config is not None for method in ablation.methods.values()):
+        every = f" All runs have {same}." if same else ""
+        return f"The plain run is the {plain}.{every} What a recipe has beside that is in its section."
+    changed = f" with {same}" if same else ""
+    return f"Every method is added to the same plain run ({plain}{changed}) and to nothing else."
 
 
 def _intervals(seeds: int) -> str:
@@ -101,18 +112,18 @@ def _reasons(folders: Sequence[Path]) -> tuple[str, ...]:
 
 def _section(name: str, method: Method, rows: Sequence[Row], sheet: Path) -> str:
     source = "" if method.source is None else f" Source: {_link(method.source)}."
-    settings = {variant.name: _told(variant.set) for variant in method.variants}
-    table = _table(rows, lambda row: PLAIN if row.method == PLAIN else f"{row.variant}: {settings[row.variant]}")
+    told = {PLAIN: PLAIN}
+    for variant, own in method.tried.items():
+        told[variant] = ": ".join(part for part in (variant or name, _told(own)) if part)
+    table = _table(rows, lambda row: told[row.variant])
     return f"## {name}\n\n{method.what.rstrip('.')}.{source}\n\n{table}\n\n![{name}]({sheet.as_posix()})"
 
 
 def _link(source: str) -> str:
+    if source.startswith("https://"):
+        return f"[{source[len('https://') :]}]({source})"
     number = re.fullmatch(r"(\d{4}\.\d{4,5})(v\d+)?", source)
     return source if number is None else f"[{source}](https://arxiv.org/abs/{source})"
-
-
-def _settings(base: str, changed: Mapping[str, Any]) -> str:
-    return f"configuration `{base}`" + (f" with {_told(changed)}" if changed else "")
 
 
 def _told(settings: Mapping[str, Any]) -> str:
@@ -121,7 +132,7 @@ def _told(settings: Mapping[str, Any]) -> str:
 
 
 def _name(row: Row) -> str:
-    return f"**{PLAIN}**" if row.method == PLAIN else f"[{row.method}](#{row.method.lower()}) {row.variant}"
+    return f"**{PLAIN}**" if row.method == PLAIN else f"[{row.method}](#{row.method.lower()}) {row.variant}".rstrip()
 
 
 def _table(rows: Sequence[Row], name: Any) -> str:

@@ -16,6 +16,7 @@ from contest.numbers import decimal
 from contest.screen import screen
 from jdart.running.compiling import CompilingLine, compiling_shown
 from jdart.running.stages import Lines, compiler_log, kernels_watched
+from jdart.trying.ablation import full_name
 from jdart.trying.figures import METRICS, Row, rows_of
 from jdart.trying.runner import Progress as Told
 from jdart.trying.runner import Run
@@ -100,12 +101,10 @@ def print_table(every: Sequence[Trial]) -> None:
 
 def _line(row: Row, number: int, count: int, left: str) -> str:
     """What is said of a variant that is done."""
-    name = row.method if row.gain is None else f"{row.method} {row.variant}"
     gain = "" if row.gain is None else f", {row.gain.text(4, plus=True)} beside plain"
     pace = "" if row.seconds is None else f", {_seconds(row)} s a picture"
-    return f"{number} of {count}  {name}: Final {row.figures['final'].text(4)}{gain}{pace}" + (
-        f"; {left}" if left else ""
-    )
+    said = f"{full_name(row.method, row.variant)}: Final {row.figures['final'].text(4)}{gain}{pace}"
+    return f"{number} of {count}  {said}" + (f"; {left}" if left else "")
 
 
 def _seconds(row: Row) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contest.errors import UserError
-from jdart.config import Config, said
-from jdart.runs.same_run import what_matters
-from jdart.trying.ablation import PLAIN, Trials
+from jdart.config import Config
+from jdart.trying.ablation import PLAIN, Trials, full_name
+from jdart.trying.sharing import shared_training
 
 MOST_SEEDS = 31  # for which figures.py knows Student's t
 
@@ -29,7 +27,7 @@ class Trial:
     @property
     def name(self) -> str:
         """The method with its strength."""
-        return self.method if self.method == PLAIN else f"{self.method} {self.variant}"
+        return full_name(self.method, self.variant)
 
     @property
     def folder(self) -> Path:
@@ -66,16 +64,6 @@ def _trial(trials: Trials, method: str, variant: str, config: Config, seed: int)
 
 
 def _training(trials: Trials, config: Config) -> Config:
-    """The training of a variant, in a folder that is named after what it depends on: equal ones share it.
-
-    It has the plain run's seed, whatever the pictures are drawn with, and is not told of what only drawing needs.
-    """
-    plain = trials.plain.generate
-    drawing = replace(plain, lora_weight=1.0)
-    trained = replace(config, seed=trials.plain.seed, generate=drawing)
-    key = _digest(what_matters(said(trained)))
-    return replace(trained, name=f"training {key}", output=str(trials.folder / "trained" / key))
-
-
-def _digest(settings: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    """The training of a variant, with the plain run's seed, and not told of what only drawing needs."""
+    drawing = replace(trials.plain.generate, lora_weight=1.0)
+    return shared_training(replace(config, seed=trials.plain.seed, generate=drawing, search=None), trials.folder)

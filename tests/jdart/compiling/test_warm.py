@@ -57,6 +57,17 @@ def test_both_starts_of_a_recipe_that_has_the_average_image(tmp_path):
     assert all(config.prior.steps == warm.STEPS for config in warm.small("safe", tmp_path))
 
 
+def test_a_recipes_methods_are_in_its_few_steps(tmp_path):
+    (white,), (blend,), (booth,) = (
+        warm.small(name, tmp_path) for name in ("working-white", "styleblend", "stylebooth")
+    )
+    best = warm.small("jdart-best", tmp_path)
+    assert white.generate.style_prompting.first == 0 and booth.generate.styleid.steps == warm.STEPS
+    assert blend.generate.style_blend is not None
+    assert (blend.train.composition.pictures, blend.train.composition.steps) == (1, warm.STEPS)
+    assert all(config.generate.colour.guidance.first == 0 and config.search is None for config in best)
+
+
 @pytest.mark.parametrize("change", ["core gone", "stamp damaged", "jdart changed"])
 def test_a_stamp_that_is_no_longer_true_counts_for_nothing(change, cache, ran, monkeypatch):
     list(warm.warm(["demo"]))

@@ -27,7 +27,7 @@ def test_what_comes_along_is_good():
         for config in configs:
             assert (idle_settings(config), contrary_settings(config)) == ([], []), config.name
         for title, every in trials.ablation.methods.items():
-            assert len(every.variants) == 3, f"{title}: three strengths"
+            assert len(every.tried) == (3 if every.config is None else 1), f"{title}: three strengths, or a recipe"
             assert every.what.endswith("."), title
 
 
@@ -41,6 +41,30 @@ def test_a_variant_is_the_plain_run_and_its_own_settings(tmp_path):
     assert own.generate.styleid.gamma == 0.3, "a section that is null in the file is made"
     assert (own.train, own.styles) == (plain.train, ("00",))
     assert trials.variants["steps"]["9"].generate == plain.generate
+
+
+def test_a_recipe_has_what_holds_for_all_and_then_its_own(tmp_path):
+    changes = {"data.size": 64, "contest": "toy", "references": "toy", "base.model": "toy", "score.weights": "toy"}
+    methods = {"safe": {"what": "Something.", "config": "safe", "set": {"train.steps": 9}}}
+    path = write(tmp_path / "a.yaml", methods, set=changes)
+    trials = load_ablation(path, ["train.batch_size=2"], str(tmp_path / "out"), styles=["00"])
+    own, safe = trials.variants["safe"][""], load_config("safe")
+    assert (own.lora, own.prior, own.generate) == (safe.lora, safe.prior, safe.generate)
+    assert (own.train.steps, own.train.batch_size, own.data.size) == (9, 2, 64)
+    assert (own.contest, own.base.model, own.styles) == ("toy", "toy", ("00",))
+    run = all_trials(trials, 1)[1]
+    assert (run.name, run.seed, run.folder) == (
+        "safe",
+        trials.plain.seed,
+        tmp_path / "out" / "runs" / "safe" / "seed-0",
+    )
+
+
+def test_a_search_is_no_part_of_training(tmp_path):
+    methods = {"a": method(search={"candidates": 2}), "b": method(**{"generate.guidance_scale": 5.0})}
+    plain, searched, other = all_trials(load_ablation(write(tmp_path / "a.yaml", methods)), 1)
+    assert plain.trained.output == searched.trained.output == other.trained.output
+    assert searched.config.search.candidates == 2 and searched.trained.search is None
 
 
 def test_what_is_trained_alike_is_trained_in_one_place(tmp_path):
@@ -81,6 +105,17 @@ def test_what_is_trained_alike_is_trained_in_one_place(tmp_path):
         ({"a": {"what": "x", "variants": [{"name": 0.3}]}}, ["methods.a.variants[0].name: 0.3 is not text"]),
         ({"a": {**method(**{"train.steps": 3}), "soruce": "x"}}, ["methods.a.soruce: unknown setting"]),
         ({"a": "x"}, ["methods.a: must be a section"]),
+        ({"a": {"what": "x", "config": "nothing"}}, ["nothing: no such configuration; recipes: aggressive, "]),
+        ({"a": {"what": "x", "config": ""}}, ["methods.a.config: name a recipe"]),
+        ({"a": {"what": "x", "config": "demo"}}, ["methods.a: what it sets changes nothing"]),
+        (
+            {"a": {"what": "x", "config": "safe"}},
+            ["methods.a: another contest, references, base, score than"],
+        ),
+        ({"a": {"what": "x", "config": "demo", "set": {"seed": 3}}}, ["methods.a.set: seed is not for a variant"]),
+        ({"a": {"what": "x", "config": "demo", "set": {"train.x": 3}}}, ["methods.a: train.x: unknown setting"]),
+        ({"a": {"config": "demo", **method(**{"train.steps": 3})}}, ["methods.a.variants: a recipe is tried as it is"]),
+        ({"a": {"set": {"lora.r": 2}, **method(**{"train.steps": 3})}}, ["methods.a.set: changes a recipe; name it"]),
         (
             {"a": {"what": "x", "variants": method(**{"train.steps": 3})["variants"] * 2}},
             ["methods.a.variants: a is there twice"],
@@ -97,7 +132,7 @@ def test_problems(methods, words, tmp_path):
 
 
 def test_no_file():
-    with pytest.raises(UserError, match="no such ablation; those that come along: methods"):
+    with pytest.raises(UserError, match="no such ablation; those that come along: methods, recipes"):
         load_ablation("nothing")
 
 

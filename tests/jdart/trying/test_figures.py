@@ -53,6 +53,7 @@ def test_only_a_run_with_the_same_settings_and_styles_counts(tmp_path):
     report.write_text(json.dumps({"provenance": {"styles": ["00", "01", "02"]}}))
     assert is_scored(plain)
     assert not is_scored(trial("train.steps=7")), "it was made with other settings"
+    assert not is_scored(trial("search={candidates: 2}")), "one picture a prompt"
     assert not is_scored(trial(styles=["00"]))
     report.write_text(json.dumps({"provenance": {"styles": ["00"]}}))
     assert is_scored(trial(styles=["00"])) and not is_scored(plain)
