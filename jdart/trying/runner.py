@@ -15,6 +15,7 @@ from jdart.config.idle import contrary_settings, idle_settings
 from jdart.running.pipeline import open_scorer, require_scorable, score_entry
 from jdart.runs.job import Event, Job, open_job
 from jdart.runs.trained import is_trained
+from jdart.searching.search import search
 from jdart.stages.borrowing import take_loras
 from jdart.stages.composition import learn_styles
 from jdart.stages.learning import lessons
@@ -105,7 +106,8 @@ def go(runs: Sequence[Run], device: str) -> Iterator[Progress]:
         if lessons(run.job):
             take_loras(run.job, run.training.folder.root, link_file)
         run.job.note()
-        yield from (Progress(run, event) for event in timed_drawing(run.job))
+        drawing = timed_drawing(run.job) if run.job.config.search is None else search(run.job, device)
+        yield from (Progress(run, event) for event in drawing)
         for event in score_entry(run.job, device, lambda folder: scorer()(folder)):
             yield Progress(run, event, over=event.done == event.total)
 
