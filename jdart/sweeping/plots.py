@@ -87,7 +87,7 @@ def draw_parallel(rows: Sequence[Row], axes_of: Sequence[Axis], note: str = "") 
     from matplotlib.colors import Normalize
 
     colours = colormaps["viridis"]
-    norm = Normalize(low, high if high > low else low + 1e-6)
+    norm = Normalize(low, high) if high > low else Normalize(low - 0.01, low + 0.01)
     places = [_Scale(axis, rows) for axis in axes_of]
     for row in rows:
         if row.state == "stopped":
