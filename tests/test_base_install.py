@@ -14,7 +14,18 @@ for place in ("submission", "evaluator"):
     sys.path.append(str(ROOT / "tests" / place))
 MODULES = {"pillow": "PIL", "pyyaml": "yaml"}  # imported under another name than installed
 OF_EXTRAS = (
-    *("accelerate", "diffusers", "huggingface_hub", "jittor", "lpips", "matplotlib", "open_clip", "pandas", "peft"),
+    *(
+        "accelerate",
+        "diffusers",
+        "huggingface_hub",
+        "jittor",
+        "lpips",
+        "matplotlib",
+        "open_clip",
+        "optuna",
+        "pandas",
+        "peft",
+    ),
     *("ray", "safetensors", "scipy", "tokenizers", "torch", "torchvision", "transformers"),
 )
 COMMANDS = {
