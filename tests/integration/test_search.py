@@ -22,6 +22,7 @@ CHANGES = {
     "search": {
         "candidates": 4,
         "round": 2,
+        "prune": {},
         "vary": {"generate.guidance_scale": [1.5, 4.0], "generate.strength": [None]},
     },
 }
