@@ -80,7 +80,7 @@ def demo(tmp_path_factory, request):
     with open(out / "outputs" / "demo" / "site" / "board.csv", newline="", encoding="utf-8-sig") as stream:
         rows = {row["name"]: row for row in csv.DictReader(stream)}
     reports = [json.loads(path.read_text("utf-8")) for path in out.rglob("report/report.json")]
-    assert len(reports) == len(rows) == 3
+    assert len(reports) == len(rows) == 4
     assert all(
         "toy weights: not comparable with the contest" in report["provenance"]["not_comparable_because"]
         for report in reports
@@ -119,6 +119,11 @@ def test_a_lora_beats_the_plain_base_by_a_wide_margin(demo, learnt):
     assert lora["hist"] > plain["hist"] + 0.1
     assert lora["lpips"] < plain["lpips"] - LPIPS_MARGIN[style]
     assert lora["final"] > 1.25 * plain["final"]
+
+
+def test_choosing_by_measurement_beats_one_picture_a_prompt(demo):
+    _, scores = demo
+    assert scores["jdart-best"]["final"] > 1.1 * scores["LoRA + average image"]["final"]
 
 
 def test_held_out_pictures_beat_a_lora_and_the_plain_base_beats_noise(demo, ends):
