@@ -20,7 +20,7 @@ from contest.errors import UserError
 from jdart.config.sections.lora import LoraConfig, fits, one_by_one
 from jdart.lora.dora import FLOOR, norms, per_output
 from jdart.lora.pairs import LoraPair
-from jdart.models.networks.layers import linear
+from jdart.models.networks.layers import conv2d, linear
 from jdart.models.paths import at, put
 
 
@@ -107,7 +107,7 @@ class LoraConv(Adapter):
     """On a convolution: A (rank, in, kh, kw), B (out, rank, 1, 1), magnitude (1, out, 1, 1)."""
 
     def addition(self, x: jt.Var) -> jt.Var:
-        return nn.conv2d(self.counting(self._convolved(x, self.lora_A), 1), self.lora_B)
+        return conv2d(self.counting(self._convolved(x, self.lora_A), 1), self.lora_B, None, (1, 1), (0, 0), (1, 1))
 
     def unbiased(self, x: jt.Var) -> jt.Var:
         return self._convolved(x, self.layer.weight)
@@ -116,7 +116,7 @@ class LoraConv(Adapter):
         return values.reshape((1, -1, 1, 1))
 
     def _convolved(self, x: jt.Var, weight: jt.Var) -> jt.Var:
-        return nn.conv2d(x, weight, None, self.layer.stride, self.layer.padding, self.layer.dilation)
+        return conv2d(x, weight, None, self.layer.stride, self.layer.padding, self.layer.dilation)
 
 
 def adapter_kind(layer: Any) -> type[Adapter] | None:

@@ -65,13 +65,20 @@ class Linear(jt.Function):
         self.x, self.weight = x, weight
         self.trained = not weight.is_stop_grad()
         inputs = [x, weight] if bias is None else [x, weight, bias]
-        return call("linear.h", "linear", inputs, [(*x.shape[:-1], weight.shape[0])])[0]
+        return _product("linear", inputs, x, weight.shape[0])
 
     def grad(self, dy: jt.Var) -> Any:
-        (dx,) = call("linear.h", "linear_grad", [dy, self.weight], [self.x.shape])
+        dx = _product("linear_grad", [dy, self.weight], dy, self.weight.shape[1])
         if not self.trained:
             return dx, None, None
         return dx, *call("linear.h", "linear_grad_weight", [dy, self.x], [self.weight.shape]), None
+
+
+def _product(function: str, inputs: list[jt.Var], x: jt.Var, columns: int) -> jt.Var:
+    """x (..., n) times what has so many columns -> (..., columns). For many rows it is copied in the kernel's order."""
+    deep = x.shape[-1]
+    copy = -(-columns // 32) * 32 * deep if x.numel() // deep >= 16 else 1
+    return call("linear.h", function, inputs, [(*x.shape[:-1], columns), (copy,)])[0]
 
 
 class GEGLU(jt.Function):
@@ -83,3 +90,13 @@ class GEGLU(jt.Function):
 
     def grad(self, dy: jt.Var) -> Any:
         return call("gate.h", "geglu_grad", [self.x, dy], [self.x.shape])[0]
+
+
+class Enlarge(jt.Function):
+    """x (B, C, H, W) -> (B, C, 2 H, 2 W), every pixel four times."""
+
+    def execute(self, x: jt.Var) -> jt.Var:
+        return call("enlarge.h", "enlarge", [x], [(*x.shape[:2], 2 * x.shape[2], 2 * x.shape[3])])[0]
+
+    def grad(self, dy: jt.Var) -> Any:
+        return call("enlarge.h", "enlarge_grad", [dy], [(*dy.shape[:2], dy.shape[2] // 2, dy.shape[3] // 2)])[0]

@@ -3,7 +3,20 @@
 
 namespace jdart {
 
-inline float normal_cdf(float x) { return 0.5f * (1 + std::erf(x * float(M_SQRT1_2))); }
+// The error function, as the compiler can do for many numbers at once: a quotient of polynomials, 5e-7 from the true one at most.
+// Coefficients: Eigen, generic_fast_erf_float.
+inline float erf(float number) {
+    const float x = std::min(std::max(number, -4.0f), 4.0f), s = x * x;
+    float p = -2.72614225801306e-10f * s + 2.77068142495902e-08f;
+    for (float next : {-2.10102402082508e-06f, -5.69250639462346e-05f, -7.34990630326855e-04f, -2.95459980854025e-03f,
+                       -1.60960333262415e-02f})
+        p = p * s + next;
+    float q = -1.45660718464996e-05f * s - 2.13374055278905e-04f;
+    for (float next : {-1.68282697438203e-03f, -7.37332916720468e-03f, -1.42647390514189e-02f}) q = q * s + next;
+    return std::min(std::max(x * p / q, -1.0f), 1.0f);
+}
+
+inline float normal_cdf(float x) { return 0.5f * (1 + erf(x * float(M_SQRT1_2))); }
 
 inline void geglu(jittor::Var* x, jittor::Var* y) {
     const Size n = y->shape[y->shape.size() - 1];

@@ -3,39 +3,80 @@
 
 namespace jdart {
 
-constexpr Size ROWS = 64, COLUMNS = 128;
+constexpr Size HIGH = 24 * ROWS, GROUPS = 8;  // rows and groups of WIDE columns that are a thread's at once
+constexpr Size SIDE = 64;                     // of the blocks otherwise
 
-// gemm in blocks of c, one thread a block; `start` (n) is what every row of c begins with, or null for zeros
-inline void blocked(char ta, char tb, Size m, Size n, Size k, const float* a, Size lda, const float* b, Size ldb,
-                    const float* start, float* c) {
-    const Size down = (m + ROWS - 1) / ROWS, across = (n + COLUMNS - 1) / COLUMNS;
+// The same for few rows, which a copy of b is too dear for.
+inline void few(char tb, const float* x, Size rows, Size deep, const float* b, Size columns, const float* bias, float* y) {
 #pragma omp parallel for
-    for (Size block = 0; block < down * across; block++) {
-        const Size i = block / across * ROWS, j = block % across * COLUMNS;
-        const Size rows = std::min(ROWS, m - i), columns = std::min(COLUMNS, n - j);
-        if (start)
-            for (Size row = i; row < i + rows; row++) std::copy(start + j, start + j + columns, c + row * n + j);
-        gemm(ta, tb, rows, columns, k, 1, a + (ta == 'T' ? i : i * lda), lda, b + (tb == 'T' ? j * ldb : j), ldb,
-             start ? 1 : 0, c + i * n + j, n);
+    for (Size j = 0; j < columns; j += SIDE) {
+        const Size count = std::min(SIDE, columns - j);
+        for (Size row = 0; row < rows && bias; row++) std::copy(bias + j, bias + j + count, y + row * columns + j);
+        gemm('N', tb, rows, count, deep, 1, x, deep, b + (tb == 'T' ? j * deep : j), tb == 'T' ? deep : columns, bias ? 1 : 0,
+             y + j, columns);
     }
 }
 
-inline void linear(jittor::Var* x, jittor::Var* weight, jittor::Var* bias, jittor::Var* y) {
-    const Size out = weight->shape[0], in = weight->shape[1];
-    blocked('N', 'T', x->num / in, out, in, x->ptr<float>(), in, weight->ptr<float>(), in,
-            bias ? bias->ptr<float>() : nullptr, y->ptr<float>());
+// y (rows, columns) = bias + x (rows, deep) * b (deep, columns), or 'T', b (columns, deep). `packed` has room for all of b, or is null.
+inline void multiplied(char tb, const float* x, Size rows, Size deep, const float* b, Size columns, const float* bias, float* y,
+                       float* packed) {
+    if (!packed) return few(tb, x, rows, deep, b, columns, bias, y);
+    const Size groups = (columns + WIDE - 1) / WIDE, parts = (deep + DEEP - 1) / DEEP;
+#pragma omp parallel for collapse(2)
+    for (Size group = 0; group < groups; group++)
+        for (Size part = 0; part < parts; part++) {
+            const Size j = group * WIDE, k = part * DEEP, ldb = tb == 'T' ? deep : columns;
+            pack(tb, b + (tb == 'T' ? j * ldb + k : k * ldb + j), ldb, std::min(DEEP, deep - k), std::min(WIDE, columns - j),
+                 packed + (group * deep + k) * WIDE);
+        }
+    const Size down = (rows + HIGH - 1) / HIGH, across = (groups + GROUPS - 1) / GROUPS;
+#pragma omp parallel for collapse(2)
+    for (Size block = 0; block < down; block++)
+        for (Size side = 0; side < across; side++) {
+            const Size i = block * HIGH, count = std::min(HIGH, rows - i);
+            float edge[HIGH * WIDE], line[WIDE];
+            for (Size k = 0; k < deep; k += DEEP)
+                for (Size group = side * GROUPS; group < std::min(groups, (side + 1) * GROUPS); group++) {
+                    const Size j = group * WIDE, many = std::min(WIDE, columns - j);
+                    std::fill(line, line + WIDE, 0.0f);
+                    if (bias) std::copy(bias + j, bias + j + many, line);
+                    float* c = y + i * columns + j;
+                    const bool whole = many == WIDE;
+                    if (!whole && k)
+                        for (Size row = 0; row < count; row++) std::copy(c + row * columns, c + row * columns + many, edge + row * WIDE);
+                    multiply(count, x + i * deep + k, deep, packed + (group * deep + k) * WIDE, std::min(DEEP, deep - k),
+                             k ? nullptr : line, whole ? c : edge, whole ? columns : WIDE);
+                    if (!whole)
+                        for (Size row = 0; row < count; row++) std::copy(edge + row * WIDE, edge + row * WIDE + many, c + row * columns);
+                }
+        }
 }
 
-inline void linear(jittor::Var* x, jittor::Var* weight, jittor::Var* y) { linear(x, weight, nullptr, y); }
-
-inline void linear_grad(jittor::Var* dy, jittor::Var* weight, jittor::Var* dx) {
+inline void linear(jittor::Var* x, jittor::Var* weight, jittor::Var* bias, jittor::Var* y, jittor::Var* packed) {
     const Size out = weight->shape[0], in = weight->shape[1];
-    blocked('N', 'N', dy->num / out, in, out, dy->ptr<float>(), out, weight->ptr<float>(), in, nullptr, dx->ptr<float>());
+    multiplied('T', x->ptr<float>(), x->num / in, in, weight->ptr<float>(), out, bias ? bias->ptr<float>() : nullptr,
+               y->ptr<float>(), packed->num > 1 ? packed->ptr<float>() : nullptr);
+}
+
+inline void linear(jittor::Var* x, jittor::Var* weight, jittor::Var* y, jittor::Var* packed) {
+    linear(x, weight, nullptr, y, packed);
+}
+
+inline void linear_grad(jittor::Var* dy, jittor::Var* weight, jittor::Var* dx, jittor::Var* packed) {
+    const Size out = weight->shape[0], in = weight->shape[1];
+    multiplied('N', dy->ptr<float>(), dy->num / out, out, weight->ptr<float>(), in, nullptr, dx->ptr<float>(),
+               packed->num > 1 ? packed->ptr<float>() : nullptr);
 }
 
 inline void linear_grad_weight(jittor::Var* dy, jittor::Var* x, jittor::Var* dweight) {
-    const Size out = dweight->shape[0], in = dweight->shape[1];
-    blocked('T', 'N', out, in, x->num / in, dy->ptr<float>(), out, x->ptr<float>(), in, nullptr, dweight->ptr<float>());
+    const Size out = dweight->shape[0], in = dweight->shape[1], rows = x->num / in;
+    const Size down = (out + SIDE - 1) / SIDE, across = (in + SIDE - 1) / SIDE;
+#pragma omp parallel for
+    for (Size block = 0; block < down * across; block++) {
+        const Size i = block / across * SIDE, j = block % across * SIDE;
+        gemm('T', 'N', std::min(SIDE, out - i), std::min(SIDE, in - j), rows, 1, dy->ptr<float>() + i, out, x->ptr<float>() + j,
+             in, 0, dweight->ptr<float>() + i * in + j, in);
+    }
 }
 
 }  // namespace jdart

@@ -7,6 +7,7 @@ compiled once on a machine, whatever the sizes of the network.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import jittor as jt
@@ -24,19 +25,24 @@ def call(
     header: str, function: str, inputs: Sequence[jt.Var], shapes: Sequence[Sequence[int]], *numbers: float
 ) -> list[jt.Var]:
     """The float32 outputs of `function`, of the given shapes."""
-    arguments = [f"in{i}" for i in range(len(inputs))] + [f"out{i}" for i in range(len(shapes))]
-    data = {f"n{i}": float(number) for i, number in enumerate(numbers)}
-    arguments += [f'data["{name}"]' for name in data]
+    include, line = _source(header, function, len(inputs), len(shapes), len(numbers))
     return jt.code(
         [tuple(shape) for shape in shapes],
         ["float32"] * len(shapes),
         list(inputs),
-        cpu_header=_include(header),
-        cpu_src=f"jdart::{function}({', '.join(arguments)});",
-        data=data,
+        cpu_header=include,
+        cpu_src=line,
+        data={f"n{i}": float(number) for i, number in enumerate(numbers)},
     )
 
 
-def _include(header: str) -> str:
-    """Jittor finds no header beside another one, and compiles anew when one of those named here has changed."""
-    return "".join(f'#include "{FOLDER / name}"\n' for name in ("blas.h", header))
+@cache
+def _source(header: str, function: str, inputs: int, outputs: int, numbers: int) -> tuple[str, str]:
+    """What a kernel includes, and its one line; a training step asks for hundreds.
+
+    Jittor finds no header beside another one, and compiles anew when one of those named here has changed.
+    """
+    arguments = [f"in{i}" for i in range(inputs)] + [f"out{i}" for i in range(outputs)]
+    arguments += [f'data["n{i}"]' for i in range(numbers)]
+    include = "".join(f'#include "{FOLDER / name}"\n' for name in ("blas.h", "lanes.h", header))
+    return include, f"jdart::{function}({', '.join(arguments)});"

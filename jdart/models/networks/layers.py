@@ -8,6 +8,7 @@ import jittor as jt
 from jittor import nn
 
 from jdart.models.kernels import functions as kernels
+from jdart.models.kernels.convolutions import convolve
 from jdart.models.kernels.native import serves
 
 
@@ -72,6 +73,28 @@ class Linear(nn.Linear):
 
     def execute(self, x: jt.Var) -> jt.Var:
         return linear(x, self.weight, self.bias)
+
+
+def conv2d(
+    x: jt.Var,
+    weight: jt.Var,
+    bias: jt.Var | None,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int = 1,
+) -> jt.Var:
+    """A convolution of x (B, C, H, W) with weight (O, C / groups, kh, kw), plus bias (O,)."""
+    if groups == 1 and serves(x, weight) and (bias is None or jt.flags.no_grad or bias.is_stop_grad()):
+        return convolve(x, weight, bias, stride, padding, dilation)
+    return nn.conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+
+class Conv(nn.Conv):
+    """Jittor's convolution layer, computed by `conv2d`."""
+
+    def execute(self, x: jt.Var) -> jt.Var:
+        return conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 def attention(
@@ -162,13 +185,13 @@ class ResnetBlock2D(nn.Module):
 
     def __init__(self, channels: int, out_channels: int, groups: int, eps: float, time_width: int | None = None):
         self.norm1 = GroupNorm(groups, channels, eps)
-        self.conv1 = nn.Conv(channels, out_channels, 3, padding=1)
+        self.conv1 = Conv(channels, out_channels, 3, padding=1)
         if time_width is not None:
             self.time_emb_proj = Linear(time_width, out_channels)
         self.norm2 = GroupNorm(groups, out_channels, eps)
-        self.conv2 = nn.Conv(out_channels, out_channels, 3, padding=1)
+        self.conv2 = Conv(out_channels, out_channels, 3, padding=1)
         if channels != out_channels:
-            self.conv_shortcut = nn.Conv(channels, out_channels, 1)
+            self.conv_shortcut = Conv(channels, out_channels, 1)
 
     def execute(self, x: jt.Var, time: jt.Var | None = None) -> jt.Var:
         """x is (B, C, H, W); `time` is the (B, time_width) embedding after its activation."""
@@ -184,7 +207,7 @@ class Downsample2D(nn.Module):
 
     def __init__(self, channels: int, padding: int):
         self.padding = padding
-        self.conv = nn.Conv(channels, channels, 3, stride=2, padding=padding)
+        self.conv = Conv(channels, channels, 3, stride=2, padding=padding)
 
     def execute(self, x: jt.Var) -> jt.Var:
         return self.conv(x if self.padding > 0 else nn.pad(x, (0, 1, 0, 1)))
@@ -194,11 +217,13 @@ class Upsample2D(nn.Module):
     """Nearest-neighbour enlargement to twice the size, or to `size` (H, W), then a 3x3 convolution."""
 
     def __init__(self, channels: int):
-        self.conv = nn.Conv(channels, channels, 3, padding=1)
+        self.conv = Conv(channels, channels, 3, padding=1)
 
     def execute(self, x: jt.Var, size: tuple[int, int] | None = None) -> jt.Var:
         batch, channels, height, width = x.shape
         if size is None or size == (2 * height, 2 * width):
+            if serves(x):
+                return self.conv(kernels.Enlarge()(x))
             x = x.reshape((batch, channels, height, 1, width, 1)).broadcast((batch, channels, height, 2, width, 2))
             return self.conv(x.reshape((batch, channels, 2 * height, 2 * width)))
         return self.conv(nn.interpolate(x, size=size, mode="nearest"))

@@ -21,6 +21,7 @@ from jdart.models.kernels import functions as kernels
 from jdart.models.kernels.native import serves
 from jdart.models.networks.layers import (
     Attention,
+    Conv,
     Downsample2D,
     GroupNorm,
     LayerNorm,
@@ -139,9 +140,9 @@ class Transformer2D(nn.Module):
     def __init__(self, channels: int, heads: int, config: UNetConfig):
         self.linear = config.use_linear_projection
         self.norm = GroupNorm(config.norm_num_groups, channels, 1e-6)
-        self.proj_in = Linear(channels, channels) if self.linear else nn.Conv(channels, channels, 1)
+        self.proj_in = Linear(channels, channels) if self.linear else Conv(channels, channels, 1)
         self.transformer_blocks = nn.ModuleList([BasicTransformerBlock(channels, heads, config.cross_attention_dim)])
-        self.proj_out = Linear(channels, channels) if self.linear else nn.Conv(channels, channels, 1)
+        self.proj_out = Linear(channels, channels) if self.linear else Conv(channels, channels, 1)
 
     def execute(self, x: jt.Var, context: jt.Var) -> jt.Var:
         batch, channels, height, width = x.shape
@@ -275,13 +276,13 @@ class UNet(nn.Module):
         channels = config.block_out_channels
         levels = range(len(channels))
         time_width = 4 * channels[0]
-        self.conv_in = nn.Conv(config.in_channels, channels[0], 3, padding=1)
+        self.conv_in = Conv(config.in_channels, channels[0], 3, padding=1)
         self.time_embedding = TimestepEmbedding(channels[0], time_width)
         self.down_blocks = nn.ModuleList([DownBlock(config, level, time_width) for level in levels])
         self.mid_block = MidBlock(config, time_width)
         self.up_blocks = nn.ModuleList([UpBlock(config, index, time_width) for index in levels])
         self.conv_norm_out = GroupNorm(config.norm_num_groups, channels[0], config.norm_eps)
-        self.conv_out = nn.Conv(channels[0], config.out_channels, 3, padding=1)
+        self.conv_out = Conv(channels[0], config.out_channels, 3, padding=1)
         self.listeners: list[Listener] = []
 
     def execute(self, x: jt.Var, timesteps: np.ndarray, context: jt.Var) -> jt.Var:

@@ -11,7 +11,7 @@ import jittor as jt
 from jittor import nn
 
 from jdart.models.config import read_config, require_divisor
-from jdart.models.networks.layers import Attention, Downsample2D, GroupNorm, ResnetBlock2D, Upsample2D
+from jdart.models.networks.layers import Attention, Conv, Downsample2D, GroupNorm, ResnetBlock2D, Upsample2D
 from jdart.models.tiling import tiled
 
 EPS = 1e-6  # of every norm in the autoencoder
@@ -107,7 +107,7 @@ class Encoder(nn.Module):
     def __init__(self, config: VAEConfig):
         widths, groups = config.block_out_channels, config.norm_num_groups
         before = (widths[0], *widths)
-        self.conv_in = nn.Conv(config.in_channels, widths[0], 3, padding=1)
+        self.conv_in = Conv(config.in_channels, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(
             [
                 Block(before[i], width, config.layers_per_block, groups, "down" if i + 1 < len(widths) else None)
@@ -116,7 +116,7 @@ class Encoder(nn.Module):
         )
         self.mid_block = MidBlock(widths[-1], groups)
         self.conv_norm_out = GroupNorm(groups, widths[-1], EPS)
-        self.conv_out = nn.Conv(widths[-1], 2 * config.latent_channels, 3, padding=1)
+        self.conv_out = Conv(widths[-1], 2 * config.latent_channels, 3, padding=1)
 
     def execute(self, x: jt.Var) -> jt.Var:
         x = self.conv_in(x)
@@ -131,7 +131,7 @@ class Decoder(nn.Module):
     def __init__(self, config: VAEConfig):
         widths, groups = config.block_out_channels[::-1], config.norm_num_groups
         before = (widths[0], *widths)
-        self.conv_in = nn.Conv(config.latent_channels, widths[0], 3, padding=1)
+        self.conv_in = Conv(config.latent_channels, widths[0], 3, padding=1)
         self.mid_block = MidBlock(widths[0], groups)
         self.up_blocks = nn.ModuleList(
             [
@@ -146,7 +146,7 @@ class Decoder(nn.Module):
             ]
         )
         self.conv_norm_out = GroupNorm(groups, widths[-1], EPS)
-        self.conv_out = nn.Conv(widths[-1], config.out_channels, 3, padding=1)
+        self.conv_out = Conv(widths[-1], config.out_channels, 3, padding=1)
 
     def execute(self, x: jt.Var) -> jt.Var:
         x = self.mid_block(self.conv_in(x))
@@ -165,8 +165,8 @@ class VAE(nn.Module):
         self.config, self.tile = config, tile
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.quant_conv = nn.Conv(2 * config.latent_channels, 2 * config.latent_channels, 1)
-        self.post_quant_conv = nn.Conv(config.latent_channels, config.latent_channels, 1)
+        self.quant_conv = Conv(2 * config.latent_channels, 2 * config.latent_channels, 1)
+        self.post_quant_conv = Conv(config.latent_channels, config.latent_channels, 1)
 
     def encode(self, x: jt.Var) -> tuple[jt.Var, jt.Var]:
         """(B, 3, H, W) in -1..1 -> mean and standard deviation of the latents, each (B, latent, h, w), scaled."""

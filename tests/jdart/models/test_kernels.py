@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from jdart.models.kernels import functions as kernels
+from jdart.models.kernels.convolutions import Columns, Pointwise, Winograd
 from jdart.models.kernels.native import serves
 from jdart.models.networks.layers import GroupNorm, Linear, attention
 
@@ -181,3 +182,74 @@ def test_kernels_serve_float32_on_the_cpu_alone(monkeypatch):
     assert serves(x) and not serves(x.float16())
     monkeypatch.setattr(jt.compile_extern, "use_mkl", False)
     assert not serves(x)
+
+
+SHAPES = [  # batch, channels, outputs, height, width: one pixel; nothing whole; more than a block, a cache, a part
+    (1, 1, 1, 1, 1),
+    (2, 5, 7, 9, 6),
+    (1, 40, 33, 17, 30),
+    (2, 32, 40, 40, 44),
+    (1, 600, 20, 8, 12),
+]
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("kernel", "side", "padding"), [(Winograd, 3, 1), (Pointwise, 1, 0)])
+def test_convolutions_are_torchs(rng, close, kernel, side, padding, shape, trained):
+    batch, ins, outs, height, width = shape
+    x, weight, bias = normal(rng, batch, ins, height, width), normal(rng, outs, ins, side, side), normal(rng, outs)
+
+    def ours(x, w):
+        return kernel()(x, w, frozen(bias))
+
+    def theirs(x, w):
+        return F.conv2d(x, w, torch.tensor(bias), padding=padding)
+
+    if trained:
+        both(ours, theirs, close, x, weight)
+    else:
+        both(lambda x: ours(x, frozen(weight)), lambda x: theirs(x, torch.tensor(weight)), close, x)
+
+
+@pytest.mark.parametrize(("size", "stride", "padding"), [((3, 3), (2, 2), (1, 1)), ((2, 5), (1, 3), (0, 2))])
+def test_any_other_convolution_is_torchs(rng, close, size, stride, padding):
+    x, weight, bias = normal(rng, 2, 6, 13, 19), normal(rng, 9, 6, *size), normal(rng, 9)
+    both(
+        lambda x, w: Columns()(x, w, frozen(bias), stride, padding, (1, 1)),
+        lambda x, w: F.conv2d(x, w, torch.tensor(bias), stride, padding),
+        close,
+        x,
+        weight,
+    )
+
+
+def test_weights_that_are_made_where_they_are_used_give_the_same(rng, monkeypatch):
+    x, weight = jt.array(normal(rng, 3, 40, 40, 24)), frozen(normal(rng, 50, 40, 3, 3))
+    kept = Winograd()(x, weight, None).numpy()
+    monkeypatch.setattr("jdart.models.kernels.convolutions.KEPT", 0)
+    assert np.array_equal(Winograd()(x, weight, None).numpy(), kept)
+
+
+def test_a_picture_is_convolved_alike_with_others(rng):
+    x, weight = normal(rng, 7, 24, 20, 20), frozen(normal(rng, 30, 24, 3, 3))
+    together = Winograd()(jt.array(x), weight, None).numpy()
+    alone = Winograd()(jt.array(x[5:6]), weight, None).numpy()
+    assert np.array_equal(together[5:6], alone)
+
+
+@pytest.mark.parametrize("rows", [3, 16, 300])
+@pytest.mark.parametrize(("deep", "columns"), [(33, 40), (1100, 31)])
+def test_linear_of_few_and_many_rows_is_torchs(rng, close, rows, deep, columns):
+    x, weight, bias = normal(rng, rows, deep), normal(rng, columns, deep), normal(rng, columns)
+    both(
+        lambda x, w: kernels.Linear()(x, w, frozen(bias)),
+        lambda x, w: F.linear(x, w, torch.tensor(bias)),
+        close,
+        x,
+        weight,
+    )
+
+
+def test_enlarged_is_torchs(rng, close):
+    both(kernels.Enlarge(), lambda x: F.interpolate(x, scale_factor=2), close, normal(rng, 2, 3, 5, 7))

@@ -1,0 +1,101 @@
+"""Convolutions as they are frequent here, with their gradients. Sources: the headers beside this file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jittor as jt
+
+from jdart.models.kernels.native import call
+
+LINE = 16  # channels are filled up to a multiple: the widest vector of any processor
+GAP = 16  # numbers between two points' in memory; GAP in winograd.h
+TILES = 72  # of which the products are computed together; BLOCK in winograd.h
+ROOM = 1 << 20  # numbers at the points of tiles that are at hand at once: what a cache holds
+KEPT = 1 << 24  # numbers at the points of weights, at most, that are made once and kept for all tiles
+
+
+FEW = 6  # tiles for which the weights are not worth the way to their points
+
+
+def convolve(x: jt.Var, weight: jt.Var, bias: jt.Var | None, *window: tuple[int, int]) -> jt.Var:
+    """x (B, C, H, W), weight (O, C, kh, kw), perhaps a frozen bias (O,); stride, padding and dilation, each (y, x)."""
+    if (tuple(weight.shape[2:]), *window) == ((1, 1), (1, 1), (0, 0), (1, 1)):
+        return Pointwise()(x, weight, bias)
+    if (tuple(weight.shape[2:]), *window) == ((3, 3), (1, 1), (1, 1), (1, 1)) and _tiles(x) >= FEW:
+        return Winograd()(x, weight, bias)
+    return Columns()(x, weight, bias, *window)
+
+
+class Winograd(jt.Function):
+    """3x3, stride 1, padding 1: x (B, C, H, W), weight (O, C, 3, 3), perhaps a frozen bias (O,) -> (B, O, H, W)."""
+
+    def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None) -> jt.Var:
+        self.x, self.weight = x, weight
+        self.trained = not weight.is_stop_grad()
+        return _winograd("convolve", [x, weight] if bias is None else [x, weight, bias], weight.shape[0])
+
+    def grad(self, dy: jt.Var) -> Any:
+        dx = _winograd("convolve_grad", [dy, self.weight], self.weight.shape[1])
+        if not self.trained:
+            return dx, None, None
+        return dx, jt.mkl_ops.mkl_conv_backward_w(self.x, dy, 3, 3, 1, 1, 1, 1, 1, 1), None
+
+
+def _winograd(function: str, inputs: list[jt.Var], outs: int) -> jt.Var:
+    """What `function` gives. What it works in are further results, so that their memory is Jittor's."""
+    batch, ins, height, width = inputs[0].shape
+    down, across, deep, wide = _up(height, 4) // 4, _up(width, 4) // 4, _up(ins, LINE), _up(outs, 2 * LINE)
+    tiles = _tiles(inputs[0])
+    room = min(tiles, max(1, ROOM // (36 * deep * TILES)) * TILES)
+    kept = 36 * (deep + -(-deep // 512) * GAP) * wide
+    points = kept if tiles > TILES and kept <= KEPT else 1
+    working = [(batch, deep, 4 * down + 2, 4 * across + 2), (36, room * deep + GAP), (points,)]
+    return call("winograd.h", function, inputs, [(batch, outs, height, width), *working])[0]
+
+
+def _tiles(x: jt.Var) -> int:
+    """In how many squares of 4x4 pixels it is cut."""
+    return x.shape[0] * -(-x.shape[2] // 4) * -(-x.shape[3] // 4)
+
+
+def _up(count: int, step: int) -> int:
+    """The next multiple of `step`."""
+    return -(-count // step) * step
+
+
+class Pointwise(jt.Function):
+    """1x1, stride 1: x (B, C, H, W), weight (O, C, 1, 1), perhaps a frozen bias (O,) -> (B, O, H, W)."""
+
+    def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None) -> jt.Var:
+        self.x, self.weight = x, weight
+        self.trained = not weight.is_stop_grad()
+        inputs = [x, weight] if bias is None else [x, weight, bias]
+        return call("pointwise.h", "pointwise", inputs, [(x.shape[0], weight.shape[0], *x.shape[2:])])[0]
+
+    def grad(self, dy: jt.Var) -> Any:
+        turned = self.weight.reshape((self.weight.shape[0], -1)).transpose(1, 0)
+        (dx,) = call("pointwise.h", "pointwise", [dy, turned], [self.x.shape])
+        if not self.trained:
+            return dx, None, None
+        return dx, *call("pointwise.h", "pointwise_grad_weight", [dy, self.x], [self.weight.shape]), None
+
+
+class Columns(jt.Function):
+    """Any stride, padding and dilation (y, x): x (B, C, H, W), weight (O, C, kh, kw), perhaps a frozen bias (O,)."""
+
+    def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None, *window: tuple[int, int]) -> jt.Var:
+        self.x, self.weight = x, weight
+        self.window = [number for pair in window for number in pair]
+        self.trained = not weight.is_stop_grad()
+        sides = zip(x.shape[2:], weight.shape[2:], *window)
+        size = [(n + 2 * pad - dilation * (kernel - 1) - 1) // step + 1 for n, kernel, step, pad, dilation in sides]
+        inputs = [x, weight] if bias is None else [x, weight, bias]
+        return call("columns.h", "convolve_columns", inputs, [(x.shape[0], weight.shape[0], *size)], *self.window)[0]
+
+    def grad(self, dy: jt.Var) -> Any:
+        dx = jt.mkl_ops.mkl_conv_backward_x(self.weight, dy, *self.x.shape[2:], *self.window)
+        if not self.trained:
+            return dx, None, None, None, None, None
+        dw = jt.mkl_ops.mkl_conv_backward_w(self.x, dy, *self.weight.shape[2:], *self.window)
+        return dx, dw, None, None, None, None

@@ -1,0 +1,70 @@
+// Convolutions of 1x1 with stride 1: the weight (outs, ins) times each picture (ins, pixels), and the weight's own gradient.
+#pragma once
+
+namespace jdart {
+
+constexpr Size SIDE = 64;                         // of a block of the weight's gradient, one thread a block
+constexpr Size HIGH = 12 * ROWS, ACROSS = 8 * WIDE;  // outputs and pixels of a block of results
+
+// y (batch, outs, pixels) = weight * x (batch, ins, pixels) + bias
+inline void pointwise(jittor::Var* x, jittor::Var* weight, const float* bias, jittor::Var* y) {
+    const Size batch = x->shape[0], ins = x->shape[1], outs = y->shape[1], pixels = x->num / batch / ins;
+    const Size blocks = (pixels + ACROSS - 1) / ACROSS;
+    const float *from = x->ptr<float>(), *w = weight->ptr<float>();
+#pragma omp parallel
+    {
+        static thread_local std::vector<float> packed, edge;
+        packed.resize(std::min(DEEP, ins) * ACROSS);
+        edge.resize(HIGH * WIDE);
+#pragma omp for collapse(2)
+        for (Size b = 0; b < batch; b++)
+            for (Size block = 0; block < blocks; block++) {
+                const Size first = block * ACROSS, here = std::min(ACROSS, pixels - first), groups = (here + WIDE - 1) / WIDE;
+                float* to = y->ptr<float>() + b * outs * pixels + first;
+                for (Size out = 0; out < outs; out++)
+                    std::fill(to + out * pixels, to + out * pixels + here, bias ? bias[out] : 0.0f);
+                for (Size k = 0; k < ins; k += DEEP) {
+                    const Size depth = std::min(DEEP, ins - k);
+                    for (Size g = 0; g < groups; g++)
+                        pack('N', from + (b * ins + k) * pixels + first + g * WIDE, pixels, depth,
+                             std::min(WIDE, here - g * WIDE), packed.data() + g * depth * WIDE);
+                    for (Size out = 0; out < outs; out += HIGH)
+                        for (Size g = 0; g < groups; g++) {
+                            const Size rows = std::min(HIGH, outs - out), columns = std::min(WIDE, here - g * WIDE);
+                            float* c = to + out * pixels + g * WIDE;
+                            const bool whole = columns == WIDE;
+                            for (Size row = 0; row < rows && !whole; row++)
+                                std::copy(c + row * pixels, c + row * pixels + columns, edge.data() + row * WIDE);
+                            multiply(rows, w + out * ins + k, ins, packed.data() + g * depth * WIDE, depth, nullptr,
+                                     whole ? c : edge.data(), whole ? pixels : WIDE);
+                            for (Size row = 0; row < rows && !whole; row++)
+                                std::copy(edge.data() + row * WIDE, edge.data() + row * WIDE + columns, c + row * pixels);
+                        }
+                }
+            }
+    }
+}
+
+inline void pointwise(jittor::Var* x, jittor::Var* weight, jittor::Var* bias, jittor::Var* y) {
+    pointwise(x, weight, bias->ptr<float>(), y);
+}
+
+inline void pointwise(jittor::Var* x, jittor::Var* weight, jittor::Var* y) {
+    pointwise(x, weight, static_cast<const float*>(nullptr), y);
+}
+
+inline void pointwise_grad_weight(jittor::Var* dy, jittor::Var* x, jittor::Var* dweight) {
+    const Size batch = x->shape[0], ins = x->shape[1], outs = dy->shape[1], pixels = x->num / batch / ins;
+    const Size down = (outs + SIDE - 1) / SIDE, across = (ins + SIDE - 1) / SIDE;
+    const float *slope = dy->ptr<float>(), *from = x->ptr<float>();
+    float* to = dweight->ptr<float>();
+#pragma omp parallel for
+    for (Size block = 0; block < down * across; block++) {
+        const Size i = block / across * SIDE, j = block % across * SIDE;
+        for (Size b = 0; b < batch; b++)
+            gemm('N', 'T', std::min(SIDE, outs - i), std::min(SIDE, ins - j), pixels, 1,
+                 slope + (b * outs + i) * pixels, pixels, from + (b * ins + j) * pixels, pixels, b ? 1 : 0, to + i * ins + j, ins);
+    }
+}
+
+}  // namespace jdart
