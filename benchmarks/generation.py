@@ -50,11 +50,11 @@ def prompt(number: int) -> str:
     return f"an image of thing {number} in style_00"
 
 
-def ours(folder: Path, case: Case, average: bool, once: bool) -> Iterator[None]:
+def ours(folder: Path, case: Case, average: bool, once: bool, device: str = "cpu") -> Iterator[None]:
     """A batch of jdart's for every item, all in one call or, with `once` false, each in a call of its own."""
     from jdart.runtime import start
 
-    start("cpu")
+    start(device)
     from jdart.config import GenerateConfig
     from jdart.generation.draw import Request, draw
     from jdart.models.build import Base
@@ -74,7 +74,7 @@ def ours(folder: Path, case: Case, average: bool, once: bool) -> Iterator[None]:
                 yield
 
 
-def theirs(folder: Path, case: Case) -> Iterator[None]:
+def theirs(folder: Path, case: Case, device: str = "cpu") -> Iterator[None]:
     """A batch of diffusers' pipeline for every item."""
     import torch
     from diffusers import DDIMScheduler, StableDiffusionPipeline
@@ -82,6 +82,7 @@ def theirs(folder: Path, case: Case) -> Iterator[None]:
     torch.set_num_threads(cores())
     pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None, requires_safety_checker=False)
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)
+    pipe.to(device)
     pipe.set_progress_bar_config(disable=True)
     number = 0
     while True:

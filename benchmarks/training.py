@@ -29,11 +29,12 @@ RATIOS = {"time against diffusers": (OURS, THEIRS, 1.0, False), "gain by encodin
 
 @dataclass(frozen=True)
 class Case:
-    """A base model's preset, the side of a picture in pixels and the rank of the adapters."""
+    """A base model's preset, the side of a picture in pixels, the rank of the adapters, and gradient checkpointing."""
 
     preset: str
     size: int
     rank: int
+    recompute: bool = False
 
 
 CASES = {"tiny": Case("tiny", 64, 4), "small": Case("small", 256, 4), "rank-32": Case("small", 256, 32)}
@@ -43,12 +44,12 @@ def caption(number: int) -> str:
     return f"an image of thing {number} in style_00"
 
 
-def ours(folder: Path, images: list[Path], case: Case, once: bool) -> Iterator[None]:
+def ours(folder: Path, images: list[Path], case: Case, once: bool, device: str = "cpu") -> Iterator[None]:
     """A step of jdart for every item; with `once` false the step's picture and caption are encoded before it."""
     from jdart.runtime import start
 
-    start("cpu")
-    from jdart.config import Config, DataConfig, LoraConfig, TrainConfig
+    start(device)
+    from jdart.config import Config, DataConfig, LoraConfig, MemoryConfig, TrainConfig
     from jdart.data.captions import Picture
     from jdart.models.build import Base
     from jdart.training.examples import encode
@@ -56,7 +57,11 @@ def ours(folder: Path, images: list[Path], case: Case, once: bool) -> Iterator[N
     from jdart.training.loop import train
 
     config = Config(
-        seed=SEED, data=DataConfig(size=case.size), lora=LoraConfig(r=case.rank), train=TrainConfig(steps=10**6)
+        seed=SEED,
+        data=DataConfig(size=case.size),
+        lora=LoraConfig(r=case.rank),
+        train=TrainConfig(steps=10**6),
+        memory=MemoryConfig(gradient_checkpointing=case.recompute),
     )
     base = Base(folder)
     pictures = [Picture(path, path.stem, caption(number)) for number, path in enumerate(images)]
@@ -69,7 +74,7 @@ def ours(folder: Path, images: list[Path], case: Case, once: bool) -> Iterator[N
         yield
 
 
-def theirs(folder: Path, images: list[Path], case: Case, once: bool) -> Iterator[None]:
+def theirs(folder: Path, images: list[Path], case: Case, once: bool, device: str = "cpu") -> Iterator[None]:
     """The same step by diffusers' DreamBooth recipe."""
     import torch
     from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
@@ -81,14 +86,16 @@ def theirs(folder: Path, images: list[Path], case: Case, once: bool) -> Iterator
     torch.manual_seed(SEED)
     schedule = DDPMScheduler.from_pretrained(folder / "scheduler")
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    text = CLIPTextModel.from_pretrained(folder / "text_encoder").requires_grad_(False)
-    vae = AutoencoderKL.from_pretrained(folder / "vae").requires_grad_(False)
-    unet = UNet2DConditionModel.from_pretrained(folder / "unet").requires_grad_(False)
+    text = CLIPTextModel.from_pretrained(folder / "text_encoder").requires_grad_(False).to(device)
+    vae = AutoencoderKL.from_pretrained(folder / "vae").requires_grad_(False).to(device)
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet").requires_grad_(False).to(device)
     targets = ["to_q", "to_k", "to_v", "to_out.0"]
     unet.add_adapter(
         LoraConfig(r=case.rank, lora_alpha=case.rank, init_lora_weights="gaussian", target_modules=targets)
     )
     unet.train()
+    if case.recompute:
+        unet.enable_gradient_checkpointing()
     trained = [parameter for parameter in unet.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=1e-4, weight_decay=1e-2)
 
@@ -96,16 +103,19 @@ def theirs(folder: Path, images: list[Path], case: Case, once: bool) -> Iterator
         """The distribution of a picture's latents, and its caption's embedding."""
         with Image.open(images[number]) as image:
             pixels = np.asarray(image.convert("RGB"), np.float32) / 127.5 - 1
-        ids = tokenizer(caption(number), padding="max_length", truncation=True, return_tensors="pt").input_ids
+        ids = tokenizer(caption(number), padding="max_length", truncation=True, return_tensors="pt").input_ids.to(
+            device
+        )
         with torch.no_grad():
-            return vae.encode(torch.from_numpy(pixels).permute(2, 0, 1)[None]).latent_dist, text(ids)[0]
+            seen = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(device)
+            return vae.encode(seen).latent_dist, text(ids)[0]
 
     kept = [encode(number) for number in range(len(images))]
     number = 0
     while True:
         distribution, context = kept[number % len(images)] if once else encode(number % len(images))
         latents = distribution.sample() * vae.config.scaling_factor
-        noise, t = torch.randn_like(latents), torch.randint(schedule.config.num_train_timesteps, (1,))
+        noise, t = torch.randn_like(latents), torch.randint(schedule.config.num_train_timesteps, (1,), device=device)
         velocity = schedule.config.prediction_type == "v_prediction"
         target = schedule.get_velocity(latents, noise, t) if velocity else noise
         output = unet(schedule.add_noise(latents, noise, t), t, context).sample

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from rich.table import Table
 from workload import measure
 
 from contest.console import FINDINGS
-from contest.cores import cores
+from contest.cores import cores, processor
 from contest.disk.files import write_json
 from contest.errors import UserError
 
@@ -39,8 +40,13 @@ class Program:
     arguments: Sequence[Any]
 
 
-def take_turns(programs: Mapping[str, Program], turns: int) -> dict[str, dict[str, Any]]:
-    """Seconds of the first unit (imports, loading and compilation included) and of `turns` warm ones, by program."""
+def take_turns(
+    programs: Mapping[str, Program], turns: int, device_memory: Callable[[], float | None] = lambda: None
+) -> dict[str, dict[str, Any]]:
+    """Seconds of the first unit (imports, loading and compilation included) and of `turns` warm ones, by program.
+
+    With each its largest resident size in GB, and what `device_memory` says at the end, while all of them are there.
+    """
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
     os.environ.update({name: str(cores()) for name in names}, HF_HUB_OFFLINE="1")
     context = multiprocessing.get_context("spawn")
@@ -51,6 +57,7 @@ def take_turns(programs: Mapping[str, Program], turns: int) -> dict[str, dict[st
         processes[-1].start()
         theirs.close()
     seconds: dict[str, list[float]] = {name: [] for name in programs}
+    peaks: dict[str, float] = {}
     try:
         for _ in range(1 + WARM_UP + turns):
             for name, pipe in pipes.items():
@@ -58,7 +65,9 @@ def take_turns(programs: Mapping[str, Program], turns: int) -> dict[str, dict[st
                 answer = pipe.recv()
                 if isinstance(answer, str):
                     raise UserError(f"{name} failed, mend it and measure again: {answer}")
-                seconds[name].append(answer)
+                took, peaks[name] = answer
+                seconds[name].append(took)
+        held = device_memory()
     except EOFError as error:
         raise UserError(f"{name} ended before its time; measure again with more memory") from error
     finally:
@@ -68,7 +77,14 @@ def take_turns(programs: Mapping[str, Program], turns: int) -> dict[str, dict[st
             process.join()
     warm = {name: measured[1 + WARM_UP :] for name, measured in seconds.items()}
     return {
-        name: {"first": seconds[name][0], "median": median(each), "best": min(each), "turns": each}
+        name: {
+            "first": seconds[name][0],
+            "median": median(each),
+            "best": min(each),
+            "turns": each,
+            "peak_gb": peaks[name],
+            "device_gb": held,
+        }
         for name, each in warm.items()
     }
 
@@ -87,7 +103,8 @@ def _serve(pipe: Connection, program: Program) -> None:
         except Exception as error:
             pipe.send(f"{type(error).__name__}: {error}".splitlines()[0])
             return
-        pipe.send(time.perf_counter() - start)
+        took, unit = time.perf_counter() - start, 1 if sys.platform == "darwin" else 1024
+        pipe.send((took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9))
 
 
 def new_base(folder: Path, preset: str, seed: int) -> None:
@@ -110,7 +127,13 @@ def new_base(folder: Path, preset: str, seed: int) -> None:
 def surroundings() -> dict[str, Any]:
     """What the figures depend on besides the programs."""
     versions = {library: metadata.version(library) for library in LIBRARIES}
-    return {"cores": cores(), "load_before": os.getloadavg()[0], "versions": versions}
+    return {
+        "cores": cores(),
+        "processor": processor(),
+        "threads": cores(),  # take_turns gives both libraries as many
+        "load_before": os.getloadavg()[0],
+        "versions": versions,
+    }
 
 
 def compared(programs: Mapping[str, Any], ratios: Mapping[str, tuple[str, str, float, bool]]) -> dict[str, Any]:
@@ -129,12 +152,14 @@ def compared(programs: Mapping[str, Any], ratios: Mapping[str, tuple[str, str, f
 def show(title: str, unit: str, result: Mapping[str, Any]) -> None:
     """A table of the programs, and a line for each ratio."""
     console = Console()
-    heading = f"{title}, {result['cores']} cores, load before {result['load_before']:.1f}"
+    heading = f"{title}; {result['processor']}, {result['threads']} threads, load before {result['load_before']:.1f}"
     table = Table("", title=heading, title_justify="left")
-    for column in (f"first {unit}, s", "median, s", "best, s"):
+    for column in (f"first {unit}, s", "median, s", "best, s", "peak, GB"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, figures in result["programs"].items():
-        table.add_row(name, *(f"{figures[key]:.3f}" for key in ("first", "median", "best")))
+        table.add_row(
+            name, *(f"{figures[key]:.3f}" for key in ("first", "median", "best")), f"{figures['peak_gb']:.2f}"
+        )
     console.print(table)
     for name, ratio in result["ratios"].items():
         verdict = "[red]missed[/red]" if name in result["missed"] else "[green]met[/green]"

@@ -29,7 +29,8 @@ def plan_command(
 ) -> None:
     """Say how much time, memory and disk CONFIG will take, from a few real steps measured on this machine.
 
-    What is in the run folder already is not counted, nor are check, score, archive and board.
+    What is in the run folder already is not counted, nor are check, score, archive and board. Where CONFIG has a
+    section search, what jdart search draws is told beside what jdart run does.
     """
     from jdart.planning.plan import estimate, measure_apart, to_json
 
@@ -41,8 +42,8 @@ def plan_command(
         environment["OMP_NUM_THREADS"] = str(threads_for(len(workers)))
         if device == "cuda":
             environment["CUDA_VISIBLE_DEVICES"] = workers[0]
-    costs, works = measure_apart(settings, device, environment)
-    plan = estimate(costs, works, None if workers is None else len(workers))
+    costs, works, searches = measure_apart(settings, device, environment)
+    plan = estimate(costs, works, None if workers is None else len(workers), searches)
     if as_json:
         click.echo(to_json(plan))
     else:
@@ -63,11 +64,11 @@ def measure_command(begun: float) -> None:
     config, _, device = task_from_json(sys.stdin.readline())
     start(device)
     from jdart.planning.measure import measure
-    from jdart.planning.work import work_of
+    from jdart.planning.work import search_of, work_of
     from jdart.runs.job import open_job
 
     job = open_job(config, notes=False)
-    works = work_of(job)
-    found: dict[str, Any] = {"costs": asdict(measure(job, begun)), "works": [asdict(work) for work in works]}
+    works, searches = ([asdict(work) for work in left(job)] for left in (work_of, search_of))
+    found: dict[str, Any] = {"costs": asdict(measure(job, begun)), "works": works, "searches": searches}
     with os.fdopen(answer, "w") as out:
         out.write(json.dumps(found))

@@ -55,8 +55,8 @@ def search_command(
     """Draw several candidates of each prompt, choose by Final itself, and go on to the archive and the board.
 
     What varies from one candidate to the next is listed in CONFIG's section `search`; without one, only the seed does.
-    The weaker candidates stop part of the way. choices.json says of each picture what was tried, what was chosen and
-    why. What was tried is not tried again: the same command goes on where it was stopped, or with a larger budget.
+    choices.json says of each picture what was tried, what was chosen and why. What was tried is not tried again: the
+    same command goes on where it was stopped, or with a larger budget.
     """
     from jdart.searching.spending import read_budget
 

@@ -90,6 +90,8 @@ class Plan:
     seconds: float
     training_seconds: float
     drawing_seconds: float
+    searching_seconds: Optional[float]  # instead of drawing, by jdart search, without scoring; None: no section search
+    searched: int  # pictures of that
     memory: int  # of all workers at once
     device_memory: Optional[int]  # of each GPU
     lora_bytes: int
@@ -105,8 +107,13 @@ class Plan:
         return self.lora_bytes + self.checkpoint_bytes + self.picture_bytes + self.archive_bytes
 
 
-def estimate(costs: Costs, works: Sequence[Work], workers: Optional[int]) -> Plan:
-    """Costs times work, on so many workers, or one style after another in one process (None)."""
+def estimate(
+    costs: Costs, works: Sequence[Work], workers: Optional[int], searches: Optional[Sequence[Work]] = None
+) -> Plan:
+    """Costs times work, on so many workers, or one style after another in one process (None).
+
+    `searches` is what a search draws instead of the pictures of `works`.
+    """
     left = [work for work in works if work.steps or work.pictures or work.composition_steps]
     shared = [work for work in left if work.style is None]
     styles = [work for work in left if work.style is not None]
@@ -126,6 +133,8 @@ def estimate(costs: Costs, works: Sequence[Work], workers: Optional[int]) -> Pla
         seconds=seconds,
         training_seconds=sum(work.training_seconds(costs) for work in left),
         drawing_seconds=sum(work.drawing_seconds(costs) for work in left),
+        searching_seconds=None if searches is None else sum(work.drawing_seconds(costs) for work in searches),
+        searched=sum(work.pictures for work in searches or ()),
         memory=costs.memory * (1 if workers is None else min(workers, max(1, len(styles)))),
         device_memory=costs.device_memory,
         lora_bytes=loras,
@@ -137,8 +146,12 @@ def estimate(costs: Costs, works: Sequence[Work], workers: Optional[int]) -> Pla
     )
 
 
-def measure_apart(config: Config, kind: str, environment: Mapping[str, str]) -> tuple[Costs, list[Work]]:
+def measure_apart(
+    config: Config, kind: str, environment: Mapping[str, str]
+) -> tuple[Costs, list[Work], Optional[list[Work]]]:
     """Measure in a process of its own on "cpu" or "cuda", whose memory is that of this work alone.
+
+    Last comes the work of a search, where the configuration has a section for one.
 
     Raises UserError with what that process says when it fails.
     """
@@ -160,7 +173,8 @@ def measure_apart(config: Config, kind: str, environment: Mapping[str, str]) -> 
         said = why(process.returncode, process.stderr)
         raise UserError(said if process.returncode == MISUSE else f"measuring failed: {said}")
     raw = json.loads(process.stdout)
-    return Costs(**raw["costs"]), [Work(**work) for work in raw["works"]]
+    searches = None if config.search is None else [Work(**work) for work in raw["searches"]]
+    return Costs(**raw["costs"]), [Work(**work) for work in raw["works"]], searches
 
 
 def to_json(plan: Plan) -> str:

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from jdart.config import Config, GenerateConfig
+from jdart.config.vary import changes_of
 from jdart.planning.methods import calls_of_methods, has_own_methods, own_ways, way_of
 from jdart.planning.plan import Work
 from jdart.runs.job import Job
 from jdart.runs.trained import goes_on, is_trained
+from jdart.searching.folder import SearchFolder
+from jdart.searching.rounds import candidate_groups, tried
 from jdart.stages.composition import pictures_to_draw
 from jdart.stages.drawing import wanted_pictures
 from jdart.stages.learning import lessons
@@ -61,11 +64,37 @@ def work_of(job: Job) -> list[Work]:
     return works
 
 
+def search_of(job: Job) -> list[Work]:
+    """What `jdart search` has left to draw instead of the pictures, were every candidate drawn to the end.
+
+    Which styles the budget goes to is not known before; here it is the same number of candidates for each.
+    """
+    config, works = job.config, []
+    if config.search is None:
+        return []
+    ways, most = own_ways(config, job.contest.styles), config.search.candidates
+    before = {style: tried(SearchFolder(job.folder), style) for style in job.contest.styles}
+    left = sum(len(prompts) * (most - before[style]) for style, prompts in job.contest.styles.items())
+    for style, prompts in job.contest.styles.items():
+        count = max(0, min(most - before[style], left // len(prompts)))
+        left -= count * len(prompts)
+        numbers = range(before[style], before[style] + count)
+        changes = {number: changes_of(config, number) for number in numbers}
+        work = Work(style)
+        kept = dict.fromkeys(prompts, numbers)
+        for settings, requests in candidate_groups(job, style, kept, changes, job.folder.candidate):
+            batches = ceil(len(requests) / settings.batch_size)
+            work = _with_batches(work, config.generate, settings, ways, batches)
+            work = replace(work, pictures=work.pictures + len(requests))
+        works.append(work)
+    return [work for work in works if work.pictures]
+
+
 def _with_batches(
     work: Work, run: GenerateConfig, settings: GenerateConfig, ways: Sequence[GenerateConfig], batches: int
 ) -> Work:
-    """The work with so many more batches to draw with `settings`, one of `ways` where it is not the run's."""
-    if not has_own_methods(run, settings):
+    """The work with so many more batches to draw with `settings`, one of `ways` where that was measured."""
+    if not has_own_methods(run, settings) or way_of(run, settings) not in ways:
         return replace(work, batches=work.batches + batches, calls=work.calls + batches * settings.calls)
     calls = batches * calls_of_methods(settings)
     plain_calls = work.plain_calls + batches * settings.calls - calls

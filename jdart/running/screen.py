@@ -58,6 +58,9 @@ def plan_table(plan: Plan, output: str) -> Table:
     table.add_row("time", _duration(plan.seconds), "", steps)
     table.add_row("  training", _duration(plan.training_seconds), "", "of all styles, one after another")
     table.add_row("  drawing", _duration(plan.drawing_seconds), "", "of all styles, one after another")
+    if plan.searching_seconds is not None:
+        drawn = f"of {plan.searched} candidates ({_bytes(plan.searched * costs.picture)}) instead, by jdart search"
+        table.add_row("  drawing", _duration(plan.searching_seconds), "", drawn)
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     table.add_row("memory", _bytes(plan.memory), f"{_bytes(free)} unused", f"{_bytes(costs.memory)} a worker")
     if plan.device_memory is not None:

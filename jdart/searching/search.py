@@ -14,7 +14,7 @@ from jdart.runs.job import Event, Job
 from jdart.searching.chosen import first_scores, numbers_of, place, write_choices
 from jdart.searching.folder import SearchFolder
 from jdart.searching.judging import scorer_of
-from jdart.searching.rounds import Round, draw_round, rounds_of
+from jdart.searching.rounds import Round, draw_round, rounds_of, tried
 from jdart.searching.spending import Budget, Outlook, next_candidates
 from jdart.searching.state import open_state
 
@@ -64,10 +64,9 @@ def draw_candidates(job: Job, device: str) -> Iterator[Event]:
     assert job.config.search is not None
     scorer = scorer_of(job, device)
     for style in job.contest.styles:
-        own = rounds_of(SearchFolder(job.folder), style)
-        tried = own[-1].numbers[-1] + 1 if own else 0
-        if tried < job.config.search.candidates:
-            yield from draw_round(job, style, range(tried, job.config.search.candidates), scorer)
+        numbers = range(tried(SearchFolder(job.folder), style), job.config.search.candidates)
+        if numbers:
+            yield from draw_round(job, style, numbers, scorer)
 
 
 class Tried:

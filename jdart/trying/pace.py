@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from contest.cores import cores
+from contest.cores import processor
 from contest.disk.files import read_json, write_json
 from jdart.runs.job import Event, Job
 from jdart.stages.drawing import generate_styles
 
 FILE = "pace.json"
-SETS = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "asimd": "NEON"}  # by the kernel's names
 
 
 def timed_drawing(job: Job) -> Iterator[Event]:
@@ -44,24 +42,6 @@ def seconds_a_picture(folders: Sequence[Path]) -> float | None:
 def processors(folders: Sequence[Path]) -> tuple[str, ...]:
     """On what the pictures of some run folders were drawn."""
     return tuple(sorted({read_json(folder / FILE)["processor"] for folder in folders if (folder / FILE).exists()}))
-
-
-def processor() -> str:
-    """This machine's, with its widest instruction set and the number of cores that this process may use."""
-    facts = _cpuinfo()
-    flags = set(facts.get("flags", facts.get("Features", "")).split())
-    widest = next((name for flag, name in SETS.items() if flag in flags), platform.machine())
-    count = cores()
-    return f"{facts.get('model name', platform.machine())}, {widest}, {count} core{'s' if count > 1 else ''}"
-
-
-def _cpuinfo() -> dict[str, str]:
-    """What Linux says of the first processor; nothing elsewhere."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").split("\n\n")[0].splitlines()
-    except OSError:
-        return {}
-    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
 def _note(path: Path, style: str, pictures: int, seconds: float) -> None:

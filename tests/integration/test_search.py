@@ -113,6 +113,17 @@ def test_done_again_nothing_is_done_and_a_larger_budget_goes_on(searched, jdart)
             assert files(out)[p] == before[p], "nothing is drawn twice"
 
 
+def test_the_plan_counts_the_candidates_that_are_left(searched, jdart):
+    path, *_ = searched
+    for arguments, left in ((["--set", "search.candidates=8"], 4 * len(CELLS)), ([], 0)):
+        result = jdart("plan", path, *arguments, "--json", "--device", "cpu")
+        assert result.exit_code == 0, result.output
+        plan = json.loads(result.output)
+        assert plan["searched"] == left
+        assert (plan["searching_seconds"] > 0) == (left > 0)
+    assert "by jdart search" in jdart("plan", path, "--device", "cpu").output
+
+
 def test_killed_in_the_middle_it_goes_on(jdart, config, tmp_path, searched):
     _, whole, _ = searched
     path = config(**CHANGES, output=str(tmp_path / "killed"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import jittor as jt
 
-from jdart.models.kernels.native import call
+from jdart.models.kernels.native import call, needed
 
 LINE = 16  # channels are filled up to a multiple: the widest vector of any processor
 GAP = 16  # numbers between two points' in memory; GAP in winograd.h
@@ -31,13 +31,12 @@ class Winograd(jt.Function):
     """3x3, stride 1, padding 1: x (B, C, H, W), weight (O, C, 3, 3), perhaps a frozen bias (O,) -> (B, O, H, W)."""
 
     def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None) -> jt.Var:
-        self.x, self.weight = x, weight
-        self.trained = not weight.is_stop_grad()
+        self.weight, self.x = weight, needed(x, weight)
         return _winograd("convolve", [x, weight] if bias is None else [x, weight, bias], weight.shape[0])
 
     def grad(self, dy: jt.Var) -> Any:
         dx = _winograd("convolve_grad", [dy, self.weight], self.weight.shape[1])
-        if not self.trained:
+        if self.x is None:
             return dx, None, None
         return dx, jt.mkl_ops.mkl_conv_backward_w(self.x, dy, 3, 3, 1, 1, 1, 1, 1, 1), None
 
@@ -68,15 +67,14 @@ class Pointwise(jt.Function):
     """1x1, stride 1: x (B, C, H, W), weight (O, C, 1, 1), perhaps a frozen bias (O,) -> (B, O, H, W)."""
 
     def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None) -> jt.Var:
-        self.x, self.weight = x, weight
-        self.trained = not weight.is_stop_grad()
+        self.shape, self.weight, self.x = x.shape, weight, needed(x, weight)
         inputs = [x, weight] if bias is None else [x, weight, bias]
         return call("pointwise.h", "pointwise", inputs, [(x.shape[0], weight.shape[0], *x.shape[2:])])[0]
 
     def grad(self, dy: jt.Var) -> Any:
         turned = self.weight.reshape((self.weight.shape[0], -1)).transpose(1, 0)
-        (dx,) = call("pointwise.h", "pointwise", [dy, turned], [self.x.shape])
-        if not self.trained:
+        (dx,) = call("pointwise.h", "pointwise", [dy, turned], [self.shape])
+        if self.x is None:
             return dx, None, None
         return dx, *call("pointwise.h", "pointwise_grad_weight", [dy, self.x], [self.weight.shape]), None
 
@@ -85,17 +83,16 @@ class Columns(jt.Function):
     """Any stride, padding and dilation (y, x): x (B, C, H, W), weight (O, C, kh, kw), perhaps a frozen bias (O,)."""
 
     def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None, *window: tuple[int, int]) -> jt.Var:
-        self.x, self.weight = x, weight
+        self.shape, self.weight, self.x = x.shape, weight, needed(x, weight)
         self.window = [number for pair in window for number in pair]
-        self.trained = not weight.is_stop_grad()
         sides = zip(x.shape[2:], weight.shape[2:], *window)
         size = [(n + 2 * pad - dilation * (kernel - 1) - 1) // step + 1 for n, kernel, step, pad, dilation in sides]
         inputs = [x, weight] if bias is None else [x, weight, bias]
         return call("columns.h", "convolve_columns", inputs, [(x.shape[0], weight.shape[0], *size)], *self.window)[0]
 
     def grad(self, dy: jt.Var) -> Any:
-        dx = jt.mkl_ops.mkl_conv_backward_x(self.weight, dy, *self.x.shape[2:], *self.window)
-        if not self.trained:
+        dx = jt.mkl_ops.mkl_conv_backward_x(self.weight, dy, *self.shape[2:], *self.window)
+        if self.x is None:
             return dx, None, None, None, None, None
         dw = jt.mkl_ops.mkl_conv_backward_w(self.x, dy, *self.weight.shape[2:], *self.window)
         return dx, dw, None, None, None, None

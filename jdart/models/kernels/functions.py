@@ -6,7 +6,7 @@ from typing import Any
 
 import jittor as jt
 
-from jdart.models.kernels.native import call
+from jdart.models.kernels.native import call, needed
 
 
 def attend(q: jt.Var, k: jt.Var, v: jt.Var, heads: int, mask: jt.Var | None = None) -> tuple[jt.Var, jt.Var]:
@@ -62,14 +62,13 @@ class Linear(jt.Function):
     """x (..., in), weight (out, in), perhaps a frozen bias (out,) -> (..., out)."""
 
     def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None) -> jt.Var:
-        self.x, self.weight = x, weight
-        self.trained = not weight.is_stop_grad()
+        self.weight, self.x = weight, needed(x, weight)
         inputs = [x, weight] if bias is None else [x, weight, bias]
         return _product("linear", inputs, x, weight.shape[0])
 
     def grad(self, dy: jt.Var) -> Any:
         dx = _product("linear_grad", [dy, self.weight], dy, self.weight.shape[1])
-        if not self.trained:
+        if self.x is None:
             return dx, None, None
         return dx, *call("linear.h", "linear_grad_weight", [dy, self.x], [self.weight.shape]), None
 

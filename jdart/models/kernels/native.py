@@ -21,6 +21,11 @@ def serves(*inputs: jt.Var) -> bool:
     return found and all(x.dtype == "float32" for x in inputs)
 
 
+def needed(x: jt.Var, weight: jt.Var) -> jt.Var | None:
+    """x where the weight is trained; the gradient of x itself asks for the weight alone, so that x need not be kept."""
+    return None if weight.is_stop_grad() else x
+
+
 def call(
     header: str, function: str, inputs: Sequence[jt.Var], shapes: Sequence[Sequence[int]], *numbers: float
 ) -> list[jt.Var]:

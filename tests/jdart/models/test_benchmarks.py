@@ -30,6 +30,37 @@ def test_a_quick_run_reports_every_program_and_ratio(script, tmp_path):
     assert "time against diffusers" in done.stdout
 
 
+@pytest.mark.slow
+def test_the_full_size_in_small_names_what_will_not_run(tmp_path):
+    pytest.importorskip("peft")
+    place = tmp_path / "out.json"
+    command = [sys.executable, ROOT / "benchmarks" / "full_size.py", "--quick", "--json", place]
+    for case in ("call, diffusers", "call, OpenVINO", "step, rank 4", "first picture"):
+        command += ["--case", case]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(place.read_text())
+    rival = result.pop("call, OpenVINO")
+    assert "openvino" in rival.get("error", "openvino")
+    for case in result.values():
+        assert case["processor"] and case["programs"]["jdart"]["best"] > 0 and case["ratios"]
+
+
+@pytest.mark.slow
+def test_without_a_gpu_the_script_for_one_says_so(tmp_path):
+    pytest.importorskip("peft")
+    place = tmp_path / "out.json"
+    command = [sys.executable, ROOT / "benchmarks" / "gpu.py", "--quick", "--json", place]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = json.loads(place.read_text())["rows"]
+    assert len(rows) == 8
+    assert all("error" in row or row["best"] > 0 for row in rows)
+    assert rows[-1]["program"] == "jdart-eval, cpu" and "error" not in rows[-1]
+
+
 @pytest.fixture
 def turns(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))

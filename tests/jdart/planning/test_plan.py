@@ -131,6 +131,16 @@ def test_ways_of_overrides_count_beside_the_runs():
     assert plan - plain == pytest.approx(6 * 0.25 + (2 * 5 + 10 * 2) + (4 + 3 * 1))
 
 
+def test_a_search_is_told_beside_the_drawing_that_it_stands_for():
+    """Its pictures are candidates of every style, drawn to the end; the run's own figures stay."""
+    searches = [Work("00", batches=4, calls=32, pictures=12), Work("01", batches=2, calls=10, pictures=6)]
+    plan, plain = estimate(COSTS, of(2), None, searches), estimate(COSTS, of(2), None)
+    assert plan.searching_seconds == pytest.approx(6 * 3 + 42 * 0.5)
+    assert plan.searched == 18
+    assert (plan.seconds, plan.drawing_seconds, plan.disk) == (plain.seconds, plain.drawing_seconds, plain.disk)
+    assert plain.searching_seconds is None
+
+
 def test_one_lora_for_all_styles_is_trained_once():
     """Packed training comes before the styles, in a process of its own where there are workers."""
     packed = Work(None, steps=50, encodings=12)  # 5 + 12 + 100 = 117 s
