@@ -37,8 +37,10 @@ inline void convolve_columns(jittor::Var* x, jittor::Var* weight, const float* b
                     }
                 }
                 float* to = y->ptr<float>() + b * outs * pixels + first;
-                for (Size out = 0; out < outs && bias; out++) std::fill(to + out * pixels, to + out * pixels + count, bias[out]);
-                gemm('N', 'N', outs, count, deep, 1, weight->ptr<float>(), deep, columns.data(), count, bias ? 1 : 0, to, pixels);
+                for (Size out = 0; out < outs && bias; out++)
+                    std::fill(to + out * pixels, to + out * pixels + count, bias[out]);
+                gemm('N', 'N', outs, count, deep, 1, weight->ptr<float>(), deep, columns.data(), count, bias ? 1 : 0, to,
+                     pixels);
             }
     }
 }

@@ -3,7 +3,7 @@
 
 namespace jdart {
 
-// The error function, as the compiler can do for many numbers at once: a quotient of polynomials, 5e-7 from the true one at most.
+// The error function as the compiler can do it for many numbers at once: a quotient of polynomials, within 5e-7.
 // Coefficients: Eigen, generic_fast_erf_float.
 inline float erf(float number) {
     const float x = std::min(std::max(number, -4.0f), 4.0f), s = x * x;

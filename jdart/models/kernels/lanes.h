@@ -98,6 +98,19 @@ inline void multiply(Size rows, const float* a, Size lda, const float* packed, S
     Rest<ROWS - 1>::multiply(rows, a, lda, packed, depth, start, c, ldc);
 }
 
+// `multiply` where c has only so many columns
+inline void multiply(Size rows, const float* a, Size lda, const float* packed, Size depth, const float* start, float* c,
+                     Size ldc, Size columns) {
+    if (columns == WIDE) return multiply(rows, a, lda, packed, depth, start, c, ldc);
+    float edge[ROWS * WIDE];
+    for (Size first = 0; first < rows; first += ROWS, c += ROWS * ldc) {
+        const Size count = std::min(ROWS, rows - first);
+        for (Size row = 0; row < count && !start; row++) std::copy(c + row * ldc, c + row * ldc + columns, edge + row * WIDE);
+        multiply(count, a + first * lda, lda, packed, depth, start, edge, WIDE);
+        for (Size row = 0; row < count; row++) std::copy(edge + row * WIDE, edge + row * WIDE + columns, c + row * ldc);
+    }
+}
+
 constexpr float NOTHING[WIDE] = {};
 
 }  // namespace jdart

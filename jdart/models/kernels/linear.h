@@ -1,4 +1,4 @@
-// Products with a linear layer's weight (out, in): of x (..., in), of the slope dy (..., out), and for the weight's own gradient.
+// Products with a linear layer's weight (out, in): of x (..., in), of the slope dy (..., out), and the weight's own gradient.
 #pragma once
 
 namespace jdart {
@@ -17,7 +17,8 @@ inline void few(char tb, const float* x, Size rows, Size deep, const float* b, S
     }
 }
 
-// y (rows, columns) = bias + x (rows, deep) * b (deep, columns), or 'T', b (columns, deep). `packed` has room for all of b, or is null.
+// y (rows, columns) = bias + x (rows, deep) * b (deep, columns), or 'T', b (columns, deep). `packed` has room for all of b,
+// or is null.
 inline void multiplied(char tb, const float* x, Size rows, Size deep, const float* b, Size columns, const float* bias, float* y,
                        float* packed) {
     if (!packed) return few(tb, x, rows, deep, b, columns, bias, y);
@@ -34,20 +35,14 @@ inline void multiplied(char tb, const float* x, Size rows, Size deep, const floa
     for (Size block = 0; block < down; block++)
         for (Size side = 0; side < across; side++) {
             const Size i = block * HIGH, count = std::min(HIGH, rows - i);
-            float edge[HIGH * WIDE], line[WIDE];
+            float line[WIDE];
             for (Size k = 0; k < deep; k += DEEP)
                 for (Size group = side * GROUPS; group < std::min(groups, (side + 1) * GROUPS); group++) {
                     const Size j = group * WIDE, many = std::min(WIDE, columns - j);
                     std::fill(line, line + WIDE, 0.0f);
                     if (bias) std::copy(bias + j, bias + j + many, line);
-                    float* c = y + i * columns + j;
-                    const bool whole = many == WIDE;
-                    if (!whole && k)
-                        for (Size row = 0; row < count; row++) std::copy(c + row * columns, c + row * columns + many, edge + row * WIDE);
                     multiply(count, x + i * deep + k, deep, packed + (group * deep + k) * WIDE, std::min(DEEP, deep - k),
-                             k ? nullptr : line, whole ? c : edge, whole ? columns : WIDE);
-                    if (!whole)
-                        for (Size row = 0; row < count; row++) std::copy(edge + row * WIDE, edge + row * WIDE + many, c + row * columns);
+                             k ? nullptr : line, y + i * columns + j, columns, many);
                 }
         }
 }

@@ -13,9 +13,8 @@ inline void pointwise(jittor::Var* x, jittor::Var* weight, const float* bias, ji
     const float *from = x->ptr<float>(), *w = weight->ptr<float>();
 #pragma omp parallel
     {
-        static thread_local std::vector<float> packed, edge;
+        static thread_local std::vector<float> packed;
         packed.resize(std::min(DEEP, ins) * ACROSS);
-        edge.resize(HIGH * WIDE);
 #pragma omp for collapse(2)
         for (Size b = 0; b < batch; b++)
             for (Size block = 0; block < blocks; block++) {
@@ -29,17 +28,9 @@ inline void pointwise(jittor::Var* x, jittor::Var* weight, const float* bias, ji
                         pack('N', from + (b * ins + k) * pixels + first + g * WIDE, pixels, depth,
                              std::min(WIDE, here - g * WIDE), packed.data() + g * depth * WIDE);
                     for (Size out = 0; out < outs; out += HIGH)
-                        for (Size g = 0; g < groups; g++) {
-                            const Size rows = std::min(HIGH, outs - out), columns = std::min(WIDE, here - g * WIDE);
-                            float* c = to + out * pixels + g * WIDE;
-                            const bool whole = columns == WIDE;
-                            for (Size row = 0; row < rows && !whole; row++)
-                                std::copy(c + row * pixels, c + row * pixels + columns, edge.data() + row * WIDE);
-                            multiply(rows, w + out * ins + k, ins, packed.data() + g * depth * WIDE, depth, nullptr,
-                                     whole ? c : edge.data(), whole ? pixels : WIDE);
-                            for (Size row = 0; row < rows && !whole; row++)
-                                std::copy(edge.data() + row * WIDE, edge.data() + row * WIDE + columns, c + row * pixels);
-                        }
+                        for (Size g = 0; g < groups; g++)
+                            multiply(std::min(HIGH, outs - out), w + out * ins + k, ins, packed.data() + g * depth * WIDE,
+                                     depth, nullptr, to + out * pixels + g * WIDE, pixels, std::min(WIDE, here - g * WIDE));
                 }
             }
     }

@@ -58,12 +58,12 @@ struct Convolution {
           down((height + STEP - 1) / STEP), across((width + STEP - 1) / STEP) {}
 
     Size tiles() const { return batch * down * across; }
-    Size high() const { return down * STEP + 2; }
-    Size long_() const { return across * STEP + 2; }
+    Size padded_height() const { return down * STEP + 2; }
+    Size padded_width() const { return across * STEP + 2; }
 
-    // x with LANES channels side by side and a border of zeros: (batch, deep / LANES, high, long, LANES)
+    // x with LANES channels side by side and a border of zeros: (batch, deep / LANES, padded height, padded width, LANES)
     void pack(float* packed) const {
-        const Size rows = high(), columns = long_(), stacks = deep / LANES;
+        const Size rows = padded_height(), columns = padded_width(), stacks = deep / LANES;
 #pragma omp parallel for
         for (Size stack = 0; stack < batch * stacks; stack++) {
             const Size first = stack % stacks * LANES, count = std::min(LANES, ins - first);
@@ -93,13 +93,13 @@ struct Convolution {
 
     // Tiles from `first` on at their points: v (POINTS, tiles, deep), `far` apart
     void take(const float* packed, Size first, Size count, float* v, Size far) const {
-        const Size columns = long_(), stacks = deep / LANES;
+        const Size columns = padded_width(), stacks = deep / LANES;
 #pragma omp parallel for
         for (Size tile = 0; tile < count; tile++) {
             const Size picture = (first + tile) / (down * across), place = (first + tile) % (down * across);
             const Size row = place / across * STEP, column = place % across * STEP;
             for (Size stack = 0; stack < stacks; stack++) {
-                const float* from = packed + (((picture * stacks + stack) * high() + row) * columns + column) * LANES;
+                const float* from = packed + (((picture * stacks + stack) * padded_height() + row) * columns + column) * LANES;
                 Lanes half[TILE][TILE], line[TILE];
                 for (Size j = 0; j < TILE; j++) {
                     auto at = [=](Size i) { return load(from + (i * columns + j) * LANES); };
@@ -140,7 +140,8 @@ struct Convolution {
                     for (Size j = 0; j < 3; j++) taps_to_points(own[j], own[3 + j], own[6 + j], half[j], 1);
                     for (Size r = 0; r < TILE; r++) {
                         taps_to_points(half[0][r], half[1][r], half[2][r], line, 1);
-                        for (Size j = 0; j < TILE; j++) store(u + (r * TILE + j) * (count * WIDE + GAP) + (k + i) * WIDE + side, line[j]);
+                        for (Size j = 0; j < TILE; j++)
+                            store(u + (r * TILE + j) * (count * WIDE + GAP) + (k + i) * WIDE + side, line[j]);
                     }
                 }
             }
