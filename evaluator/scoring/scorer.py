@@ -288,7 +288,7 @@ class Scorer:
                 versions={"python": platform.python_version()} | {n: metadata.version(n) for n in _LIBRARIES},
                 device=self.options.device,
                 precision=self.options.precision,
-                seconds={name: round(seconds, 3) for name, seconds in self.watch.seconds.items()},
+                seconds=self.watch.lap(),
                 post_processed=admission.post_processed,
             ),
         )
