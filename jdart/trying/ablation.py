@@ -107,7 +107,13 @@ def load_ablation(
     all problems: of the file, else of the plain configuration, else of all variants.
     """
     raw, source = load_mapping(str(place_of(name_or_path, "ablations")))
-    ablation = read_as(Ablation, raw, source)
+    return trials_of(read_as(Ablation, raw, source), source, overrides, output, **settings)
+
+
+def trials_of(
+    ablation: Ablation, source: str, overrides: Sequence[str] = (), output: str | None = None, **settings: Any
+) -> Trials:
+    """Every configuration that an ablation asks for; `source` is what messages call it. Raises UserError."""
     folder = Path(ablation.output if output is None else output)
 
     def changed(config: str) -> tuple[dict[str, Any], str]:

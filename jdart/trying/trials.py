@@ -59,7 +59,9 @@ def chosen(every: Sequence[Trial], only: Sequence[str]) -> tuple[Trial, ...]:
 
 def _trial(trials: Trials, method: str, variant: str, config: Config, seed: int) -> Trial:
     place = Path("runs", method) if method == PLAIN else Path("runs", method, variant)
-    drawn = replace(config, seed=seed, output=str(trials.folder / place / f"seed-{seed}"))
+    drawn = replace(
+        config, name=f"{config.name} seed {seed}", seed=seed, output=str(trials.folder / place / f"seed-{seed}")
+    )
     return Trial(method, variant, seed, drawn, _training(trials, config))
 
 

@@ -175,7 +175,7 @@ def test_a_recipe_of_its_own_is_told_beside_the_plain_run(jdart, ablation, confi
     assert "All runs have `generate.strength=null`. What a recipe has beside that" in page
     assert "Source: [example.org/x](https://example.org/x)." in page and "| other: `train.steps=2` |" in page
     run = json.loads((out / "runs" / "other" / "seed-0" / "run.json").read_text())["config"]
-    assert (run["name"], run["lora"]["r"], run["generate"]["strength"]) == ("other", 3, None)
+    assert (run["name"], run["lora"]["r"], run["generate"]["strength"]) == ("other seed 0", 3, None)
     assert (run["train"]["steps"], run["train"]["batch_size"]) == (2, 1)
     assert len(list(out.glob("trained/*/lora/00/loss.csv"))) == 2
 
@@ -203,3 +203,39 @@ def test_what_is_wrong_is_said_before_anything_is_made(arguments, changes, said,
     assert result.exit_code == 2
     assert said in result.stderr.splitlines()[-1]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_grid_of_values_is_drawn_with_the_same_seeds_and_stands_on_one_board(jdart, config, tmp_path):
+    path, out = config(generate={"guidance_scale": 4.0, "strength": None}), tmp_path / "grid"
+    grid = ["--over", "generate.guidance_scale=1.5,4", "--over", "generate.strength=null,0.7", "--output", out]
+    result = jdart("ablate", path, *grid, "--styles", "00", "--seeds", "2")
+    assert result.exit_code == 0, result.output
+    names = ["guidance_scale=1.5_strength=null", "guidance_scale=1.5_strength=0.7", "guidance_scale=4_strength=0.7"]
+    made = sorted(path.name for path in (out / "runs" / "grid").iterdir())
+    assert made == sorted(names), "the fourth is the plain run"
+    page = (out / "grid.md").read_text()
+    for name in names:
+        finals = [final(out / "runs" / "grid" / name / f"seed-{n}") for n in (0, 1)]
+        assert f"| {name}: " in page and f"| {told(finals, 4)} | " in page
+    assert (out / "grid" / "grid.jpg").exists()
+    board = json.loads((out / "site" / "board.json").read_text())
+    shown = {entry["name"] for entry in board["entries"]}
+    assert shown == {f"{name} seed {n}" for name in ("plain", *(f"grid {each}" for each in names)) for n in (0, 1)}
+    assert len(list(out.glob("trained/*/lora/00/loss.csv"))) == 1, "the values are drawing's: trained once"
+
+
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        ("generate.steps", "write a setting and its values"),
+        ("generate.steps=", "write a setting and its values"),
+        ("generate.steps=[", "write a setting and its values"),
+        ("generate.x=1", "unknown setting"),
+        ("base.model=a,b", "may not vary"),
+        ("generate.guidance_scale=7.5", "has these values already"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_said_in_a_line(jdart, config, tmp_path, over, said):
+    result = jdart("ablate", config(generate={"guidance_scale": 7.5}), "--over", over, "--output", tmp_path / "grid")
+    assert result.exit_code == 2 and said in result.output, result.output
+    assert not (tmp_path / "grid").exists()
