@@ -1,7 +1,7 @@
 # Everything a fresh machine needs: Python 3.9 to 3.12 and g++. Each target makes its own .venv.
 #   make demo                                              train, draw, score and publish four entries to the toy contest
 #   make test                                              the test suite
-#   make methods                                           what each method does alone: docs/methods.md (under an hour; resumes)
+#   make methods                                           what each method does alone: docs/methods.md (one to two hours; resumes)
 #   make recipes                                           every recipe on the toy contest: docs/recipes-toy.md (under 2 hours; resumes)
 #   make docs                                              the documentation as a site, build/site/index.html
 #   make toy                                               train the toy base model and the toy weights anew (under 2 hours)

@@ -20,7 +20,7 @@ import numpy as np
 import training
 from rich.console import Console
 from turns import Program, compared, new_base, show, surroundings, take_turns
-from workload import measure, paint
+from workload import measure
 
 from contest.console import FINDINGS
 from contest.cores import cores
@@ -153,9 +153,7 @@ def forward(rival: str, base: Path, size: Size, turns: int) -> dict[str, Any]:
 def step(rank: int, base: Path, size: Size, turns: int) -> dict[str, Any]:
     """A training step of batch 1 with gradient checkpointing."""
     case = training.Case(size.preset, size.size, rank, recompute=True)
-    images = [base.parent / f"{number}.png" for number in range(training.PICTURES)]
-    for number, path in enumerate(images):
-        paint(np.random.default_rng([SEED, number]), size.size).save(path)
+    images = training.paint_pictures(base.parent, size.size)
     programs = {
         OURS: Program(training.ours, (base, images, case, True)),
         training.THEIRS: Program(training.theirs, (base, images, case, True)),
@@ -165,7 +163,6 @@ def step(rank: int, base: Path, size: Size, turns: int) -> dict[str, Any]:
 
 DRAWN = """
 from pathlib import Path
-import numpy as np
 from jdart.runtime import start
 start("cpu")
 from jdart.config import GenerateConfig

@@ -19,12 +19,11 @@ from typing import Any
 import click
 import full_size
 import generation
-import numpy as np
 import training
 from rich.console import Console
 from rich.table import Table
 from turns import Program, new_base, surroundings, take_turns
-from workload import JDART_EVAL, Shape, draw_contest, measure, paint
+from workload import JDART_EVAL, Shape, draw_contest, measure
 
 from contest.disk.files import write_json
 from contest.errors import UserError
@@ -69,9 +68,7 @@ def used_memory() -> float | None:
 def rows(base: Path, quick: bool) -> list[Row]:
     """Every program: jdart's, then the rival's that does the same."""
     size = full_size.Size("tiny", 64, 32) if quick else full_size.Size()
-    images = [base.parent / f"{number}.png" for number in range(training.PICTURES)]
-    for number, path in enumerate(images):
-        paint(np.random.default_rng([SEED, number]), size.size).save(path)
+    images = training.paint_pictures(base.parent, size.size)
     case = training.Case(size.preset, size.size, 4)
     picture = generation.Case(size.preset, size.size, 1, 2 if quick else STEPS)
     jittor, torch = no_jittor(), no_torch()

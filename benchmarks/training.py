@@ -40,6 +40,14 @@ class Case:
 CASES = {"tiny": Case("tiny", 64, 4), "small": Case("small", 256, 4), "rank-32": Case("small", 256, 32)}
 
 
+def paint_pictures(folder: Path, size: int) -> list[Path]:
+    """What is learnt from: the same pictures for the same size."""
+    images = [folder / f"{number}.png" for number in range(PICTURES)]
+    for number, path in enumerate(images):
+        paint(np.random.default_rng([SEED, number]), size).save(path)
+    return images
+
+
 def caption(number: int) -> str:
     return f"an image of thing {number} in style_00"
 
@@ -135,9 +143,7 @@ def run(case: Case, turns: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as temporary:
         folder = Path(temporary)
         new_base(folder / "base", case.preset, SEED)
-        images = [folder / f"{number}.png" for number in range(PICTURES)]
-        for number, path in enumerate(images):
-            paint(np.random.default_rng([SEED, number]), case.size).save(path)
+        images = paint_pictures(folder, case.size)
         given = (folder / "base", images, case)
         programs = {
             OURS: Program(ours, (*given, True)),

@@ -128,9 +128,8 @@ def surroundings() -> dict[str, Any]:
     """What the figures depend on besides the programs."""
     versions = {library: metadata.version(library) for library in LIBRARIES}
     return {
-        "cores": cores(),
+        "cores": cores(),  # and threads: take_turns gives both libraries as many
         "processor": processor(),
-        "threads": cores(),  # take_turns gives both libraries as many
         "load_before": os.getloadavg()[0],
         "versions": versions,
     }
@@ -152,7 +151,7 @@ def compared(programs: Mapping[str, Any], ratios: Mapping[str, tuple[str, str, f
 def show(title: str, unit: str, result: Mapping[str, Any]) -> None:
     """A table of the programs, and a line for each ratio."""
     console = Console()
-    heading = f"{title}; {result['processor']}, {result['threads']} threads, load before {result['load_before']:.1f}"
+    heading = f"{title}; {result['processor']}, {result['cores']} threads, load before {result['load_before']:.1f}"
     table = Table("", title=heading, title_justify="left")
     for column in (f"first {unit}, s", "median, s", "best, s", "peak, GB"):
         table.add_column(column, justify="right", no_wrap=True)

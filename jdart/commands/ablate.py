@@ -79,9 +79,9 @@ def ablate_command(
     show_runs(runs, go(runs, used), trials.folder)
     print_table(every)
     options = {"--styles": styles, "--seeds": None if seeds == SEEDS else seeds, "--page": page}
-    told = [f"{name} {value}" for name, value in options.items() if value is not None]
-    told = [*(f"--over {each}" for each in over), *told]
-    command = " ".join(["jdart ablate", config, *(f"--set {each}" for each in overrides), *told])
+    told = [*(f"--set {each}" for each in overrides), *(f"--over {each}" for each in over)]
+    told += [f"{name} {value}" for name, value in options.items() if value is not None]
+    command = " ".join(["jdart ablate", config, *told])
     write_page(place, command, trials, every, runs[0].job.references)
     click.echo(f"Written: {place}")
     reports = [folder for trial in every if (folder := trial.folder / "report").joinpath("report.json").exists()]

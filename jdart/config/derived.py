@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from contest.errors import UserError
-from jdart.config.reading import load_mapping, override, put, shipped_folder
+from jdart.config.reading import load_mapping, override, put, shipped_folder, to_mapping
+from jdart.config.whole import Config
 
 # whose settings such a file may vary: the rest is what makes runs comparable
 SECTIONS = (
@@ -55,3 +56,23 @@ def base_of(
     for each in overrides:
         override(raw, each)
     return raw, base_source
+
+
+def setting_of(config: Config, key: str) -> Any:
+    """What a configuration has at a dotted key; None where a section on the way there is null."""
+    value: Any = to_mapping(config)
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """Each setting as a heading: the last words of its key, as many as say something and tell it from the others."""
+    names = {}
+    for key in keys:
+        words = key.split(".")
+        ends = [".".join(words[-count:]) for count in range(1, len(words) + 1)]
+        others = [f".{other}" for other in keys if other != key]
+        alone = [end for end in ends if not any(other.endswith(f".{end}") for other in others)]
+        names[key] = next((end for end in alone if len(end) > 2), key)
+    return names

@@ -48,7 +48,8 @@ def measure(job: Job, begun: float) -> Costs:
         steps = np.diff(moments)[1:-1]  # without the first, which has the encoding in it
         step = float(median(steps[:-1]))
         dear = _style_loss_seconds(job, folder, step)
-        look = 0.0 if job.config.validation.steps is None else max(0.0, float(steps[-1]) - step)
+        # beside the least disturbed step: the median of a busy machine's can exceed a step with a validation after it
+        look = 0.0 if job.config.validation.steps is None else max(0.0, float(steps[-1] - steps[:-1].min()))
         encoding = _encoding(job)
         beside = moments[-1] - moments[0] - STEPS * step - look - encodings(run, 1) * encoding
         batch, call = _batch_and_call(job, folder / "draw", run.folder.root)

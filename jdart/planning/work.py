@@ -15,7 +15,7 @@ from jdart.planning.plan import Work
 from jdart.runs.job import Job
 from jdart.runs.trained import goes_on, is_trained
 from jdart.searching.folder import SearchFolder
-from jdart.searching.rounds import candidate_groups, tried
+from jdart.searching.rounds import candidate_groups, rounds_of, tried
 from jdart.stages.composition import pictures_to_draw
 from jdart.stages.drawing import wanted_pictures
 from jdart.stages.learning import lessons
@@ -73,7 +73,7 @@ def search_of(job: Job) -> list[Work]:
     if config.search is None:
         return []
     ways, most = own_ways(config, job.contest.styles), config.search.candidates
-    before = {style: tried(SearchFolder(job.folder), style) for style in job.contest.styles}
+    before = {style: tried(rounds_of(SearchFolder(job.folder), style)) for style in job.contest.styles}
     left = sum(len(prompts) * (most - before[style]) for style, prompts in job.contest.styles.items())
     for style, prompts in job.contest.styles.items():
         count = max(0, min(most - before[style], left // len(prompts)))

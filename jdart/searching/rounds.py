@@ -52,10 +52,9 @@ def rounds_of(folder: SearchFolder, style: str) -> list[Round]:
     return [_read(path) for path in sorted(folder.round(style, 0).parent.glob("*.json"))]
 
 
-def tried(folder: SearchFolder, style: str) -> int:
-    """How many candidates of each of the style's prompts."""
-    own = rounds_of(folder, style)
-    return own[-1].numbers[-1] + 1 if own else 0
+def tried(rounds: Sequence[Round]) -> int:
+    """How many candidates of each prompt a style's rounds tried."""
+    return rounds[-1].numbers[-1] + 1 if rounds else 0
 
 
 def candidate_groups(

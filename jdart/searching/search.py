@@ -64,7 +64,7 @@ def draw_candidates(job: Job, device: str) -> Iterator[Event]:
     assert job.config.search is not None
     scorer = scorer_of(job, device)
     for style in job.contest.styles:
-        numbers = range(tried(SearchFolder(job.folder), style), job.config.search.candidates)
+        numbers = range(tried(rounds_of(SearchFolder(job.folder), style)), job.config.search.candidates)
         if numbers:
             yield from draw_round(job, style, numbers, scorer)
 
@@ -92,8 +92,7 @@ class Tried:
 
     def tried(self, style: str) -> int:
         """How many candidates of each prompt."""
-        own = self.rounds[style]
-        return own[-1].numbers[-1] + 1 if own else 0
+        return tried(self.rounds[style])
 
     def paths(self, style: str, number: int, one: Round) -> dict[str, Path]:
         """Name -> picture, of candidate `number` where it was drawn to the end."""

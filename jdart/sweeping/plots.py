@@ -12,11 +12,11 @@ import numpy as np
 from contest.disk.files import atomic_write
 from contest.errors import needs
 from evaluator.analysis.wording import LABELS
+from jdart.config.derived import short_names
 from jdart.sweeping.importance import LEAST, LOW_IS_GOOD, importances, judged
 from jdart.sweeping.rows import Row, best_of, final_of
 from jdart.sweeping.space import Axis, told
 from jdart.sweeping.study import SweepStudy
-from jdart.sweeping.table import short_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

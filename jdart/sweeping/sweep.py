@@ -10,7 +10,7 @@ from typing import Any, Optional  # Python 3.9 evaluates the annotations of fiel
 
 from contest.errors import UserError
 from jdart.config import Config, from_mapping, to_mapping
-from jdart.config.derived import SECTIONS, base_of, may_vary, place_of, shipped
+from jdart.config.derived import SECTIONS, base_of, may_vary, place_of, setting_of, shipped
 from jdart.config.problem import check
 from jdart.config.reading import load_mapping, put, read_as
 from jdart.runs.same_run import what_matters
@@ -131,14 +131,6 @@ def load_sweep(
 def shipped_sweeps() -> tuple[str, ...]:
     """Names of the sweeps that come with jdart."""
     return shipped("sweeps")
-
-
-def setting_of(config: Config, key: str) -> Any:
-    """What a configuration has at a dotted key; None where a section on the way there is null."""
-    value: Any = to_mapping(config)
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def _axis(plan: Plan, key: str, parameter: Parameter, problems: list[str]) -> Axis | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from contest.disk.spreadsheet import to_csv
 from contest.numbers import decimal
+from jdart.config.derived import short_names
 from jdart.sweeping.rows import FAILED, METRICS, Row, best_of
 from jdart.sweeping.space import told
 
@@ -14,18 +15,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 COLOURS = {"finished": "green", "stopped": "yellow", "refused": "red", "failed": "red", "running": "cyan"}
-
-
-def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Each setting as a heading: the last words of its key, as many as say something and tell it from the others."""
-    names = {}
-    for key in keys:
-        words = key.split(".")
-        ends = [".".join(words[-count:]) for count in range(1, len(words) + 1)]
-        others = [f".{other}" for other in keys if other != key]
-        alone = [end for end in ends if not any(other.endswith(f".{end}") for other in others)]
-        names[key] = next((end for end in alone if len(end) > 2), key)
-    return names
 
 
 def trials_table(rows: Sequence[Row], styles: int, keys: Sequence[str], most: int | None = None) -> Table:

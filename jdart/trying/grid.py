@@ -8,11 +8,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from contest.disk.yaml_file import parse_yaml
 from contest.errors import UserError
-from jdart.config import Config, load_config, to_mapping
-from jdart.config.derived import SECTIONS, may_vary
+from jdart.config import load_config
+from jdart.config.derived import SECTIONS, may_vary, setting_of, short_names
 from jdart.trying.ablation import Ablation, Method, Variant
 
 NAME = "grid"  # of the method
@@ -26,7 +25,7 @@ def grid(config: str, over: Sequence[str], overrides: Sequence[str] = ()) -> Abl
     values = _values(over)
     plain = load_config(config, overrides)
     combinations = [dict(zip(values, each)) for each in product(*values.values())]
-    others = [each for each in combinations if any(_now(plain, key) != value for key, value in each.items())]
+    others = [each for each in combinations if any(setting_of(plain, key) != value for key, value in each.items())]
     if not others:
         raise UserError(f"--over: {config} has these values already; list others")
     told = " and ".join(f"{key} ({', '.join(map(_text, listed))})" for key, listed in values.items())
@@ -43,8 +42,8 @@ def _values(over: Sequence[str]) -> dict[str, list[Any]]:
     for each in over:
         key, _, text = each.partition("=")
         try:
-            listed = yaml.safe_load(f"[{text}]")
-        except yaml.YAMLError:
+            listed = parse_yaml(f"[{text}]")
+        except ValueError:
             listed = []
         if not isinstance(listed, list) or not listed:
             raise UserError(f"--over {each}: write a setting and its values, such as generate.guidance_scale=3,5,7.5")
@@ -56,19 +55,10 @@ def _values(over: Sequence[str]) -> dict[str, list[Any]]:
     return found
 
 
-def _now(config: Config, key: str) -> Any:
-    """What a setting is in `config`; None where it, or its section, is not there."""
-    at: Any = to_mapping(config)
-    for part in key.split("."):
-        at = at.get(part) if isinstance(at, Mapping) else None
-    return at
-
-
 def _variant(settings: Mapping[str, Any]) -> Variant:
     """Named by its values, after the last words of their keys."""
-    lasts = [key.rpartition(".")[2] for key in settings]
-    words = [last if lasts.count(last) == 1 else key for last, key in zip(lasts, settings)]
-    told = "_".join(f"{word}={_text(value)}" for word, value in zip(words, settings.values()))
+    words = short_names(list(settings))
+    told = "_".join(f"{words[key]}={_text(value)}" for key, value in settings.items())
     return Variant(re.sub(r"[^A-Za-z0-9._=-]+", "-", told), settings)
 
 

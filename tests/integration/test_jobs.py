@@ -183,7 +183,7 @@ def test_the_plan_counts_what_a_run_will_do(jdart, config, tmp_path):
     result = jdart("plan", path, "--json", "--device", "cpu")
     assert result.exit_code == 0, result.output
     plan = json.loads(result.output)
-    assert plan["training_seconds"] > 0
+    assert plan["costs"]["look"] > 0
     assert jdart("run", path, "--device", "cpu").exit_code == 0
     out = tmp_path / "out"
     (lora,) = out.glob("lora/*/*pytorch_lora_weights.safetensors")

@@ -6,15 +6,13 @@ from typing import Any
 
 import jittor as jt
 
-from jdart.models.kernels.native import call, needed
+from jdart.models.kernels.native import LINE, WIDE, call, needed, whole
 
-LINE = 16  # channels are filled up to a multiple: the widest vector of any processor
+STEP, POINTS, DEEP = 4, 36, 512  # as in winograd.h and lanes.h
 GAP = 16  # numbers between two points' in memory; GAP in winograd.h
 TILES = 72  # of which the products are computed together; BLOCK in winograd.h
 ROOM = 1 << 20  # numbers at the points of tiles that are at hand at once: what a cache holds
 KEPT = 1 << 24  # numbers at the points of weights, at most, that are made once and kept for all tiles
-
-
 FEW = 6  # tiles for which the weights are not worth the way to their points
 
 
@@ -44,23 +42,19 @@ class Winograd(jt.Function):
 def _winograd(function: str, inputs: list[jt.Var], outs: int) -> jt.Var:
     """What `function` gives. What it works in are further results, so that their memory is Jittor's."""
     batch, ins, height, width = inputs[0].shape
-    down, across, deep, wide = _up(height, 4) // 4, _up(width, 4) // 4, _up(ins, LINE), _up(outs, 2 * LINE)
-    tiles = _tiles(inputs[0])
-    room = min(tiles, max(1, ROOM // (36 * deep * TILES)) * TILES)
-    kept = 36 * (deep + -(-deep // 512) * GAP) * wide
+    tiles, deep, wide = _tiles(inputs[0]), whole(ins, LINE), whole(outs, WIDE)
+    room = min(tiles, max(1, ROOM // (POINTS * deep * TILES)) * TILES)
+    kept = POINTS * (deep + whole(deep, DEEP) // DEEP * GAP) * wide
     points = kept if tiles > TILES and kept <= KEPT else 1
-    working = [(batch, deep, 4 * down + 2, 4 * across + 2), (36, room * deep + GAP), (points,)]
+    padded = (batch, deep, whole(height, STEP) + 2, whole(width, STEP) + 2)
+    working = [padded, (POINTS, room * deep + GAP), (points,)]
     return call("winograd.h", function, inputs, [(batch, outs, height, width), *working])[0]
 
 
 def _tiles(x: jt.Var) -> int:
     """In how many squares of 4x4 pixels it is cut."""
-    return x.shape[0] * -(-x.shape[2] // 4) * -(-x.shape[3] // 4)
-
-
-def _up(count: int, step: int) -> int:
-    """The next multiple of `step`."""
-    return -(-count // step) * step
+    batch, _, height, width = x.shape
+    return batch * whole(height, STEP) * whole(width, STEP) // STEP**2
 
 
 class Pointwise(jt.Function):

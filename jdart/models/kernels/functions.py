@@ -6,7 +6,7 @@ from typing import Any
 
 import jittor as jt
 
-from jdart.models.kernels.native import call, needed
+from jdart.models.kernels.native import WIDE, call, needed, whole
 
 
 def attend(q: jt.Var, k: jt.Var, v: jt.Var, heads: int, mask: jt.Var | None = None) -> tuple[jt.Var, jt.Var]:
@@ -76,7 +76,7 @@ class Linear(jt.Function):
 def _product(function: str, inputs: list[jt.Var], x: jt.Var, columns: int) -> jt.Var:
     """x (..., n) times what has so many columns -> (..., columns). For many rows it is copied in the kernel's order."""
     deep = x.shape[-1]
-    copy = -(-columns // 32) * 32 * deep if x.numel() // deep >= 16 else 1
+    copy = whole(columns, WIDE) * deep if x.numel() // deep >= 16 else 1
     return call("linear.h", function, inputs, [(*x.shape[:-1], columns), (copy,)])[0]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import jittor as jt
 
 FOLDER = Path(__file__).parent
+LINE, WIDE = 16, 32  # LANES and WIDE of lanes.h for the widest vector of any processor; a multiple of all others'
 
 
 def serves(*inputs: jt.Var) -> bool:
@@ -39,6 +40,11 @@ def call(
         cpu_src=line,
         data={f"n{i}": float(number) for i, number in enumerate(numbers)},
     )
+
+
+def whole(count: int, step: int) -> int:
+    """The next multiple of `step`: places for `count` numbers in whole vectors, tiles or parts."""
+    return -(-count // step) * step
 
 
 @cache

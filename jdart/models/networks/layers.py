@@ -12,9 +12,14 @@ from jdart.models.kernels.convolutions import convolve
 from jdart.models.kernels.native import serves
 
 
+def fixed(parameter: jt.Var | None) -> bool:
+    """Whether no gradient of it can be asked for."""
+    return parameter is None or jt.flags.no_grad == 1 or parameter.is_stop_grad()
+
+
 def frozen(layer: nn.Module) -> bool:
     """Whether no gradient of the layer's own weight can be asked for: kernels compute none."""
-    return jt.flags.no_grad == 1 or layer.weight.is_stop_grad()
+    return fixed(layer.weight)
 
 
 def normalise(x: jt.Var, dims: Sequence[int], eps: float) -> jt.Var:
@@ -62,7 +67,7 @@ class LayerNorm(nn.Module):
 
 def linear(x: jt.Var, weight: jt.Var, bias: jt.Var | None = None) -> jt.Var:
     """x (..., in) times the transpose of weight (out, in), plus bias (out,)."""
-    if serves(x) and (bias is None or jt.flags.no_grad or bias.is_stop_grad()):
+    if serves(x) and fixed(bias):
         return kernels.Linear()(x, weight, bias)
     y = nn.matmul_transpose(x, weight)
     return y if bias is None else y + bias
@@ -85,7 +90,7 @@ def conv2d(
     groups: int = 1,
 ) -> jt.Var:
     """A convolution of x (B, C, H, W) with weight (O, C / groups, kh, kw), plus bias (O,)."""
-    if groups == 1 and serves(x, weight) and (bias is None or jt.flags.no_grad or bias.is_stop_grad()):
+    if groups == 1 and serves(x, weight) and fixed(bias):
         return convolve(x, weight, bias, stride, padding, dilation)
     return nn.conv2d(x, weight, bias, stride, padding, dilation, groups)
 

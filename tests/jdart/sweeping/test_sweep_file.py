@@ -5,10 +5,10 @@ import yaml
 
 from contest.errors import UserError
 from jdart.config import load_config
+from jdart.config.derived import short_names
 from jdart.config.idle import contrary_settings, idle_settings
 from jdart.sweeping.space import told
 from jdart.sweeping.sweep import load_sweep, shipped_sweeps
-from jdart.sweeping.table import short_names
 
 RATE = {"train.learning_rate": {"low": 1.0e-4, "high": 1.0e-3, "log": True}}
 
