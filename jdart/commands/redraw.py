@@ -16,16 +16,33 @@ from contest.console import FINDINGS
     "--lora", "loras", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A LoRA file; repeatable."
 )
 @click.option(
+    "--image",
+    "images",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A picture that prompted; repeatable.",
+)
+@click.option("--image-encoder", type=click.Path(path_type=Path), metavar="DIR", help="What read such pictures.")
+@click.option(
     "--references", type=click.Path(path_type=Path), metavar="DIR", help="The folder of the styles' pictures."
 )
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the picture here.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 def redraw_command(
-    picture: Path, base: str | None, loras: tuple[Path, ...], references: Path | None, output: Path | None, device: str
+    picture: Path,
+    base: str | None,
+    loras: tuple[Path, ...],
+    images: tuple[Path, ...],
+    image_encoder: Path | None,
+    references: Path | None,
+    output: Path | None,
+    device: str,
 ) -> None:
     """Draw PICTURE again from the settings in it, and say whether it is the same. Exit code 1 when it is not.
 
-    Base, LoRAs and references are those of its run folder, or those named; their hashes must be the noted ones.
+    Base, LoRAs, references and pictures that prompt are those of its run folder, or those named; their hashes must be
+    the noted ones.
     """
     from contest.disk.files import write_bytes
     from contest.errors import UserError
@@ -43,7 +60,7 @@ def redraw_command(
     start(device)
     from jdart.stages.redraw import Sources, redraw
 
-    again = redraw(picture, Sources(base, loras, references))
+    again = redraw(picture, Sources(base, loras, references, images, image_encoder))
     if output is not None:
         write_bytes(output, again.png)
     said = f"{again.differing_pixels} pixels differ" if again.differing_pixels else "the same pixels"

@@ -8,6 +8,7 @@ from jdart.config.sections.blend import CompositionConfig, StyleBlendConfig
 from jdart.config.sections.colour import ColourConfig, ColourGuidanceConfig, FinishConfig, StartConfig, TransportConfig
 from jdart.config.sections.data import DataConfig, PriorConfig
 from jdart.config.sections.generate import GenerateConfig, WeightedLora
+from jdart.config.sections.ip_adapter import IPAdapterConfig, WeightedImage, WeightedLayer
 from jdart.config.sections.lora import TEXT_TARGETS, UNET_TARGETS, LoraConfig, TextLoraConfig
 from jdart.config.sections.memory import MemoryConfig
 from jdart.config.sections.search import PruneConfig, SearchConfig
@@ -27,6 +28,7 @@ __all__ = [
     "DataConfig",
     "FinishConfig",
     "GenerateConfig",
+    "IPAdapterConfig",
     "LoraConfig",
     "MemoryConfig",
     "PriorConfig",
@@ -44,6 +46,8 @@ __all__ = [
     "TokenConfig",
     "TrainConfig",
     "TransportConfig",
+    "WeightedImage",
+    "WeightedLayer",
     "WeightedLora",
     "ValidationConfig",
     "from_mapping",

@@ -48,6 +48,8 @@ def idle_settings(config: Config) -> list[str]:
         said += _given(generate, GenerateConfig(), words, "generate", "with guidance_scale: 1")
     if generate.start is not None and generate.start.mean == 0 and generate.start.leak is None:
         said.append("generate.start: does nothing with mean: 0 and leak: null; take another mean, or a leak")
+    if generate.ip_adapter is not None and generate.ip_adapter.scale == 0:
+        said.append("generate.ip_adapter: does nothing with scale: 0")
     blend = generate.style_blend
     if blend is None and train.composition is not None:
         said.append("train.composition: is learnt, and nothing is drawn with it without generate.style_blend")

@@ -12,6 +12,7 @@ from jdart.config.said import LATER
 from jdart.config.sections.attention import StyleAlignedConfig, StylePromptingConfig
 from jdart.config.sections.colour import ColourConfig, StartConfig
 from jdart.config.sections.generate import GenerateConfig, WeightedLora
+from jdart.config.sections.ip_adapter import IPAdapterConfig
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class PromptOverride:
     colour: Optional[ColourConfig] = field(default=None, metadata=LATER)
     style_aligned: Optional[StyleAlignedConfig] = field(default=None, metadata=LATER)
     style_prompting: Optional[StylePromptingConfig] = field(default=None, metadata=LATER)
+    ip_adapter: Optional[IPAdapterConfig] = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.seed is not None and self.seed < 0:

@@ -139,6 +139,8 @@ def _require_possible(config: Config) -> None:
         for name in ("colour", "style_aligned", "style_prompting", "style_blend"):
             if getattr(settings, name) is not None:
                 raise UserError(f"generate.{name}: diffusers' pipelines cannot do it; set it to null to export")
+        if settings.ip_adapter is not None:
+            raise UserError("generate.ip_adapter: is not exported; set it to null to export")
         if settings.styleid is not None:
             raise UserError(
                 "generate.styleid: diffusers cannot draw a picture with another one's attention; "

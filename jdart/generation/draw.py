@@ -20,6 +20,7 @@ from jdart.generation.references import References
 from jdart.generation.samplers import Model, sampling_plan
 from jdart.generation.start import Ground, Moments, first_latent
 from jdart.generation.steering import Edit, steered
+from jdart.image_prompts.prompt import ImagePrompt, beside
 from jdart.models.build import Base
 from jdart.models.cut import warn_of_cut
 from jdart.models.encode import encode_text
@@ -33,17 +34,19 @@ def draw(
     average: np.ndarray | None,
     pictures: Mapping[str, np.ndarray] = MappingProxyType({}),
     composition: Composition | None = None,
+    images: ImagePrompt | None = None,
 ) -> Generator[tuple[Request, np.ndarray], None, None]:
     """Yield (request, picture) with pictures of (size, size, 3) uint8, in order.
 
     `average` (size, size, 3) uint8 starts each picture from a noisy copy of it, as `settings.strength` says. `pictures`
     (size, size, 3) uint8 are the style's by their file names, where the settings look at them (`looks_at_references`).
+    `images` prompt beside the text; the base must be `prompted` with them.
 
     A picture depends on its request and never on the others; the size of its batch, and its place in it, decide the
     last digits of a float and so, in a pixel here and there, one grey level.
     """
     with jt.no_grad(), two_branches(base, composition, settings.style_blend) as blending:
-        easel = Easel(base, requests, settings, size, average, pictures)
+        easel = Easel(base, requests, settings, size, average, pictures, images=images)
         for some in batches_of(requests, settings.batch_size):
             batch = easel.batch(some, blending)
             batch.advance()
@@ -67,9 +70,10 @@ class Easel:
         average: np.ndarray | None,
         pictures: Mapping[str, np.ndarray],
         looks: Sequence[Edit] = (),
+        images: ImagePrompt | None = None,
     ):
         """`looks` see the predicted latents in every step, after all edits."""
-        self.base, self.settings = base, settings
+        self.base, self.settings, self._images = base, settings, images
         self.plan = sampling_plan(
             base.schedule, settings.sampler, settings.steps, None if average is None else settings.strength
         )
@@ -86,6 +90,8 @@ class Easel:
         settings, plan = self.settings, self.plan
         context = np.stack([self._fused(r.prompt, r.plain) for r in requests])
         negative = np.stack([self._fused(settings.negative_prompt, "")] * len(requests))
+        if self._images is not None:
+            context, negative = beside(context, self._images.tokens), beside(negative, self._images.without)
         guided = Guided(self.base, context, negative, settings)
         model: Model = guided
         latents = jt.array(np.stack([first_latent(plan, r.seed, self._shape, self._start) for r in requests]))

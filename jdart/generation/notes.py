@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ def picture_notes(request: Any, settings: GenerateConfig, **facts: Any) -> dict[
     The facts are `base`, `style`, `size`, `loras` (file, sha256, weight), `token` (sha256), `average`
     and `reference` (hashes of pixels) and `batch` (place, size).
     """
+    if settings.ip_adapter is not None:
+        settings = replace(settings, ip_adapter=settings.ip_adapter.named)
     noted = {name: value for name, value in said(settings).items() if name not in NOT_NOTED}
     wording = {"prompt": request.prompt, "plain_prompt": request.plain, "seed": request.seed}
     if request.composition is not None:
@@ -114,13 +116,17 @@ def read_notes(path: Path) -> dict[str, Any]:
 
 
 def noted_files(path: Path) -> tuple[str, ...] | None:
-    """SHA-256 of the LoRAs, token and composition that a picture says it was drawn with; None if it says nothing."""
+    """SHA-256 of the files that a picture says it was drawn with, or None if it says nothing.
+
+    They are those of its LoRAs, token, composition and IP-Adapter.
+    """
     from PIL import Image
 
     try:
         with Image.open(path) as image:  # the text stands before the pixels, which need not be read
             notes = json.loads(image.info[KEY])
-        others = [digest for digest in (notes["token"], notes.get("composition")) if digest]
+        images = notes.get("image_prompt", {}).get("weights")
+        others = [digest for digest in (notes["token"], notes.get("composition"), images) if digest]
         return (*(lora["sha256"] for lora in notes["loras"]), *others)
     except (OSError, ValueError, SyntaxError, KeyError, TypeError):
         return None

@@ -11,6 +11,7 @@ import numpy as np
 from jdart.config import GenerateConfig
 from jdart.generation.batch import Batch, decoded
 from jdart.generation.draw import Easel, Request, batches_of
+from jdart.image_prompts.prompt import ImagePrompt
 from jdart.models.build import Base
 
 
@@ -40,6 +41,7 @@ def sketch(
     average: np.ndarray | None,
     pictures: Mapping[str, np.ndarray],
     at: float,
+    images: ImagePrompt | None = None,
 ) -> list[Sketch]:
     """Draw as `draw` does, to the share `at` of the steps: (0, 1). The networks must be the same when a sketch goes on.
 
@@ -52,7 +54,7 @@ def sketch(
             seen[:] = [x0]
             return x0
 
-        easel = Easel(base, requests, settings, size, average, pictures, [look])
+        easel = Easel(base, requests, settings, size, average, pictures, [look], images)
         steps = min(max(1, round(at * easel.plan.calls)), easel.plan.calls - 1)
         sketches = []
         for some in batches_of(requests, settings.batch_size):

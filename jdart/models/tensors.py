@@ -13,6 +13,7 @@ from contest.disk.tensor_files import instead, read_header, require_readable, to
 from contest.errors import UserError, first_line, needs
 
 NUMPY = ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
+IP_ADAPTER = {"image_proj", "ip_adapter"}  # a .bin has a dictionary of each, a .safetensors prefixes
 NO_TABLES = {  # entries of files that hold more than tensors, by which they are told
     "string_to_param": "it is a textual inversion embedding of the WebUI",
     "optimizer": "it is a training checkpoint",
@@ -22,9 +23,10 @@ NO_TABLES = {  # entries of files that hold more than tensors, by which they are
 def read_tensors(paths: list[Path]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, array) from .safetensors or .bin files. Floating-point tensors come as float32, others as they are.
 
-    A .bin file is read without executing anything in it; files whose zip checksums are zero are read too. UserError,
-    before the first tensor of a file is yielded: it is truncated, of another kind, quantised, or of a number type that
-    is not read (`contest.disk.tensor_files`).
+    A .bin file is read without executing anything in it; files whose zip checksums are zero are read too; names in the
+    two dictionaries of an IP-Adapter are those of its .safetensors. UserError, before the first tensor of a file is
+    yielded: it is truncated, of another kind, quantised, or of a number type that is not read
+    (`contest.disk.tensor_files`).
     """
     for path in paths:
         for name, _, array in read_typed(path):
@@ -66,6 +68,8 @@ def _read_bin(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
         # torch's own words advise to execute what is in the file, the others' are a byte's number or nothing
         raise UserError(f"{path}: not a PyTorch file of plain tensors; {instead(path)}") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if isinstance(state, dict) and set(state) == IP_ADAPTER and all(isinstance(own, dict) for own in state.values()):
+        state = {f"{part}.{name}": value for part, own in state.items() for name, value in own.items()}
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         known = [what for entry, what in NO_TABLES.items() if isinstance(state, dict) and entry in state]
         raise UserError(f"{path}: holds no dictionary of tensors; {known[0] if known else 'fetch it again'}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +80,23 @@ def load(network: Any, paths: list[Path], rename: Callable[[str], str | None] = 
 
     Raises UserError that names every missing, unexpected, mis-shaped and quantised tensor (at most five of each kind).
     """
+    problems = fill(network, read_tensors(paths), rename)
+    if problems:
+        raise UserError(f"{paths[0].parent}: the weights do not fit the configuration: {problems}")
+
+
+def fill(
+    network: Any,
+    tensors: Iterable[tuple[str, np.ndarray]],
+    rename: Callable[[str], str | None] = lambda name: name,
+) -> str:
+    """Assign `tensors` (name, array) to `network` if all fit; else nothing, and the text says what `mismatch` says."""
     import jittor as jt
 
     slots = dict(slots_of(network))
     found: dict[str, np.ndarray] = {}
     unexpected: list[str] = []
-    for name, array in read_tensors(paths):
+    for name, array in tensors:
         target = rename(name)
         if target is None:
             continue
@@ -94,10 +105,10 @@ def load(network: Any, paths: list[Path], rename: Callable[[str], str | None] = 
             continue
         found[target] = _as_slot(array, slots[target][2])
     problems = mismatch({name: shape for name, (_, _, shape) in slots.items()}, found, unexpected)
-    if problems:
-        raise UserError(f"{paths[0].parent}: the weights do not fit the configuration: {problems}")
-    for name, (module, leaf, _) in slots.items():
-        setattr(module, leaf, jt.array(found[name]))
+    if not problems:
+        for name, (module, leaf, _) in slots.items():
+            setattr(module, leaf, jt.array(found[name]))
+    return problems
 
 
 def slots_of(network: Any) -> Iterator[tuple[str, tuple[Any, str, tuple[int, ...]]]]:

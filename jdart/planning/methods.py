@@ -44,7 +44,8 @@ def without_methods(settings: GenerateConfig) -> GenerateConfig:
     if colour is not None:
         colour = replace(colour, transport=None, guidance=None)
         colour = None if colour == ColourConfig() else colour
-    return replace(settings, colour=colour, style_aligned=None, style_prompting=None, style_blend=None)
+    attention: dict[str, Any] = dict.fromkeys(("style_aligned", "style_prompting", "style_blend", "ip_adapter"))
+    return replace(settings, colour=colour, **attention)
 
 
 def calls_of_methods(settings: GenerateConfig) -> int:
@@ -53,20 +54,21 @@ def calls_of_methods(settings: GenerateConfig) -> int:
     ranged: list[Any] = [settings.style_aligned, settings.style_prompting]
     ranged += [] if colour is None else [colour.transport, colour.guidance]
     ranges = [(method.first, method.last) for method in ranged if method is not None]
-    if settings.style_blend is not None or not ranges:
+    if settings.style_blend is not None or settings.ip_adapter is not None or not ranges:
         return calls
     return sum(any(first <= done / calls < last for first, last in ranges) for done in range(calls))
 
 
 def has_own_methods(run: GenerateConfig, settings: GenerateConfig) -> bool:
     """Whether a style or a prompt is drawn with other methods than the run."""
-    return any(getattr(run, name) != getattr(settings, name) for name in ("colour", *_ATTENTION))
+    return any(getattr(run, name) != getattr(settings, name) for name in ("colour", "ip_adapter", *_ATTENTION))
 
 
 def way_of(run: GenerateConfig, settings: GenerateConfig) -> GenerateConfig:
     """The run's settings with the methods of `settings`, in every step."""
     own = in_every_step(settings)
-    return replace(run, colour=own.colour, **{name: getattr(own, name) for name in _ATTENTION})
+    names = ("colour", "ip_adapter", *_ATTENTION)
+    return replace(run, **{name: getattr(own, name) for name in names})
 
 
 def own_ways(config: Config, contest: Mapping[str, Sequence[str]]) -> list[GenerateConfig]:

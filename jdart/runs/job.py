@@ -102,8 +102,9 @@ def _check_drawing(base: Base, config: Config, contest: Contest, references: Map
     """What methods of drawing find missing in a style or the base is found before training, not after it."""
     from jdart.generation.attention.requirements import require_shareable
     from jdart.generation.colour.requirements import require_colourable
+    from jdart.image_prompts.requirements import require_promptable
 
-    size, unet = config.data.size, base.configs["unet"]
+    size, unet, prompts_by_images = config.data.size, base.configs["unet"], set()
     for style, prompts in contest.styles.items():
         if config.generate.style_blend is not None and not config.learns(style):
             raise UserError(
@@ -115,14 +116,18 @@ def _check_drawing(base: Base, config: Config, contest: Contest, references: Map
         every = (one for settings in dict.fromkeys(drawn) for one in variants(config, settings))
         for settings in {_looks(settings): settings for settings in every}.values():
             require_shareable(settings, unet, style, [path.name for path in paths])
+            if settings.ip_adapter is not None:
+                prompts_by_images.add(settings.ip_adapter)
             pictures = (stretched(path, size) for path in paths)
             require_colourable(settings, size // base.configs["vae"].factor, style, pictures)
+    for own in prompts_by_images:  # alike in most styles: each is looked at once
+        require_promptable(own, unet, config.score.weights)
 
 
 def _looks(settings: GenerateConfig) -> tuple[object, ...]:
     """What of the settings looks at the style's pictures."""
     attention = (settings.styleid, settings.style_aligned, settings.style_prompting, settings.style_blend)
-    return settings.start, settings.colour, settings.loras, *attention
+    return settings.start, settings.colour, settings.loras, settings.ip_adapter, *attention
 
 
 def _check_steps(base: Base, config: Config) -> None:

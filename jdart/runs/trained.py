@@ -66,7 +66,7 @@ def set_aside(folder: RunFolder, name: str, styles: Sequence[str]) -> tuple[Path
 
 
 def stale_pictures(folder: RunFolder, config: Config, style: str, prompts: Sequence[str]) -> list[Path]:
-    """Pictures that say that they were drawn with another LoRA or style token than those that are there now."""
+    """Pictures that say that they were drawn with another LoRA, token or IP-Adapter than is there now."""
     known: dict[Path, str] = {}
 
     def digest(path: Path) -> str:
@@ -81,6 +81,7 @@ def stale_pictures(folder: RunFolder, config: Config, style: str, prompts: Seque
         settings, _ = settings_of(config.generate, config.seed, config.overrides, style, prompt)
         files = [*own, *(Path(lora.path) for lora in settings.loras)]
         files += [] if settings.style_blend is None else [folder.composition.lora(style)]
+        files += [] if settings.ip_adapter is None else [Path(str(settings.ip_adapter.weights))]
         for number in range(config.generate.num_images_per_prompt):
             path = folder.candidate(style, prompt, number)
             noted = noted_files(path) if path.exists() and all(file.is_file() for file in files) else None

@@ -118,7 +118,8 @@ def _sketched(
         scene = scene_of(job, style, settings, requests)
         finish = scene.finish
         with scene.networks(job.base):
-            found = sketch(job.base, requests, scene.settings, scene.size, scene.average, scene.pictures, prune.at)
+            shown = scene.average, scene.pictures, prune.at, scene.images
+            found = sketch(job.base, requests, scene.settings, scene.size, *shown)
         resting.append((scene, found))
         for each in found:
             for request, preview in zip(each.batch.requests, each.previews):

@@ -46,7 +46,7 @@ def generate_styles(job: Job) -> Iterator[Event]:
             raise UserError(f"style {style} is not trained yet; run: jdart train, or jdart run for the whole way")
         if stale:
             log.warning(
-                "style %s: %d pictures were drawn with another LoRA; they are kept in %s, and drawn anew",
+                "style %s: %d pictures were drawn with another LoRA or adapter; they are kept in %s, and drawn anew",
                 style,
                 len(stale),
                 set_stale_aside(job.folder, style, stale),
@@ -133,7 +133,8 @@ def _write_missing(job: Job, scene: Scene, everything: Sequence[Request]) -> Ite
     batches = [batch for batch in every if any(not Path(r.name).exists() for r in batch)]
     requests = [request for batch in batches for request in batch]
     places = [(place, len(batch)) for batch in batches for place in range(len(batch))]
-    made = draw(job.base, requests, scene.settings, scene.size, scene.average, scene.pictures, scene.composition)
+    shown = scene.average, scene.pictures, scene.composition, scene.images
+    made = draw(job.base, requests, scene.settings, scene.size, *shown)
     with closing(made):  # at once when something fails in between: the base is left as it was
         for (request, picture), place in zip(made, places):
             path = Path(request.name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from contest.disk.files import sha256
 from contest.disk.shipped import place_in_run, references_folder
 from contest.errors import UserError
-from jdart.config import GenerateConfig
+from jdart.config import GenerateConfig, IPAdapterConfig
 from jdart.config.reading import read_as
 from jdart.config.sections.data import DataConfig
 from jdart.data.captions import Picture, load_pictures
@@ -20,6 +20,7 @@ from jdart.data.pictures import average_image
 from jdart.generation.notes import pixels_hash, read_notes, settings_from
 from jdart.runs.folder import RunFolder, earlier_run
 from jdart.stages.drawing import save_png
+from jdart.stages.image_prompts import noted_again
 from jdart.stages.scene import Scene, style_picture, style_pictures
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from jdart.generation.adapters import Adapter
     from jdart.generation.attention.styleblend import Composition
+    from jdart.image_prompts.prompt import ImagePrompt
     from jdart.models.build import Base
 
 FACTS = ("prompt", "plain_prompt", "seed", "style", "size", "base", "loras", "token", "average", "reference", "batch")
@@ -39,6 +41,8 @@ class Sources:
     base: str | None = None
     loras: tuple[Path, ...] = ()
     references: Path | None = None
+    images: tuple[Path, ...] = ()  # that prompted
+    image_encoder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,9 @@ def redraw(path: Path, sources: Sources) -> Redrawn:
     token = _token(notes, run, sources)
     average, reference, pictures = _from_references(notes, settings, run, sources)
     composition = _composition(base, notes, settings, run, sources, adapters)
-    size_of = notes["size"]
-    scene = Scene(settings, size_of, notes["style"], adapters, token, average, reference, pictures, composition)
+    images = _image_prompt(base, notes, settings, run, sources)
+    shown = average, reference, pictures, composition, images
+    scene = Scene(settings, notes["size"], notes["style"], adapters, token, *shown)
     picture, said = _draw(base, scene, notes, place, size)
     if picture.shape != read_rgb(path).shape:
         raise UserError(f"{path}: is not of the size that it was drawn in; take the file as jdart wrote it")
@@ -79,14 +84,13 @@ def redraw(path: Path, sources: Sources) -> Redrawn:
 
 def _draw(base: Base, scene: Scene, notes: Mapping[str, Any], place: int, size: int) -> tuple[np.ndarray, Any]:
     """The picture and its notes. A batch of as many copies stands for the one it was drawn in: see `draw`."""
-    from jdart.generation.adapters import adapted
     from jdart.generation.draw import Request, draw
-    from jdart.lora.token import token_applied
 
     request = Request("", notes["prompt"], notes["seed"], notes["plain_prompt"], notes.get("composition_prompt"))
     plain = replace(scene.settings, styleid=None)
-    with token_applied(base, scene.token), adapted(base, scene.adapters):
-        copies = draw(base, [request] * size, plain, scene.size, scene.average, scene.pictures, scene.composition)
+    shown = scene.average, scene.pictures, scene.composition, scene.images
+    with scene.networks(base):
+        copies = draw(base, [request] * size, plain, scene.size, *shown)
         picture = [drawn for _, drawn in copies][place]
     styleid = scene.settings.styleid
     if styleid is not None and scene.reference is not None:
@@ -166,6 +170,29 @@ def _composition(
     raise UserError(f"the composition's LoRA (SHA-256 {digest}...) is not there; name its file with --lora")
 
 
+def _image_prompt(
+    base: Base, notes: Mapping[str, Any], settings: GenerateConfig, run: Run | None, sources: Sources
+) -> ImagePrompt | None:
+    """The image prompt by the hashes of its files: those named, those of the run, the style's pictures."""
+    from jdart.image_prompts.encoder import encoder_folder
+    from jdart.image_prompts.requirements import paths_of
+
+    if settings.ip_adapter is None:
+        return None
+    encoders = [] if sources.image_encoder is None else [sources.image_encoder]
+    pictures = list(sources.images)
+    if run is not None:
+        place = run[1]["local"]["weights"]
+        weights = None if place is None else str(place_in_run(run[0].root, place))
+        for own in _ip_adapters(run[1]["config"]):
+            encoders.append(encoder_folder(own, weights))
+            pictures += paths_of(own, ())
+    if run is not None or sources.references is not None:
+        images = _references(run, sources) / notes["style"] / "images"
+        pictures += [picture.path for picture in _pictures(images, notes["style"], run)]
+    return noted_again(notes, settings.ip_adapter, base, _lora_files(run, sources), encoders, pictures)
+
+
 def _lora_files(run: Run | None, sources: Sources) -> Iterator[Path]:
     for path in sources.loras:
         if not path.is_file():
@@ -180,13 +207,24 @@ def _lora_files(run: Run | None, sources: Sources) -> Iterator[Path]:
 
 
 def _named_paths(settings: Any) -> Iterator[str]:
-    """Every `path` of a `loras` list in a configuration."""
+    """Every `path` of a `loras` list in a configuration, and every IP-Adapter's."""
+    for loras in _sections(settings, "loras"):
+        yield from (lora["path"] for lora in loras)
+    yield from (str(own.weights) for own in _ip_adapters(settings))
+
+
+def _ip_adapters(settings: Any) -> Iterator[IPAdapterConfig]:
+    yield from (read_as(IPAdapterConfig, own, "run.json") for own in _sections(settings, "ip_adapter"))
+
+
+def _sections(settings: Any, name: str) -> Iterator[Any]:
+    """What stands under `name` anywhere in a configuration, where that is not null."""
     if isinstance(settings, Mapping):
         for key, value in settings.items():
-            if key == "loras":
-                yield from (lora["path"] for lora in ([] if value is None else value))
-            else:
-                yield from _named_paths(value)
+            if key == name and value is not None:
+                yield value
+            elif key != name:
+                yield from _sections(value, name)
 
 
 def _pictures(images: Path, style: str, run: Run | None) -> tuple[Picture, ...]:
@@ -197,19 +235,24 @@ def _pictures(images: Path, style: str, run: Run | None) -> tuple[Picture, ...]:
     return learnt_pictures(images, style, read_as(DataConfig, data, f"{run[0].manifest}: data"))
 
 
+def _references(run: Run | None, sources: Sources) -> Path:
+    """The folder of the styles' pictures."""
+    if sources.references is not None:
+        return references_folder(sources.references)
+    if run is None:
+        raise UserError("there is no run.json above the picture; name the references with --references")
+    return references_folder(place_in_run(run[0].root, run[1]["local"]["references"]))
+
+
 def _from_references(
     notes: Mapping[str, Any], settings: GenerateConfig, run: Run | None, sources: Sources
 ) -> tuple[np.ndarray | None, np.ndarray | None, dict[str, np.ndarray]]:
     """The average picture, StyleID's reference and the style's pictures, as far as the picture was made with them."""
     if notes["average"] is None and notes["reference"] is None and "pictures" not in notes:
         return None, None, {}
-    folder = sources.references
-    if folder is None:
-        if run is None:
-            raise UserError("there is no run.json above the picture; name the references with --references")
-        folder = place_in_run(run[0].root, run[1]["local"]["references"])
+    folder = _references(run, sources)
     style, size = notes["style"], notes["size"]
-    images = references_folder(folder) / style / "images"
+    images = folder / style / "images"
     pictures = [picture.path for picture in _pictures(images, style, run)]
     average = None if notes["average"] is None else average_image(pictures, size)
     reference = None if settings.styleid is None else style_picture(settings.styleid, pictures, size)

@@ -17,6 +17,7 @@ from jdart.generation.colour.finish import finish_of, finisher, without_finish
 from jdart.generation.notes import lora_note, picture_notes, pixels_hash
 from jdart.runs.folder import require_trained_on
 from jdart.runs.job import Job
+from jdart.stages.image_prompts import image_prompt
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from jdart.generation.adapters import Adapter
     from jdart.generation.attention.styleblend import Composition
     from jdart.generation.draw import Request
+    from jdart.image_prompts.prompt import ImagePrompt
     from jdart.models.build import Base
 
 
@@ -43,14 +45,16 @@ class Scene:
     reference: np.ndarray | None = None
     pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
     composition: Composition | None = None
+    images: ImagePrompt | None = None
 
     @contextmanager
     def networks(self, base: Base) -> Iterator[None]:
-        """The base with the token and the LoRAs for as long as something is drawn."""
+        """The base with the token, the LoRAs and the image prompt for as long as something is drawn."""
         from jdart.generation.adapters import adapted
+        from jdart.image_prompts.prompt import prompted
         from jdart.lora.token import token_applied
 
-        with token_applied(base, self.token), adapted(base, self.adapters):
+        with token_applied(base, self.token), adapted(base, self.adapters), prompted(base, self.images):
             yield
 
     @cached_property
@@ -73,6 +77,7 @@ class Scene:
             batch=list(batch),
             **({"pictures": [*map(pixels_hash, self.pictures.values())]} if self.pictures else {}),
             **({} if self.composition is None else {"composition": sha256(self.composition.lora)}),
+            **({} if self.images is None else {"image_prompt": self.images.noted}),
         )
 
 
@@ -95,7 +100,8 @@ def scene_of(job: Job, style: str, settings: GenerateConfig, requests: Sequence[
     plain = settings if settings.styleid is None else without_finish(replace(settings, styleid=None))
     looked_at = style_pictures(plain, pictures, size)
     composition = _composition(job, style, settings, requests, adapters)
-    return Scene(plain, size, style, adapters, token, average, pictures=looked_at, composition=composition)
+    images = image_prompt(settings.ip_adapter, job.config, job.base, pictures)
+    return Scene(plain, size, style, adapters, token, average, None, looked_at, composition, images)
 
 
 def composition_text(config: Config, settings: GenerateConfig, style: str, prompt: str) -> str | None:

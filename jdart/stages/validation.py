@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from contest.disk.files import atomic_write
 from jdart.data.seeds import image_seed
 from jdart.runs.job import Job
+from jdart.stages.image_prompts import image_prompt
 from jdart.stages.scene import style_pictures
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Validation:
         from jdart.data.pictures import average_image
         from jdart.generation.draw import Request, draw
         from jdart.generation.sheets import strip
+        from jdart.image_prompts.prompt import prompted
 
         job, config = self.job, self.job.config
         pictures: list[np.ndarray] = []
@@ -74,8 +76,11 @@ class Validation:
                 requests.append(Request(str(number), text, seed, plain))
             if requests:
                 looked_at = style_pictures(config.generate, references, config.data.size)
-                drawn = draw(job.base, requests, config.generate, config.data.size, average, looked_at)
-                pictures += [picture for _, picture in drawn]
+                images = image_prompt(config.generate.ip_adapter, config, job.base, references)
+                with prompted(job.base, images):
+                    settings = config.generate
+                    drawn = draw(job.base, requests, settings, config.data.size, average, looked_at, images=images)
+                    pictures += [picture for _, picture in drawn]
         row = strip(pictures)
         with atomic_write(job.folder.validation(self.name, step)) as out:
             Image.fromarray(row).save(out, format="PNG")

@@ -15,6 +15,7 @@ from jdart.config.sections.attention import (
 )
 from jdart.config.sections.blend import StyleBlendConfig
 from jdart.config.sections.colour import ColourConfig, StartConfig
+from jdart.config.sections.ip_adapter import IPAdapterConfig
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class GenerateConfig:
     style_aligned: Optional[StyleAlignedConfig] = field(default=None, metadata=LATER)
     style_prompting: Optional[StylePromptingConfig] = field(default=None, metadata=LATER)
     style_blend: Optional[StyleBlendConfig] = field(default=None, metadata=LATER)  # needs train.composition
+    ip_adapter: Optional[IPAdapterConfig] = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         from jdart.generation.samplers import SAMPLERS
@@ -67,6 +69,8 @@ class GenerateConfig:
             for name in ("styleid", "style_aligned", "style_prompting"):
                 alone = getattr(self, name) is None
                 check(alone, f"style_blend, {name}: both change the same attentions; set one of them to null")
+            alone = self.ip_adapter is None
+            check(alone, "style_blend, ip_adapter: two branches take no image prompts; set one of them to null")
         self._check_shared()
         self._check_colour()
 
