@@ -18,6 +18,7 @@ COPY data/sample /opt/jdart/data/sample
 COPY evaluator /opt/jdart/evaluator
 COPY jdart /opt/jdart/jdart
 COPY leaderboard /opt/jdart/leaderboard
+COPY organiser /opt/jdart/organiser
 COPY submission /opt/jdart/submission
 RUN pip install --no-cache-dir "/opt/jdart[all]"
 

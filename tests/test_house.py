@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FLOORS = (("contest",), ("evaluator", "submission"), ("leaderboard",), ("jdart",), ("toylab", "benchmarks"))
+FLOORS = (("contest",), ("evaluator", "submission"), ("leaderboard",), ("jdart", "organiser"), ("toylab", "benchmarks"))
 GROUND = (
     {"yaml", "click"},
     {"PIL", "numpy", "rich"},

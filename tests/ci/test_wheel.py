@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ci_steps import ROOT
 
-PACKAGES = ("contest", "evaluator", "jdart", "leaderboard", "submission")
+PACKAGES = ("contest", "evaluator", "jdart", "leaderboard", "organiser", "submission")
 MOVED = {"configs": "jdart/configs", "configs/contests": "contest/contests", "data/sample": "contest/sample"}
 BUILT_FROM = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "configs", "data/sample", *PACKAGES)
 

@@ -19,9 +19,10 @@ from evaluator.cli import main as evaluate
 from evaluator.weights.miniature import write_miniature
 from jdart.cli import main as jdart
 from leaderboard.cli import main as board
+from organiser.cli import main as organise
 from submission.cli import main as submit
 
-CLI = dict(zip(PROGRAMS, (jdart, submit, evaluate, board)))
+CLI = dict(zip(PROGRAMS, (jdart, submit, evaluate, board, organise)))
 CODES = {"doctor": {0, 1}, "diff": {1}}  # the others end with 0
 
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "data" / "README.md", ROOT / "benchmarks" / "README.md"]
 )
-PROGRAMS = ("jdart", "jdart-submit", "jdart-eval", "jdart-board")
+PROGRAMS = ("jdart", "jdart-submit", "jdart-eval", "jdart-board", "jdart-organise")
 SHELL = (*PROGRAMS, "pip", "make", "rm", "cp", "git", "awk", "docker", "pytest", "python")
 MARK = re.compile(r"<!-- (hub|gpu|elsewhere)(?: ([^\s:]+))?(?:: (.+))? -->")
 
