@@ -25,7 +25,7 @@ from tables import show
 from workload import JDART_EVAL, Cost, Shape, draw_contest, measure, paint
 
 from contest.console import FINDINGS
-from contest.cores import cores
+from contest.cores import cores, processor
 from contest.disk.files import read_json, write_json
 from contest.errors import UserError
 
@@ -44,7 +44,7 @@ class Case:
 
 CASES = {
     "board": Case(Shape(15, 10, 25, 256), "tiny", {"ratio": 20}),
-    "style": Case(Shape(1, 10, 25, 512), "full", {"ratio": 8, "peak_gb": 4}),
+    "style": Case(Shape(1, 10, 25, 512), "full", {"ratio": 8, "over_floor": 1.2, "peak_gb": 2}),
     "warm": Case(Shape(15, 10, 25, 512), "full", {"changed": 0.05}),
 }
 
@@ -86,6 +86,7 @@ def compare(bench: Bench, shape: Shape) -> dict[str, Any]:
     theirs, figures = bench.checker()
     ours, report = bench.ours("cold", *_no_cache())
     floor = bench.floor(shape.size)
+    library, rate = max(floor["matmul"].items(), key=lambda found: found[1])
     lowest = work(floor["forwards"], least(shape))
     programs = {}
     for name, cost, operations, seconds in (
@@ -101,11 +102,13 @@ def compare(bench: Bench, shape: Shape) -> dict[str, Any]:
     return {
         "programs": programs,
         "ratio": theirs.seconds / ours.seconds,
+        "over_floor": ours.seconds * rate / lowest,
         "peak_gb": ours.peak / 1e9,
         "floor": {
             "tflop": lowest / 1e12,
-            "matmul_gflop_per_second": floor["matmul"] / 1e9,
-            "seconds": lowest / floor["matmul"],
+            "matmul_gflop_per_second": {name: found / 1e9 for name, found in floor["matmul"].items()},
+            "library": library,
+            "seconds": lowest / rate,
             "gflop_per_forward": {name: value / 1e9 for name, value in floor["forwards"].items()},
         },
         "scores": {key: [value, report["scores"][key]] for key, value in figures["scores"].items()},
@@ -158,7 +161,8 @@ def run(name: str, changes: dict[str, int], weights: Path | None, profile: str, 
         bench = Bench(folder, pack, *draw_contest(folder, shape, SEED), profile)
         result = rescore(bench) if name == "warm" else compare(bench, shape)
     targets = case.targets if shape == case.shape and weights is None else {}
-    extent = {"shape": asdict(shape), "cores": cores(), "load_before": load, "targets": targets}
+    machine = {"cores": cores(), "processor": processor(), "load_before": load}
+    extent = {"shape": asdict(shape), **machine, "targets": targets}
     return {**extent, "missed": missed(targets, result), **result}
 
 

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from contest.cores import processor
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -157,7 +159,7 @@ def main(out: Path | None, only: str, whole: bool, case: str | None) -> None:
             command = [sys.executable, __file__, "--case", json.dumps({**settings, "whole": whole})]
             said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             figures[name] = json.loads(said.splitlines()[-1])
-    table = Table(title="Memory above what the process held before")
+    table = Table(title=f"Memory above what the process held before; {processor()}")
     for column in ("", "MiB", "seconds"):
         table.add_column(column, justify="right" if column else "left")
     for name, figure in figures.items():

@@ -12,7 +12,9 @@ def show(name: str, result: dict[str, Any]) -> None:
     """Costs, and for a comparison also the work, the seconds of the parts and both programs' scores."""
     console = Console()
     title = "{styles} styles x ({references} references + {outputs} outputs) at {size} px".format(**result["shape"])
-    title = f"{name}: {title}, {result['cores']} cores, load before {result['load_before']:.1f}"
+    title = (
+        f"{name}: {title}, {result['cores']} cores of {result['processor']}, load before {result['load_before']:.1f}"
+    )
     if "floor" in result:
         console.print(_comparison(title, result), _parts(result["programs"]), _scores(result["scores"]))
     else:
@@ -31,8 +33,11 @@ def _comparison(title: str, result: dict[str, Any]) -> Table:
     ratios = (theirs[key] / ours[key] for key in ("seconds", "cpu_seconds", "peak_gb", "tflop"))
     table.add_row("ratio", *(f"{ratio:.1f}" for ratio in ratios), style="bold")
     floor = result["floor"]
-    rate = f"{floor['matmul_gflop_per_second']:.0f}"
-    table.add_row("least work at matmul's rate", f"{floor['seconds']:.1f}", "", "", f"{floor['tflop']:.3g}", rate)
+    for library, rate in floor["matmul_gflop_per_second"].items():
+        seconds = 1000 * floor["tflop"] / rate
+        table.add_row(
+            f"least work at {library}'s rate", f"{seconds:.1f}", "", "", f"{floor['tflop']:.3g}", f"{rate:.0f}"
+        )
     return table
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from contest.errors import UserError
 from evaluator.backbones.attention import attend, quick_gelu
-from evaluator.backbones.loading import build, read_config, read_folder, require
+from evaluator.backbones.loading import build, read_config, read_folder, require, table
 from evaluator.backbones.tokenizer import CONTEXT, Tokenizer
 
 TEXTS_AT_ONCE = 64
@@ -124,8 +124,8 @@ class _TextTower(nn.Module):
         text = config.text
         self.embeddings = nn.ModuleDict(
             {
-                "token_embedding": nn.Embedding(config.vocabulary, text.width),
-                "position_embedding": nn.Embedding(CONTEXT, text.width),
+                "token_embedding": table(config.vocabulary, text.width),
+                "position_embedding": table(CONTEXT, text.width),
             }
         )
         self.encoder = _encoder(text)
@@ -161,7 +161,7 @@ class _Patches(nn.Module):
         width = config.vision.width
         self.class_embedding = nn.Parameter(torch.empty(width))
         self.patch_embedding = nn.Conv2d(3, width, config.patch, config.patch, bias=False)
-        self.position_embedding = nn.Embedding((config.image // config.patch) ** 2 + 1, width)
+        self.position_embedding = table((config.image // config.patch) ** 2 + 1, width)
 
     def forward(self, pixels: Tensor) -> Tensor:
         patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)

@@ -16,6 +16,7 @@ from contest.disk.files import read_json
 from contest.disk.tensor_files import TORCH_NAMES, instead, read_header, require_readable, torch_type
 from contest.errors import UserError, first_line
 from evaluator.backbones.packed import fold_norms, pack_linears
+from evaluator.memory import keep_pages
 
 State = dict[str, Tensor]
 
@@ -106,6 +107,14 @@ def _usable(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() and tensor.itemsize == 1 else tensor
 
 
+def table(rows: int, width: int) -> nn.Embedding:
+    """An nn.Embedding whose values are still to come.
+
+    Its own constructor draws some, for which, on the meta device, PyTorch imports its compiler: 2.4 s and 150 MB.
+    """
+    return nn.Embedding.from_pretrained(torch.empty(rows, width))
+
+
 def build(
     make: Callable[[], nn.Module],
     state: State,
@@ -118,6 +127,7 @@ def build(
     Every tensor of the network must be in `state` with its shape, and nothing else but what `ignore` accepts.
     `state` is used up: what a layer was made from is freed with it.
     """
+    keep_pages()
     with torch.device("meta"):
         network = make()
     wanted = network.state_dict()

@@ -18,7 +18,7 @@ from torch.nn import functional
 from contest.errors import UserError
 from evaluator.backbones.attention import attend, quick_gelu
 from evaluator.backbones.colours import CLIP_COLOURS
-from evaluator.backbones.loading import State, build, read_archive
+from evaluator.backbones.loading import State, build, read_archive, table
 from evaluator.backbones.tokenizer import CONTEXT, Tokenizer
 
 HEAD = 64  # channels per attention head, in both towers
@@ -90,7 +90,7 @@ class TextTower(nn.Module):
         self.logit_scale = nn.Parameter(torch.empty(()))
         layers = nn.ModuleList(_TextLayer(config.text) for _ in range(config.text_layers))
         self.transformer = nn.ModuleDict({"resblocks": layers})
-        self.token_embedding = nn.Embedding(config.vocabulary, config.text)
+        self.token_embedding = table(config.vocabulary, config.text)
         self.ln_final = nn.LayerNorm(config.text)
 
     def forward(self, ids: Tensor, end: int) -> Tensor:

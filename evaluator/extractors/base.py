@@ -51,6 +51,7 @@ class Extractor(ABC):
     files: tuple[str, ...] = ()
     sees_references = False
     at_once = 4  # pictures per forward pass on a CPU, where more would fall out of its caches
+    alone = False  # its network is so large that it should not share the memory with the others
 
     def __init__(self, setting: Setting, **settings: Any) -> None:
         own = {name: digest for name, digest in setting.hashes.items() if self._reads(name)}
@@ -73,6 +74,10 @@ class Extractor(ABC):
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """H,W,3 uint8 RGB -> what the network takes of one picture. Called in threads."""
         return pixels
+
+    def release(self) -> None:
+        """Forget the network; the next picture loads it again."""
+        self.__dict__.pop("_network", None)
 
     @abstractmethod
     def notes(self, prepared: Sequence[np.ndarray], references: Arrays | None = None) -> np.ndarray:

@@ -72,6 +72,7 @@ class Clip(_Processed):
     """CLIP ViT-L/14's features of pictures and texts, N,768 float32, not normalised."""
 
     name = "clip"
+    alone = True  # 1.2 GB, more than all the others
     files = (files.CLIP,)
 
     @cached_property

@@ -117,7 +117,7 @@ def score_submission(
     with needs("eval"), open_entry(Path(path)) as entry:
         place = report_folder(entry, out) if write else None
         folder, root = _places(references, weights, entry)
-        scorer = Scorer(open_references(folder), root, options, progress)
+        scorer = Scorer(open_references(folder), root, options, progress, lean=device == "cpu")
         report, attachments = scorer.score(entry, scorer.admit(entry, styles, as_is, skip_bad), as_is, skip_bad)
     if place is not None:
         write_report(place, report, attachments)
@@ -126,6 +126,8 @@ def score_submission(
 
 class Scorer:
     """One set of weights and references, and any number of entries: networks are loaded once, and only when needed.
+
+    A `lean` one, for a single entry, holds the largest network when it has let go of the others.
 
     Raises UserError for weights or options that cannot be used.
     """
@@ -136,8 +138,10 @@ class Scorer:
         weights: Path,
         options: Options,
         progress: Progress = lambda stage, done, total: None,
+        lean: bool = False,
     ) -> None:
         self.options = options
+        self._lean = lean
         self.references = references
         self.tool = f"jdart-eval {metadata.version('jdart')}"
         self.watch = Stopwatch()
@@ -163,7 +167,8 @@ class Scorer:
 
     def viewer_of(self, extractors: Iterable[str]) -> Viewer:
         """A viewer with the extractors of these names, on the same weights and the same cache."""
-        return Viewer(build_extractors(extractors, self._setting), self._cache, self.options.batch_size, self.watch)
+        readers = build_extractors(extractors, self._setting)
+        return Viewer(readers, self._cache, self.options.batch_size, self.watch, self._lean)
 
     def admit(
         self, entry: Entry, styles: Sequence[str] | None = None, as_is: bool = False, skip_bad: bool = False

@@ -20,6 +20,7 @@ from contest.errors import UserError
 from evaluator.extractors.base import Arrays, ComparingExtractor, Extractor
 from evaluator.inputs.check import Finding, Picture
 from evaluator.inputs.images import BadPicture, decode, to_thumbnail
+from evaluator.memory import give_back
 from evaluator.scoring.cache import Cache, key_of
 from evaluator.scoring.stopwatch import Stopwatch
 
@@ -61,21 +62,31 @@ _Take = Callable[[str, Sequence[_Seen]], None]
 
 
 class Viewer:
-    """Shows pictures and texts to extractors. `batch_size` bounds the pictures per forward pass, not the figures."""
+    """Shows pictures and texts to extractors. `batch_size` bounds the pictures per forward pass, not the figures.
+
+    A `lean` one lets go of the networks once they have seen the outputs, and looks at these twice, so that the largest
+    network has the memory to itself.
+    """
 
     def __init__(
-        self, extractors: Mapping[str, Extractor], cache: Cache, batch_size: int | None, watch: Stopwatch
+        self,
+        extractors: Mapping[str, Extractor],
+        cache: Cache,
+        batch_size: int | None,
+        watch: Stopwatch,
+        lean: bool = False,
     ) -> None:
         self.extractors = extractors
         self._cache = cache
         self._batch_size = batch_size
         self._watch = watch
+        self._lean = lean
         self._texts: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
 
     def only(self, names: Iterable[str]) -> Viewer:
         """One with the extractors of these names alone: the same networks, the same cache."""
         chosen = {name: self.extractors[name] for name in dict.fromkeys(names)}
-        return Viewer(chosen, self._cache, self._batch_size, self._watch)
+        return Viewer(chosen, self._cache, self._batch_size, self._watch, self._lean)
 
     def texts(self, name: str, texts: Iterable[str]) -> dict[str, np.ndarray]:
         """Features by text, from the extractor of that name."""
@@ -106,8 +117,8 @@ class Viewer:
 
         def plan(picture: Picture, digest: str) -> dict[str, str | None]:
             return {
-                name: key_of("note", reader.identity, digest, against.get((name, picture.style), ""))
-                for name, reader in self.extractors.items()
+                name: key_of("note", self.extractors[name].identity, digest, against.get((name, picture.style), ""))
+                for name in turn
             }
 
         def take(name: str, group: Sequence[_Seen]) -> None:
@@ -117,8 +128,32 @@ class Viewer:
             else:
                 self._note(look, name, group)
 
-        self._show("outputs", look, pictures, plan, take, strict, progress)
+        turns = self._turns()
+        for number, turn in enumerate(turns):
+            bad = {finding.where for finding in look.findings}
+            left = [picture for picture in pictures if picture.where not in bad]
+            if not left or (bad and strict):
+                break
+            passed = number * len(pictures) + len(pictures) - len(left)
+            self._show(
+                "outputs", look, left, plan, take, strict, _in_turns(progress, passed, len(pictures), len(turns))
+            )
+            if self._lean:
+                self._release(turn)
         return look
+
+    def _turns(self) -> list[list[str]]:
+        """Which extractors look at the pictures together."""
+        names = list(self.extractors)
+        if not self._lean:
+            return [names]
+        alone = [name for name in names if self.extractors[name].alone]
+        return [turn for turn in ([name for name in names if name not in alone], *([name] for name in alone)) if turn]
+
+    def _release(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.extractors[name].release()
+        give_back()
 
     def keep(self, pictures: Mapping[str, Sequence[Picture]], progress: Progress) -> tuple[Kept, Look]:
         """What every extractor that sees references keeps of each style's.
@@ -197,7 +232,7 @@ class Viewer:
         size = max(1, _BATCH_PIXELS // (height * width)) if self._batch_size is None else self._batch_size
         waiting: list[_Seen] = []
         progress(stage, 0, len(pictures))
-        for done, seen in enumerate(self._prepare(pictures, plan, 2 * size), 1):
+        for done, seen in enumerate(self._prepare(look, pictures, plan, 2 * size), 1):
             if seen.finding is not None:
                 look.findings.append(seen.finding)
                 continue
@@ -227,9 +262,9 @@ class Viewer:
         thumbnails = {key_of("thumbnail", _THUMBNAIL, s.digest): s.thumbnail for s in group if s.thumbnail is not None}
         self._cache.put("thumbnail", thumbnails)
 
-    def _prepare(self, pictures: Sequence[Picture], plan: _Plan, ahead: int) -> Iterator[_Seen]:
-        """Decode and prepare in threads, at most `ahead` pictures before they are asked for."""
-        digests = self._digests(pictures)
+    def _prepare(self, look: Look, pictures: Sequence[Picture], plan: _Plan, ahead: int) -> Iterator[_Seen]:
+        """Decode and prepare in threads what `look` lacks, at most `ahead` pictures before they are asked for."""
+        digests = {**self._digests(pictures), **look.digests}
         started = [_Seen(picture, digests.get(picture.sha256, "")) for picture in pictures]
         for seen in started:
             if seen.digest:
@@ -246,7 +281,9 @@ class Viewer:
                         seen.keys = plan(seen.picture, seen.digest)
                     there = known if pixels is None else self._cache.get_arrays(k for k in seen.keys.values() if k)
                     seen.known = {name: there[key]["note"] for name, key in seen.keys.items() if key in there}
-                    seen.thumbnail = thumbnails.get(key_of("thumbnail", _THUMBNAIL, seen.digest))
+                    seen.thumbnail = look.thumbnails.get(
+                        seen.picture, thumbnails.get(key_of("thumbnail", _THUMBNAIL, seen.digest))
+                    )
                     missing = [name for name in seen.keys if name not in seen.known]
                     if missing or seen.thumbnail is None or pixels is not None:
                         pixels = _decode(seen) if pixels is None else pixels
@@ -275,6 +312,11 @@ class Viewer:
         keys = {picture.sha256: key_of("picture", picture.sha256) for picture in pictures}
         known = self._cache.get(keys.values())
         return {file: known[key].decode() for file, key in keys.items() if key in known}
+
+
+def _in_turns(progress: Progress, passed: int, total: int, turns: int) -> Progress:
+    """Progress in pictures of which each passes by `turns` times; `passed` of these passings were before."""
+    return lambda stage, done, _: progress(stage, (passed + done) // turns, total)
 
 
 def _decode(seen: _Seen) -> np.ndarray:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
+import subprocess
+import sys
+import weakref
 import zipfile
 from collections import Counter
 from dataclasses import asdict
@@ -65,7 +69,7 @@ def test_every_network_sees_every_picture_once(pack, contest, monkeypatch):
     vocabulary_and_own_names = seen.pop("ClipTexts.features")
     assert 215 <= vocabulary_and_own_names <= 215 + 12
     assert seen == {
-        "decode": 20,
+        "decode": 32,  # outputs twice: the largest network has the memory to itself
         "DinoV2.features": 20,  # 8 references and 12 outputs
         "InceptionStem.features": 20,
         "SqueezeNet.features": 20,
@@ -74,6 +78,46 @@ def test_every_network_sees_every_picture_once(pack, contest, monkeypatch):
         "Rn50Texts.features": 2,
     }
     assert (stages[0], stages[-1]) == (("references", 0, 8), ("outputs", 12, 12))
+
+
+def test_the_largest_network_has_the_memory_to_itself(pack, contest, report, monkeypatch):
+    from evaluator.backbones import clip, dinov2, inception, rn50, squeezenet
+
+    kinds = [dinov2.DinoV2, inception.InceptionStem, squeezenet.SqueezeNet, rn50.Rn50Images]
+    made, beside = [], []
+    for kind in kinds:
+
+        def making(self, *args, start=kind.__init__):
+            made.append(weakref.ref(self))
+            start(self, *args)
+
+        monkeypatch.setattr(kind, "__init__", making)
+    features = clip.ClipImages.features
+
+    def looking_around(self, batch):
+        gc.collect()
+        beside.append([network() for network in made if network() is not None])
+        return features(self, batch)
+
+    monkeypatch.setattr(clip.ClipImages, "features", looking_around)
+    again = score_submission(
+        contest / "outputs", references=contest / "references", weights=pack, write=False, cache=False
+    )
+    assert (len(made), len(beside)) == (len(kinds), 3), "batches of four"
+    assert not any(beside)
+    assert_same_figures(again, report)
+
+
+def test_a_score_does_not_import_a_compiler(pack, contest):
+    """A process of its own. Embeddings on the meta device would: findings/torch-meta-embedding-imports-compiler.sh."""
+    program = (
+        "import sys; from evaluator import score_submission; outputs, references, weights = sys.argv[1:]; "
+        "score_submission(outputs, references=references, weights=weights, write=False, cache=False); "
+        "print('torch' in sys.modules, 'torch._dynamo' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, contest / "outputs", contest / "references", pack]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
 
 
 @pytest.mark.parametrize("batch_size", [1, 5])
