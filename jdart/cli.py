@@ -12,6 +12,7 @@ from jdart.commands import (
     data,
     demo,
     doctor,
+    engine,
     export,
     lora,
     plan,
@@ -51,6 +52,7 @@ for command in (
     lora.lora_group,
     export.export_group,
     doctor.doctor_command,
+    engine.engine_group,
     warm.warm_command,
 ):
     main.add_command(command)

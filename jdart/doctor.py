@@ -1,6 +1,7 @@
 """Look at the machine before a run starts, and say what is missing and how to cure it.
 
-Nothing here imports Jittor or PyTorch, changes a file or uses the network; it answers within a second.
+Nothing here imports Jittor or PyTorch, changes a file or uses the network; it answers within a second, or two where
+another engine's interpreter is asked too.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from contest.disk.places import user_cache
 from contest.disk.shipped import means_toy, toy_archive
 from jdart import runtime
 from jdart.compiling.warm import found
+from jdart.config import EngineConfig
+from jdart.engines.look import look_at
 from jdart.jittor_cache import CACHE, jittor_home, obstacle
 from jdart.versions import version_of
 
@@ -44,11 +47,11 @@ class Finding:
     cure: str | None = None
 
 
-def diagnose(folders: Mapping[str, Path] | None = None) -> list[Finding]:
+def diagnose(folders: Mapping[str, Path] | None = None, engine_python: str | None = None) -> list[Finding]:
     """Look at everything a run needs.
 
     `folders` maps a name, as "base model", to a folder that must exist and hold files, or to "toy", for what comes with
-    jdart.
+    jdart. `engine_python` is the interpreter of JDiffusion's environment, which is asked for what it has.
     """
     return [
         _python(),
@@ -63,6 +66,7 @@ def diagnose(folders: Mapping[str, Path] | None = None) -> list[Finding]:
         _compiled(),
         *_packages(),
         *(_folder(name, path) for name, path in ({} if folders is None else folders).items()),
+        *([] if engine_python is None else _engine(engine_python)),
     ]
 
 
@@ -200,6 +204,11 @@ def _folder(name: str, path: Path) -> Finding:
         found = f"{path} is {'empty' if path.is_dir() else 'missing'}"
         return Finding(name, "fail", found, f"put its files into {path}, or name another folder")
     return Finding(name, "ok", str(path))
+
+
+def _engine(python: str) -> list[Finding]:
+    remarks = look_at(EngineConfig("jdiffusion", python))
+    return [Finding(f"jdiffusion: {each.name}", each.status, each.found, each.cure) for each in remarks]
 
 
 def _shipped(name: str, archive: Path) -> Finding:

@@ -48,6 +48,7 @@ def ablate_command(
     run folder; what is done is not done again, so stop it as you like. Ends with a page: means over the seeds with
     intervals, and a contact sheet for each method; and with a board of all runs.
     """
+    from jdart.config.honoured import require_own
     from jdart.trying.ablation import load_ablation, trials_of
     from jdart.trying.grid import grid
     from jdart.trying.trials import all_trials, chosen
@@ -57,6 +58,7 @@ def ablate_command(
         trials = trials_of(grid(config, over, overrides), "--over", overrides, output, **settings)
     else:
         trials = load_ablation(config, overrides, output, **settings)
+    require_own(trials.plain, "jdart ablate")
     every = all_trials(trials, seeds)
     wanted = chosen(every, only)
     from contest.disk.writable import require_file

@@ -19,6 +19,9 @@ def demo_command(overrides: tuple[str, ...], styles: str | None, output: str | N
     is done is not done again.
     """
     settings = settings_of("demo", overrides, styles, output)
+    from jdart.config.honoured import require_own
+
+    require_own(settings, "jdart demo")
     from jdart.running.screen import speak
     from jdart.running.stages import show_stages
 

@@ -32,9 +32,11 @@ def plan_command(
     What is in the run folder already is not counted, nor are check, score, archive and board. Where CONFIG has a
     section search, what jdart search draws is told beside what jdart run does.
     """
+    from jdart.config.honoured import require_own
     from jdart.planning.plan import estimate, measure_apart, to_json
 
     settings = settings_of(config, overrides, styles, output)
+    require_own(settings, "jdart plan")
     environment = dict(os.environ)
     workers = None if devices is None else parse_devices(devices, EXECUTORS[0])
     if workers is not None:

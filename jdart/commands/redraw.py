@@ -28,6 +28,7 @@ from contest.console import FINDINGS
     "--references", type=click.Path(path_type=Path), metavar="DIR", help="The folder of the styles' pictures."
 )
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the picture here.")
+@click.option("--engine-python", metavar="PATH", help="The interpreter of the engine, where it was not jdart itself.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 def redraw_command(
     picture: Path,
@@ -37,6 +38,7 @@ def redraw_command(
     image_encoder: Path | None,
     references: Path | None,
     output: Path | None,
+    engine_python: str | None,
     device: str,
 ) -> None:
     """Draw PICTURE again from the settings in it, and say whether it is the same. Exit code 1 when it is not.
@@ -60,7 +62,7 @@ def redraw_command(
     start(device)
     from jdart.stages.redraw import Sources, redraw
 
-    again = redraw(picture, Sources(base, loras, references, images, image_encoder))
+    again = redraw(picture, Sources(base, loras, references, images, image_encoder, engine_python))
     if output is not None:
         write_bytes(output, again.png)
     said = f"{again.differing_pixels} pixels differ" if again.differing_pixels else "the same pixels"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ import click
 
 from contest.console import FINDINGS
 from contest.errors import UserError
+from jdart.config.sections.engine import ENGINES
 from jdart.jobs.devices import EXECUTORS, parse_devices
 
 if TYPE_CHECKING:
@@ -62,6 +64,19 @@ def spread_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with(options, command)
 
 
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that choose who trains and draws."""
+    options = (
+        click.option(
+            "--engine",
+            type=click.Choice(["jdart", *ENGINES]),
+            help="Who trains and draws: jdart itself, or another in a process of its own (docs/engines.md).",
+        ),
+        click.option("--engine-python", metavar="PATH", help="The interpreter that the other engine is installed for."),
+    )
+    return _with(options, command)
+
+
 def loras_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--loras",
@@ -79,6 +94,7 @@ def _with(options: tuple[Callable[..., Any], ...], command: Callable[..., Any]) 
 
 @click.command("run")
 @run_options
+@engine_options
 @loras_option
 @spread_options
 def run_command(**arguments: Any) -> None:
@@ -97,6 +113,7 @@ def prior_command(**arguments: Any) -> None:
 
 @click.command("train")
 @run_options
+@engine_options
 @spread_options
 def train_command(**arguments: Any) -> None:
     """Train one LoRA a style."""
@@ -113,6 +130,7 @@ def train_command(**arguments: Any) -> None:
     help="Instead of CONFIG: draw this picture again, as jdart redraw does; --output names a file.",
 )
 @settings_options
+@engine_options
 @loras_option
 @spread_options
 @click.pass_context
@@ -126,10 +144,14 @@ def generate_command(context: click.Context, config: str | None, picture: Path |
     from jdart.commands.redraw import redraw_command
 
     device, output = arguments.pop("device"), arguments.pop("output")
+    engine_python = arguments.pop("engine_python")
     executor = arguments.pop("executor")
     if config is not None or any(arguments.values()) or executor != EXECUTORS[0]:
-        raise UserError("--from takes all settings from the picture; leave out all but --device and --output")
-    context.invoke(redraw_command, picture=picture, output=None if output is None else Path(output), device=device)
+        raise UserError(
+            "--from takes all settings from the picture; leave out all but --device, --engine-python and --output"
+        )
+    place = None if output is None else Path(output)
+    context.invoke(redraw_command, picture=picture, output=place, device=device, engine_python=engine_python)
 
 
 def _go(names: tuple[str, ...], config: str, **arguments: Any) -> None:
@@ -169,11 +191,13 @@ def open_run(
     devices: str | None = None,
     executor: str = "processes",
     ray_address: str | None = None,
+    engine: str | None = None,
+    engine_python: str | None = None,
     settings: Config | None = None,
 ) -> Opened:
     """Look up everything that the named stages need, and note the run, before anything is computed. UserError."""
     if settings is None:
-        settings = settings_of(config, overrides, styles, output)
+        settings = settings_of(config, (*overrides, *_of_engine(engine, engine_python)), styles, output)
     workers = None if devices is None else parse_devices(devices, executor)
     if ray_address is not None and executor != "ray":
         raise UserError("--ray-address is for a Ray cluster; add --executor ray, or leave it out")
@@ -213,6 +237,18 @@ def open_run(
 
     execute = partial(run_on_ray, address=ray_address) if executor == "ray" else run_processes
     return Opened(job, used, workers, partial(execute, devices=workers))
+
+
+def _of_engine(engine: str | None, python: str | None) -> Iterator[str]:
+    """The options of the engine as --set has them. UserError for an interpreter of none."""
+    if engine == "jdart":
+        if python is not None:
+            raise UserError("--engine-python: jdart itself runs in this interpreter; leave it out")
+        yield "engine=null"
+    elif engine is not None:
+        yield f"engine.name={engine}"
+    if python is not None:
+        yield f"engine.python={json.dumps(python, ensure_ascii=False)}"  # a text to YAML, whatever is in it
 
 
 def _spread(job: Job, names: tuple[str, ...], execute: Callable[..., Stream]) -> tuple[str, ...]:

@@ -91,7 +91,9 @@ def search_command(
 def _searching(settings: Config) -> Config:
     """The configuration with a section `search`, if only to try other seeds."""
     from jdart.config import SearchConfig
+    from jdart.config.honoured import require_own
 
+    require_own(settings, "jdart search")
     if settings.score.weights is None:
         raise UserError("score.weights: not set, so that there is nothing to choose by; take toy, or a folder")
     return settings if settings.search is not None else replace(settings, search=SearchConfig())

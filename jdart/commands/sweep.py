@@ -26,10 +26,12 @@ def sweep_command(
     settings = {} if styles is None else {"styles": [s.strip() for s in styles.split(",") if s.strip()]}
     plan = load_sweep(config, overrides, output, trials, **settings)
     from contest.disk.writable import require_folder
+    from jdart.config.honoured import require_own
     from jdart.models.hub.locate import require_base
     from jdart.running.screen import speak
     from jdart.sweeping.study import require_optuna
 
+    require_own(plan.plain, "jdart sweep")
     require_folder(plan.folder)
     require_optuna()
     require_base(plan.plain.base.model)

@@ -7,6 +7,7 @@ from jdart.config.sections.attention import StyleAlignedConfig, StyleIDConfig, S
 from jdart.config.sections.blend import CompositionConfig, StyleBlendConfig
 from jdart.config.sections.colour import ColourConfig, ColourGuidanceConfig, FinishConfig, StartConfig, TransportConfig
 from jdart.config.sections.data import DataConfig, PriorConfig
+from jdart.config.sections.engine import EngineConfig
 from jdart.config.sections.generate import GenerateConfig, WeightedLora
 from jdart.config.sections.ip_adapter import IPAdapterConfig, WeightedImage, WeightedLayer
 from jdart.config.sections.lora import TEXT_TARGETS, UNET_TARGETS, LoraConfig, TextLoraConfig
@@ -26,6 +27,7 @@ __all__ = [
     "CompositionConfig",
     "Config",
     "DataConfig",
+    "EngineConfig",
     "FinishConfig",
     "GenerateConfig",
     "IPAdapterConfig",

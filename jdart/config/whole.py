@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
+from jdart.config.honoured import refused
 from jdart.config.overrides import StyleOverride, require_good
 from jdart.config.problem import check
 from jdart.config.said import LATER
 from jdart.config.sections.data import DataConfig, PriorConfig
+from jdart.config.sections.engine import EngineConfig
 from jdart.config.sections.generate import GenerateConfig
 from jdart.config.sections.lora import LoraConfig, TextLoraConfig
 from jdart.config.sections.memory import MemoryConfig
@@ -64,6 +66,7 @@ class Config:
     overrides: Mapping[str, StyleOverride] = field(default_factory=dict)  # by style
     search: Optional[SearchConfig] = field(default=None, metadata=LATER)  # None: a picture a prompt, as it comes
     score: ScoreConfig = field(default_factory=ScoreConfig)
+    engine: Optional[EngineConfig] = field(default=None, metadata=LATER)  # None: jdart's own
 
     def __post_init__(self) -> None:
         for name in ("name", "references", "output"):
@@ -89,6 +92,9 @@ class Config:
         check(
             not dora or "bin" not in self.train.formats, "train.also: bin has no place for a DoRA; take kohya or peft"
         )
+        if self.engine is not None:
+            left = refused(self, Config())
+            check(not left, f"engine {self.engine.name} does not do what is asked: {'; '.join(left)}")
         if self.train.packed:
             check("{id}" in self.data.template, "train.packed: data.template needs {id} to tell the styles apart")
             check("{id}" in self.data.caption, "train.packed: data.instance_prompt needs {id} to tell the styles apart")

@@ -16,7 +16,7 @@ from contest.disk.files import sha256
 from contest.entry.notes import POST_PROCESSING
 from contest.entry.signatures import HEAD, LFS_CURE, identify
 from contest.errors import UserError
-from jdart.config import GenerateConfig, said
+from jdart.config import EngineConfig, GenerateConfig, said
 from jdart.config.reading import read_as
 
 if TYPE_CHECKING:
@@ -135,6 +135,11 @@ def noted_files(path: Path) -> tuple[str, ...] | None:
 def lora_note(path: Path, weight: float) -> dict[str, Any]:
     """How a LoRA is noted: its file's name, hash and weight."""
     return {"file": path.name, "sha256": sha256(path), "weight": weight}
+
+
+def engine_note(engine: EngineConfig) -> dict[str, Any]:
+    """How another engine is noted: all but where its interpreter is."""
+    return {name: value for name, value in said(engine).items() if name != "python"}
 
 
 def pixels_hash(picture: np.ndarray | None) -> str | None:

@@ -16,7 +16,12 @@ Ground = Union[Moments, Leak, None]  # what lies under the noise
 
 def first_latent(plan: SamplingPlan, seed: int, shape: tuple[int, ...], ground: Ground = None) -> np.ndarray:
     """The latent `shape` (C, h, w), float32, that the picture with this seed starts from."""
-    return plan.start(_normal("noise", seed, shape), _signal(ground, seed)).astype(np.float32)
+    return plan.start(noise(seed, shape), _signal(ground, seed)).astype(np.float32)
+
+
+def noise(seed: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The noise `shape` (C, h, w), float32, of deviation 1, of the picture with this seed."""
+    return _normal("noise", seed, shape)
 
 
 def _signal(ground: Ground, seed: int) -> np.ndarray | None:

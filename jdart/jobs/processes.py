@@ -76,22 +76,34 @@ def _listen(process: subprocess.Popen[str], task: Task, device: str, told: queue
 
 def start_worker(task: Task, kind: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
     """Start a process for `task`, away from this terminal: Ctrl-C reaches it through its parent only."""
-    task.log.parent.mkdir(parents=True, exist_ok=True)
-    with open(task.log, "ab") as log:
-        log.write(f"{HEADING}{', '.join(task.stages)} of {task.name}, {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
-        log.flush()
+    command = [sys.executable, "-m", "jdart", "worker"]
+    heading = f"{', '.join(task.stages)} of {task.name}"
+    return start_process(command, task.to_json(kind), task.log, heading, {**os.environ, **environment})
+
+
+def start_process(
+    command: Sequence[str], line: str, log: Path, heading: str, environment: Mapping[str, str]
+) -> subprocess.Popen[str]:
+    """Start `command` in a session of its own, with `line` on its standard input, which stays open.
+
+    What it says on standard error goes to the end of `log`, below a heading.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "ab") as out:
+        out.write(f"{HEADING}{heading}, {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
+        out.flush()
         process = subprocess.Popen(
-            [sys.executable, "-m", "jdart", "worker"],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=log,
-            env={**os.environ, **environment},
+            stderr=out,
+            env=environment,
             start_new_session=True,
             text=True,
         )
     assert process.stdin is not None
     with suppress(BrokenPipeError):  # it ended at once; its log says why
-        process.stdin.write(task.to_json(kind) + "\n")
+        process.stdin.write(line + "\n")
         process.stdin.flush()
     return process
 

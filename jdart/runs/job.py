@@ -17,6 +17,7 @@ from jdart.data.captions import Picture
 from jdart.data.facts import style_pictures
 from jdart.data.folder import tell_of_strangers
 from jdart.data.pictures import stretched
+from jdart.engines.look import require_engine
 from jdart.runs.folder import RunFolder, contest_of, earlier_run, write_run
 from jdart.runs.init_from import start_hashes
 from jdart.runs.same_run import require_same
@@ -66,6 +67,8 @@ def open_job(config: Config, notes: bool = True) -> Job:
     from jdart.models.hub.locate import locate
 
     require_variable(config)
+    if config.engine is not None:
+        require_engine(config.engine)
     contest, root = contest_of(config), references_folder(config.references)
     if notes and root.is_dir():
         tell_of_strangers(root, contest_of(replace(config, styles=None)).styles)

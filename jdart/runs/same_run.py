@@ -20,6 +20,7 @@ FREE = (
     "references",
     "base.model",
     "base.revision",
+    "engine.python",
     "generate.batch_size",
     "memory.attention_slice",
     "memory.gradient_checkpointing",
@@ -65,6 +66,11 @@ def require_same(
 def _require_exact(folder: RunFolder, config: Config) -> None:
     """UserError unless what is trained already is the beginning of a training of so many steps."""
     steps, schedule = config.train.steps, config.train.lr_scheduler
+    if config.engine is not None:
+        raise UserError(
+            f"{folder.root} was made with another train.steps, and {config.engine.name} cannot train a LoRA further; "
+            "nothing was touched: choose another folder with --output, or go back to the settings"
+        )
     if schedule not in OPEN_ENDED:
         raise UserError(
             f"{folder.root} was made with another train.steps, on which every step of lr_scheduler {schedule} depends; "

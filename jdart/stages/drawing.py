@@ -15,6 +15,7 @@ from jdart.config import Config, GenerateConfig
 from jdart.config.overrides import settings_of
 from jdart.data.pictures import read_rgb
 from jdart.data.seeds import image_seed
+from jdart.engines.drawing import draw_elsewhere
 from jdart.generation.notes import png_info
 from jdart.runs.job import Event, Job
 from jdart.runs.trained import goes_on, set_stale_aside, stale_pictures
@@ -133,8 +134,12 @@ def _write_missing(job: Job, scene: Scene, everything: Sequence[Request]) -> Ite
     batches = [batch for batch in every if any(not Path(r.name).exists() for r in batch)]
     requests = [request for batch in batches for request in batch]
     places = [(place, len(batch)) for batch in batches for place in range(len(batch))]
-    shown = scene.average, scene.pictures, scene.composition, scene.images
-    made = draw(job.base, requests, scene.settings, scene.size, *shown)
+    if scene.engine is None:
+        shown = scene.average, scene.pictures, scene.composition, scene.images
+        made = draw(job.base, requests, scene.settings, scene.size, *shown)
+    else:
+        log_file = job.folder.log(f"{scene.style}-{scene.engine.name}")
+        made = draw_elsewhere(scene.engine, job.base, batches, scene.settings, scene.size, scene.adapters, log_file)
     with closing(made):  # at once when something fails in between: the base is left as it was
         for (request, picture), place in zip(made, places):
             path = Path(request.name)

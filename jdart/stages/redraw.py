@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from contest.disk.files import sha256
 from contest.disk.shipped import place_in_run, references_folder
 from contest.errors import UserError
-from jdart.config import GenerateConfig, IPAdapterConfig
+from jdart.config import EngineConfig, GenerateConfig, IPAdapterConfig
 from jdart.config.reading import read_as
 from jdart.config.sections.data import DataConfig
 from jdart.data.captions import Picture, load_pictures
 from jdart.data.facts import style_pictures as learnt_pictures
 from jdart.data.pictures import average_image
+from jdart.engines.drawing import draw_elsewhere
+from jdart.engines.look import require_engine
 from jdart.generation.notes import pixels_hash, read_notes, settings_from
 from jdart.runs.folder import RunFolder, earlier_run
 from jdart.stages.drawing import save_png
@@ -43,6 +46,7 @@ class Sources:
     references: Path | None = None
     images: tuple[Path, ...] = ()  # that prompted
     image_encoder: Path | None = None
+    engine_python: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def redraw(path: Path, sources: Sources) -> Redrawn:
     average, reference, pictures = _from_references(notes, settings, run, sources)
     composition = _composition(base, notes, settings, run, sources, adapters)
     images = _image_prompt(base, notes, settings, run, sources)
-    shown = average, reference, pictures, composition, images
+    shown = average, reference, pictures, composition, images, _engine(notes, run, sources)
     scene = Scene(settings, notes["size"], notes["style"], adapters, token, *shown)
     picture, said = _draw(base, scene, notes, place, size)
     if picture.shape != read_rgb(path).shape:
@@ -88,6 +92,12 @@ def _draw(base: Base, scene: Scene, notes: Mapping[str, Any], place: int, size: 
 
     request = Request("", notes["prompt"], notes["seed"], notes["plain_prompt"], notes.get("composition_prompt"))
     plain = replace(scene.settings, styleid=None)
+    if scene.engine is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            batches, log = [[request] * size], Path(folder, "log")
+            drawn = draw_elsewhere(scene.engine, base, batches, plain, scene.size, scene.adapters, log)
+            picture = [picture for _, picture in drawn][place]
+        return scene.finish(picture), scene.notes(request, base.identity, (place, size))
     shown = scene.average, scene.pictures, scene.composition, scene.images
     with scene.networks(base):
         copies = draw(base, [request] * size, plain, scene.size, *shown)
@@ -125,6 +135,20 @@ def _base(notes: Mapping[str, Any], run: Run | None, sources: Sources) -> Base:
     if base.identity != notes["base"]:
         raise UserError(f"{name}: other weights than the picture was drawn with; name the base model with --base")
     return base
+
+
+def _engine(notes: Mapping[str, Any], run: Run | None, sources: Sources) -> EngineConfig | None:
+    """The engine that drew it, by the interpreter that is named, or that of the run."""
+    if "engine" not in notes:
+        return None
+    python = sources.engine_python
+    if python is None and run is not None and run[1]["config"].get("engine") is not None:
+        python = run[1]["config"]["engine"]["python"]
+    if python is None:
+        raise UserError(f"it was drawn by {notes['engine']['name']}; name its interpreter with --engine-python")
+    engine = read_as(EngineConfig, {**notes["engine"], "python": python}, "its notes: engine")
+    require_engine(engine)
+    return engine
 
 
 def _adapters(notes: Mapping[str, Any], run: Run | None, sources: Sources) -> Iterator[Adapter]:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from contest.disk.files import sha256
 from contest.errors import UserError
-from jdart.config import Config, GenerateConfig, StyleIDConfig
+from jdart.config import Config, EngineConfig, GenerateConfig, StyleIDConfig
 from jdart.data.pictures import average_image, crop, place_of, read_rgb, resize_short_side, stretched
 from jdart.generation.colour.finish import finish_of, finisher, without_finish
-from jdart.generation.notes import lora_note, picture_notes, pixels_hash
+from jdart.generation.notes import engine_note, lora_note, picture_notes, pixels_hash
 from jdart.runs.folder import require_trained_on
 from jdart.runs.job import Job
 from jdart.stages.image_prompts import image_prompt
@@ -46,10 +46,17 @@ class Scene:
     pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
     composition: Composition | None = None
     images: ImagePrompt | None = None
+    engine: EngineConfig | None = None
 
     @contextmanager
     def networks(self, base: Base) -> Iterator[None]:
-        """The base with the token, the LoRAs and the image prompt for as long as something is drawn."""
+        """The base with the token, the LoRAs and the image prompt for as long as something is drawn.
+
+        Another engine has a base of its own.
+        """
+        if self.engine is not None:
+            yield
+            return
         from jdart.generation.adapters import adapted
         from jdart.image_prompts.prompt import prompted
         from jdart.lora.token import token_applied
@@ -78,6 +85,7 @@ class Scene:
             **({"pictures": [*map(pixels_hash, self.pictures.values())]} if self.pictures else {}),
             **({} if self.composition is None else {"composition": sha256(self.composition.lora)}),
             **({} if self.images is None else {"image_prompt": self.images.noted}),
+            **({} if self.engine is None else {"engine": engine_note(self.engine)}),
         )
 
 
@@ -101,7 +109,8 @@ def scene_of(job: Job, style: str, settings: GenerateConfig, requests: Sequence[
     looked_at = style_pictures(plain, pictures, size)
     composition = _composition(job, style, settings, requests, adapters)
     images = image_prompt(settings.ip_adapter, job.config, job.base, pictures)
-    return Scene(plain, size, style, adapters, token, average, None, looked_at, composition, images)
+    shown = average, None, looked_at, composition, images, job.config.engine
+    return Scene(plain, size, style, adapters, token, *shown)
 
 
 def composition_text(config: Config, settings: GenerateConfig, style: str, prompt: str) -> str | None:

@@ -13,6 +13,7 @@ from contest.errors import UserError
 from jdart.config import Config, said
 from jdart.data.captions import Picture
 from jdart.data.pictures import read_rgb
+from jdart.engines.training import train_elsewhere
 from jdart.lora.formats.file import LoraFile
 from jdart.lora.formats.reading import load_lora, load_notes
 from jdart.lora.formats.writing import save_lora
@@ -54,7 +55,7 @@ def train_styles(job: Job) -> Iterator[Event]:
             require_trained_on(job.folder, notes, *styles)
             yield Event("train", name, steps, steps, _there(notes, steps), skipped=True)
         else:
-            yield from _train(job, name, styles)
+            yield from _train(job, name, styles) if job.config.engine is None else train_elsewhere(job, name)
             job.note()
         yield from _also(job, name)
 
