@@ -47,7 +47,7 @@ def train_elsewhere(job: Job, name: str) -> Iterator[Event]:
             closing(run_task(engine, task, log, f"style {name}")) as told,
         ):
             for said in told:
-                record = StepRecord(said["done"], said["loss"], said["learning_rate"], math.nan)
+                record = StepRecord(said["done"], said["loss"], said["learning_rate"], None)
                 if not math.isfinite(record.loss):
                     wrong = f"the loss is {record.loss} at step {record.step}"
                     raise UserError(f"style {name}: {wrong}; lower train.learning_rate")

@@ -26,7 +26,7 @@ class StepRecord:
     step: int
     loss: float
     learning_rate: float
-    gradient_norm: float
+    gradient_norm: Optional[float]  # None: not known
     validation_loss: Optional[float] = None
 
 
