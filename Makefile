@@ -12,7 +12,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 FONT := /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 
-.PHONY: demo methods recipes toy test slow clients lint format docs
+.PHONY: demo methods recipes toy test slow clients fuzz lint format docs
 demo: .venv/all
 	$(BIN)/jdart demo
 
@@ -40,6 +40,12 @@ slow: .venv/test
 # LoRA files in ComfyUI, sd-scripts and LyCORIS by their own code, cloned from GitHub or taken from CLIENTS_DIR/<program>
 clients: .venv/test
 	$(BIN)/pytest -m clients -s tests/clients
+
+# every reader of a stranger's files for SECONDS each (docs/reliability.md); what was found useful is kept in build/fuzz
+SECONDS ?= 60
+fuzz: .venv/test
+	$(BIN)/pip install --quiet 'atheris >= 2.3'
+	$(BIN)/python tests/fuzz/fuzz_for_long.py --seconds $(SECONDS)
 
 lint: .venv/dev
 	$(BIN)/ruff check

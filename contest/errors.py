@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from contest.names import printable
+
 
 class UserError(Exception):
-    """Misuse or unreadable input. The message is one line and says what to do next; commands exit with 2."""
+    """Misuse or unreadable input. The message is one line and says what to do next; commands exit with 2.
+
+    Messages quote names out of strangers' files: what is not printable in them, line breaks too, is escaped.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(str(message)))
 
 
 def first_line(error: BaseException) -> str:

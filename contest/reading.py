@@ -16,6 +16,7 @@ from contest.errors import UserError
 from contest.references import where_references_lie
 
 MAX_NAME = 200  # bytes; a file system takes 255 with the suffix
+_DIGITS = 9  # of a prompt's number; Python refuses to read thousands
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 _SETTINGS = ("name", "version", "references", "styles", "prompts", "size", "limits", "story")
 
@@ -44,7 +45,7 @@ def load_contest(name_or_path: str | os.PathLike[str]) -> Contest:
     text = os.fspath(name_or_path)
     if text in shipped_contests():
         return _from_yaml(_shipped_folder() / f"{text}.yaml")
-    if text.endswith((".yaml", ".yml")) or Path(text).is_file():
+    if text.endswith((".yaml", ".yml")) or os.path.isfile(text):
         return _from_yaml(Path(text))
     raise UserError(f"no contest {text}; shipped: {', '.join(shipped_contests())}; or give a .yaml file")
 
@@ -55,8 +56,8 @@ def contest_from_references(folder: str | os.PathLike[str], name: str | None = N
     `name` is the folder's name unless given. UserError lists every style that is not as it should be.
     """
     folder = references_folder(folder)
-    if not folder.is_dir():
-        what = "a file; give the folder" if folder.is_file() else "no such folder; give the one"
+    if not os.path.isdir(folder):
+        what = "a file; give the folder" if os.path.isfile(folder) else "no such folder; give the one"
         raise UserError(f"{folder}: {what} that holds <style>/prompt.json")
     styles: dict[str, Any] = {}
     problems: list[str] = []
@@ -88,7 +89,9 @@ def _prompt_list(path: Path) -> list[Any]:
     data = read_json(path, once=True)
     if not isinstance(data, dict):
         raise UserError(f'{path}: expected {{"0": "Dolphin", "1": "Ice cream", ...}}')
-    if all(key.isdecimal() for key in data):  # the numbers say the order, wherever a tool has put "10" before "2"
+    if all(
+        key.isdecimal() and len(key) <= _DIGITS for key in data
+    ):  # the numbers say the order, wherever a tool has put "10" before "2"
         return [data[key] for key in sorted(data, key=int)]
     return list(data.values())
 

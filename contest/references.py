@@ -18,10 +18,10 @@ _DEEP = 2  # folders down from one that was named too high
 def require_references(name: str | os.PathLike[str], styles: Sequence[str]) -> Path:
     """The folder that `--references` names. UserError: it is none, a pack, or holds none of the styles."""
     folder = references_folder(name)
-    if folder.is_file():
+    if os.path.isfile(folder):
         what = "a pack of references, which holds no pictures" if folder.suffix == _PACK else "a file, not a folder"
         raise UserError(f"{folder}: {what}; give the folder with {_LAYOUT}")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UserError(f"{folder}: no such folder; give the one with {_LAYOUT}")
     if not styles:
         raise UserError(f"{folder}: this contest has no styles, and so no references; leave --references out")

@@ -11,6 +11,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 _T = TypeVar("_T")
+_LARGEST = 1 << 63
 _NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
@@ -59,6 +60,8 @@ def _scalar(kind: Any, data: Any, where: str) -> Any:
         raise ValueError(f"{where} must be of type {_NAMES[kind]}, not {data!r:.60}")
     if isinstance(data, float) and not math.isfinite(data):
         raise ValueError(f"{where} is not a finite number")
+    if isinstance(data, int) and abs(data) >= _LARGEST:  # no float and no array would hold it
+        raise ValueError(f"{where} is too large a number")
     return data
 
 

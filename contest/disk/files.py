@@ -108,11 +108,19 @@ def read_json(path: str | os.PathLike[str], once: bool = False) -> Any:
     `once` refuses a key that is given twice, of which JSON keeps the last: for files that people write.
     """
     try:
-        return json.loads(read_text(path), object_pairs_hook=_each_once if once else None)
+        return parse_json(read_text(path), object_pairs_hook=_each_once if once else None)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; put it there or name another place") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{path}: not valid JSON ({error}); mend the file or make it again") from error
+
+
+def parse_json(text: str | bytes, **options: Any) -> Any:
+    """`json.loads` of a text that anybody may have written: it says ValueError, too, where lists lie too deep."""
+    try:
+        return json.loads(text, **options)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def means_toy(name: str | os.PathLike[str]) -> bool:
 def place_in_run(run: Path, place: str) -> Path:
     """A place that run.json names: relative to the run folder, or the name of what is shipped."""
     path = Path(os.path.normpath(run / place))
-    return Path(place) if place == TOY and not path.is_dir() else path
+    return Path(place) if place == TOY and not os.path.isdir(path) else path
 
 
 def toy_archive(package: str) -> Path:

@@ -6,9 +6,10 @@ Generators leave the prompt in PNG text: jdart as JSON under `jdart`, others und
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
+
+from contest.disk.files import parse_json
 
 _KEYWORDS = ("jdart", "parameters", "prompt", "Description")
 _NEGATIVE = "\nNegative prompt:"  # how `parameters` goes on behind the prompt
@@ -39,8 +40,8 @@ def is_post_processed(texts: Mapping[str, str]) -> bool:
 
 def _has_finish(text: str) -> bool:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = parse_json(text)
+    except ValueError:
         return False
     colour = value.get("colour") if isinstance(value, dict) else None
     return isinstance(colour, dict) and colour.get("finish") is not None
@@ -49,8 +50,8 @@ def _has_finish(text: str) -> bool:
 def _positive(text: str) -> str:
     """The part of the text that says what was to be drawn."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = parse_json(text)
+    except ValueError:
         return text.split(_NEGATIVE)[0]
     return value["prompt"] if isinstance(value, dict) and isinstance(value.get("prompt"), str) else text
 

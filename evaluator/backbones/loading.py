@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import pickle
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from contest.disk.files import read_json
-from contest.disk.tensor_files import TORCH_NAMES, instead, read_header, require_readable, torch_type
-from contest.errors import UserError, first_line
+from contest.disk.tensor_files import TORCH_NAMES, read_header, require_readable, torch_type
+from contest.errors import UserError
 from evaluator.backbones.packed import fold_norms, pack_linears
+from evaluator.backbones.torch_file import read_script, read_torch
 from evaluator.memory import keep_pages
 
 State = dict[str, Tensor]
@@ -73,13 +72,7 @@ def _read_tensors(path: Path, leave: Callable[[str], bool]) -> Iterator[tuple[st
 
 def read_checkpoint(path: Path) -> State:
     """The tensors of a `torch.save` file, without running any code in it."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"{path}: not a readable PyTorch checkpoint ({first_line(error)}); {instead(path)}") from error
-    except (pickle.UnpicklingError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
-        # torch's own words advise to execute what is in the file, the others' are a byte's number or nothing
-        raise UserError(f"{path}: not a PyTorch checkpoint of plain tensors; {instead(path)}") from error
+    state = read_torch(path)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path}: holds no table of tensors; fetch it again")
     return _plain(path, state)
@@ -87,13 +80,7 @@ def read_checkpoint(path: Path) -> State:
 
 def read_archive(path: Path) -> State:
     """The tensors of a TorchScript archive."""
-    try:
-        with warnings.catch_warnings():
-            # torch calls TorchScript deprecated, but it is the format in which OpenAI published the file
-            warnings.simplefilter("ignore")
-            return _plain(path, torch.jit.load(str(path), map_location="cpu").state_dict())
-    except (RuntimeError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: not a TorchScript archive ({first_line(error)}); {instead(path)}") from error
+    return _plain(path, read_script(path).state_dict())
 
 
 def _plain(path: Path, state: Mapping[str, Tensor]) -> State:

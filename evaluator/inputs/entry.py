@@ -5,7 +5,6 @@ Listed here, judged in check.py.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from contest.definition import Limits
-from contest.disk.files import read_json
+from contest.disk.files import parse_json, read_json
 from contest.disk.shipped import place_in_run
 from contest.entry.contents import MANIFEST, BadItem, Item, Listing, open_contents
 from contest.entry.signatures import LINK_CURE, LOST_LINK
@@ -91,7 +90,7 @@ def _from_run(run: Path) -> Entry:
     _check_schema(data, source)
     images = text_field(data, "images", source)
     folder = run / ("images" if images is None else images)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UserError(f"{folder}: no such folder, but {source} says that the pictures are there")
     local = data.get("local")
     if local is None:
@@ -146,10 +145,10 @@ def _from_zip(path: Path, listing: Listing) -> Entry:
 def _read_manifest(path: Path, item: Item) -> dict[str, Any]:
     source = f"{path}: manifest.json"
     try:
-        data = json.loads(item.read().decode("utf-8"))
+        data = parse_json(item.read().decode("utf-8"))
     except BadItem as problem:
         raise UserError(f"{source} {problem}") from problem
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{source} is not valid JSON ({error})") from error
     _check_schema(data, source)
     return data

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from contest.disk.files import LFS_POINTER, atomic_write, is_lfs_pointer
+from contest.disk.files import LFS_POINTER, atomic_write, is_lfs_pointer, parse_json
 from contest.disk.shipped import references_folder
 from contest.errors import UserError
 from contest.typed import from_json
@@ -139,13 +139,13 @@ class PackedReferences:
 
 def _read_header(path: Path, raw: np.ndarray) -> Header:
     try:
-        data = json.loads(raw.tobytes().decode())
+        data = parse_json(raw.tobytes().decode())
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise UserError(f"{path}: a references pack of another format; this jdart reads {FORMAT}; make it again")
         header = from_json(Header, data, "header")
         if set(header.prompts) != set(header.pictures) or not header.prompts:
             raise ValueError("prompts and pictures are not of the same styles")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{path}: not a references pack ({error})") from error
     return header
 

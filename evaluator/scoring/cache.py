@@ -147,7 +147,7 @@ class Cache:
                 yield database
         except sqlite3.OperationalError as error:
             raise UserError(f"{self.path}: {error}; is it in use, or not writable?") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise UserError(f"{self.path}: not a cache ({error}); delete it, it costs only time") from error
 
     def _attempt(self, work: Callable[[sqlite3.Connection], None]) -> None:
@@ -159,7 +159,7 @@ class Cache:
                 work(database)
         except (sqlite3.OperationalError, OSError) as error:
             self._do_without(str(error))
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the words of an error quote what is damaged
             self._set_aside(str(error))
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,9 @@ def shipped(kind: str) -> tuple[str, ...]:
 def place_of(name_or_path: str, kind: str) -> Path:
     """A file, or one that comes along by its name. UserError where there is none."""
     path = Path(name_or_path)
-    if not path.suffix and not path.exists():
+    if not path.suffix and not os.path.exists(path):
         path = shipped_folder() / kind / f"{name_or_path}.yaml"
-    if not path.is_file():
+    if not os.path.isfile(path):
         known = ", ".join(shipped(kind))
         raise UserError(f"{name_or_path}: no such {kind[:-1]}; those that come along: {known}")
     return path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from string import Formatter
+
 
 class Problem(ValueError):
     """One setting that cannot be used; the text says why and what would do."""
@@ -15,7 +17,15 @@ def check(good: bool, text: str) -> None:
 
 def check_template(name: str, text: str) -> None:
     """Raise Problem unless setting `name` is a text in which nothing but {object} and {id} stands in braces."""
+    if not is_template(text):
+        raise Problem(f"{name}: only {{object}} and {{id}} can stand in braces")
+
+
+def is_template(text: str) -> bool:
+    """Whether nothing but {object} and {id} stands in braces, as they are: {object:>99} would add spaces."""
     try:
-        text.format(object="dog", id="00")
-    except (KeyError, IndexError, ValueError, AttributeError):
-        raise Problem(f"{name}: only {{object}} and {{id}} can stand in braces") from None
+        parts = list(Formatter().parse(text))
+    except ValueError:
+        return False
+    plain = (None, "", None), ("object", "", None), ("id", "", None)
+    return all((field, "" if spec is None else spec, conversion) in plain for _, field, spec, conversion in parts)

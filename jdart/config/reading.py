@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -44,10 +45,10 @@ def load_config(name_or_path: str, overrides: Sequence[str] = (), **settings: An
 def load_mapping(name_or_path: str) -> tuple[dict[str, Any], str]:
     """What a YAML file, or a recipe by its name, says, unchecked, and the file's path. Raises UserError."""
     path = Path(name_or_path)
-    if not path.suffix and not path.exists():
+    if not path.suffix and not os.path.exists(path):
         shipped = (folder / f"{name_or_path}.yaml" for folder in _folders())
-        path = next(filter(Path.is_file, shipped), path)
-    if not path.is_file():
+        path = next(filter(os.path.isfile, shipped), path)
+    if not os.path.isfile(path):
         raise UserError(f"{name_or_path}: no such configuration; recipes: {', '.join(recipes())}")
     raw = read_yaml(path)
     if raw is None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contest.disk.encodings import instead_of_utf8
+from contest.disk.files import parse_json
 from contest.errors import UserError
+from jdart.config.problem import is_template
 from jdart.data.folder import ENDINGS, TABLES, Unused, pictures_in, unused_in
 
 MOST = 10  # problems told at a time
@@ -133,8 +134,8 @@ def _json_rows(text: str, problems: list[str]) -> list[tuple[int, Mapping[str, A
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = parse_json(line)
+        except ValueError:
             row = None
         if isinstance(row, dict):
             rows.append((number, row))
@@ -175,7 +176,6 @@ def _read(file: Path, problems: list[str]) -> str:
 
 
 def _fill(template: str, path: Path, style: str) -> str:
-    try:
-        return template.format(object=path.stem.replace("_", " "), id=style)
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
-        raise UserError(f"caption template {template!r}: only {{object}} and {{id}} can be filled in") from error
+    if not is_template(template):
+        raise UserError(f"caption template {template!r}: only {{object}} and {{id}} can be filled in")
+    return template.format(object=path.stem.replace("_", " "), id=style)

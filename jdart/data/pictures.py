@@ -49,8 +49,15 @@ def readable(path: Path) -> Iterator[None]:
     except Image.UnidentifiedImageError as error:
         what, cure = _what(path)
         raise UserError(f"{path}: not a readable picture ({what}); {cure}") from error
-    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+    except unreadable() as error:
         raise UserError(f"{path}: not a readable picture ({error}); replace or remove it") from error
+
+
+def unreadable() -> tuple[type[Exception], ...]:
+    """What Pillow raises for a file that is damaged, or that says that it is enormous."""
+    from PIL import Image
+
+    return OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError
 
 
 def _what(path: Path) -> tuple[str, str]:

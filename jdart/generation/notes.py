@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from contest.disk.files import sha256
+from contest.disk.files import parse_json, sha256
 from contest.entry.notes import POST_PROCESSING
 from contest.entry.signatures import HEAD, LFS_CURE, identify
 from contest.errors import UserError
 from jdart.config import EngineConfig, GenerateConfig, said
 from jdart.config.reading import read_as
+from jdart.data.pictures import unreadable
 
 if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
@@ -104,10 +105,10 @@ def read_notes(path: Path) -> dict[str, Any]:
             what, cure = identify(stream.read(HEAD))
         cure = cure if cure == LFS_CURE else "name one that jdart drew"
         raise UserError(f"{path}: not a readable picture but {what}; {cure}") from error
-    except (OSError, ValueError, SyntaxError) as error:
+    except unreadable() as error:
         raise UserError(f"{path}: not a readable picture ({error}); name one that jdart drew") from error
     try:
-        notes = json.loads("" if text is None else text)
+        notes = parse_json("" if text is None else text)
     except ValueError:
         notes = None
     if not isinstance(notes, dict):
@@ -122,13 +123,14 @@ def noted_files(path: Path) -> tuple[str, ...] | None:
     """
     from PIL import Image
 
+    nothing: tuple[type[Exception], ...] = (*unreadable(), LookupError, TypeError, AttributeError)
     try:
         with Image.open(path) as image:  # the text stands before the pixels, which need not be read
-            notes = json.loads(image.info[KEY])
+            notes = parse_json(image.info[KEY])
         images = notes.get("image_prompt", {}).get("weights")
         others = [digest for digest in (notes["token"], notes.get("composition"), images) if digest]
         return (*(lora["sha256"] for lora in notes["loras"]), *others)
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError):
+    except nothing:
         return None
 
 

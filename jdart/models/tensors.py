@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from contest.disk.tensor_files import instead, read_header, require_readable, torch_type
-from contest.errors import UserError, first_line, needs
+from contest.errors import UserError, needs
+from evaluator.backbones.torch_file import read_torch
 
 NUMPY = ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
 IP_ADAPTER = {"image_proj", "ip_adapter"}  # a .bin has a dictionary of each, a .safetensors prefixes
@@ -55,18 +56,10 @@ def _read_safetensors(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
 
 
 def _read_bin(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
-    import pickle
-
     with needs("train"):
         import torch
 
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"{path}: not a readable weights file ({first_line(error)}); {instead(path)}") from error
-    except (pickle.UnpicklingError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
-        # torch's own words advise to execute what is in the file, the others' are a byte's number or nothing
-        raise UserError(f"{path}: not a PyTorch file of plain tensors; {instead(path)}") from error
+    state = read_torch(path)
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if isinstance(state, dict) and set(state) == IP_ADAPTER and all(isinstance(own, dict) for own in state.values()):
         state = {f"{part}.{name}": value for part, own in state.items() for name, value in own.items()}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import os
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from contest.disk.files import parse_json
 from contest.errors import UserError
 from jdart.models.tensors import read_tensors
 
@@ -52,11 +53,11 @@ def weight_files(folder: Path, stems: tuple[str, ...]) -> list[Path]:
 
 def _shards(index: Path) -> list[Path]:
     try:
-        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+        names = sorted(set(parse_json(index.read_text("utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(f"{index}: not a shard index ({error}); fetch it again") from error
     paths = [index.parent / Path(str(name)).name for name in names]
-    missing = [path.name for path in paths if not path.is_file()]
+    missing = [path.name for path in paths if not os.path.isfile(path)]
     if missing:
         raise UserError(f"{index.parent}: the index names files that are not there: {', '.join(missing)}; fetch them")
     return paths

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from contest.disk.files import write_bytes
+from contest.disk.files import parse_json, write_bytes
 from contest.errors import UserError, needs
 from jdart.models.tensors import to_safetensors
 from jdart.training.logs import StepRecord
@@ -53,11 +53,12 @@ def load_checkpoint(path: Path, belongs_to: str) -> Checkpoint | None:
     try:
         notes, tensors = _read(path)
         records = tuple(StepRecord(*values) for values in notes["records"])
+        version, made_with = notes["schema_version"], notes["belongs_to"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: a damaged checkpoint ({error}); move it away to train this style anew") from error
-    if notes["schema_version"] != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION:
         raise UserError(f"{path}: a checkpoint of another version of jdart; move it away to train this style anew")
-    if notes["belongs_to"] != belongs_to:
+    if made_with != belongs_to:
         raise UserError(
             f"{path}: this checkpoint was made with other pictures, settings or another base; "
             "go back to them, or move it away to train this style anew"
@@ -71,7 +72,7 @@ def steps_of(path: Path) -> int:
         from safetensors import SafetensorError, safe_open
     try:
         with safe_open(path, framework="numpy") as file:
-            return len(json.loads(file.metadata()["jdart"])["records"])
+            return len(parse_json(file.metadata()["jdart"])["records"])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):
         return 0
 
@@ -88,7 +89,7 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         raise ValueError(str(error)) from error
     if metadata is None or metadata["sha256"] != _digest(metadata["jdart"], tensors):
         raise ValueError("its checksum does not match")
-    return json.loads(metadata["jdart"]), tensors
+    return parse_json(metadata["jdart"]), tensors
 
 
 def _digest(notes: str, tensors: Mapping[str, np.ndarray]) -> str:

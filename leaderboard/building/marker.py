@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contest.disk.files import parse_json
 from contest.errors import UserError
 
 MARKER = ".jdart-board.json"  # lists what we wrote, so that everything else in the folder is known to be another's
@@ -54,8 +55,8 @@ def read_marker(folder: Path, force: bool = False) -> Marker:
     if not folder.is_dir():
         raise UserError(f"{folder}: a file; choose a folder for the site")
     try:
-        return _parse(json.loads((folder / MARKER).read_text("utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return _parse(parse_json((folder / MARKER).read_text("utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         if force or not any(folder.iterdir()):
             return Marker()
         raise UserError(

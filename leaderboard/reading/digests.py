@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from contest.disk.files import atomic_write
+from contest.disk.files import atomic_write, parse_json
 from contest.disk.places import NO_CACHE, user_cache
 
 _log = logging.getLogger(__name__)
@@ -73,12 +73,12 @@ class Digests:
 
 def _load(place: Path) -> _Notes:
     try:
-        data = json.loads(place.read_text("utf-8"))
+        data = parse_json(place.read_text("utf-8"))
         if data["version"] != _VERSION:
             return {}
         return {
             folder: {name: note for name, note in notes.items() if len(note) == 4 and isinstance(note[3], str)}
             for folder, notes in data["folders"].items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any, Optional
 
 from contest.definition import Contest
-from contest.disk.files import fingerprint
+from contest.disk.files import fingerprint, parse_json
 from contest.entry.contents import MANIFEST
 from contest.entry.listing import BadItem, Item
 from contest.errors import UserError
@@ -153,9 +153,7 @@ def find_manifest(items: Iterable[Item]) -> Manifest | None:
 @lru_cache(maxsize=1)  # what is checked is opened more than once: to see which contest it is for, then by its limits
 def _parse(data: bytes) -> Manifest:
     try:
-        value = json.loads(data.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
-    except RecursionError as error:
-        raise ValueError("is nested too deeply") from error
+        value = parse_json(data.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
     except ValueError as error:
         raise ValueError(f"is not valid JSON ({error})") from error
     if not isinstance(value, dict) or type(value.get("schema_version")) is not int:

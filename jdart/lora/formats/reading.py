@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
-from contest.disk.files import read_json
+from contest.disk.files import parse_json, read_json
 from contest.disk.tensor_files import read_header
 from contest.errors import UserError
 from jdart.lora.formats.assembly import assemble
@@ -95,8 +94,8 @@ def _instead(folder: Path) -> str:
 def _notes(metadata: Mapping[str, str], key: str, path: Path) -> dict[str, Any]:
     """What a writer noted under `key` as a JSON object."""
     try:
-        notes = json.loads(metadata.get(key, "{}"))
-    except (ValueError, RecursionError):
+        notes = parse_json(metadata.get(key, "{}"))
+    except ValueError:
         notes = None
     if not isinstance(notes, dict):
         raise UserError(f"{path}: its metadata {key} is no JSON object; fetch the file again, or train it again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -30,9 +31,9 @@ def locate(model: str, revision: str | None) -> tuple[Path, str | None]:
         return _unpack_toy(), None
     if model.startswith("~"):
         folder = Path(model).expanduser()
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         require_base_name(model)
-    if folder.is_dir() or not _is_hub_id(model):
+    if os.path.isdir(folder) or not _is_hub_id(model):
         return folder, None
     from jdart.models.hub.client import download, list_files
 
@@ -45,7 +46,7 @@ def locate(model: str, revision: str | None) -> tuple[Path, str | None]:
 
 def require_base(model: str) -> None:
     """UserError for a local name that is no base model, in no time: nothing is fetched, nothing needs Jittor."""
-    if Path(model).is_dir() or not _is_hub_id(model):
+    if os.path.isdir(model) or not _is_hub_id(model):
         Base(locate(model, None)[0])
 
 
