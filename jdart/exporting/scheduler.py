@@ -27,6 +27,7 @@ OF_THE_BASE = (
     "beta_start",
     "num_train_timesteps",
     "prediction_type",
+    "rescale_betas_zero_snr",
     "set_alpha_to_one",
     "steps_offset",
     "timestep_spacing",
@@ -39,6 +40,8 @@ _TOLERANCE = 1e-3  # of latents whose spread is about 1; a grey level is 8 times
 def scheduler_config(base: Mapping[str, Any], sampler: str) -> dict[str, Any]:
     """The scheduler_config.json with which diffusers samples as `sampler` does; `base` is that of the base model."""
     kept = {key: base[key] for key in OF_THE_BASE if base.get(key) is not None}
+    if kept.get("rescale_betas_zero_snr") is False or sampler == "pndm":  # which diffusers' PNDM does not know
+        kept.pop("rescale_betas_zero_snr", None)
     if sampler not in HEEDS_ALPHA:
         kept.pop("set_alpha_to_one", None)
     return {"_class_name": CLASSES[sampler], **kept, **OURS.get(sampler, {})}

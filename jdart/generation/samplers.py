@@ -25,6 +25,7 @@ On purpose, and held by tests/jdart/generation/test_samplers_matrix.py, they dep
   diffusers ends in an IndexError or NaN, or (Euler) asks the network for timesteps it never saw.
 - `steps_offset` is what the base's config says. diffusers' schedulers agree; its Stable Diffusion pipelines overwrite
   it by 1 in a config that has another, with a warning that the config is outdated.
+- PNDM heeds rescale_betas_zero_snr; diffusers' draws on as if the base had been trained without.
 - PNDM takes no Runge-Kutta steps, as Stable Diffusion's config asks (`skip_prk_steps`), whatever the base's says.
 """
 
@@ -32,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import expm1, floor, log, sqrt
+from math import expm1, floor, isfinite, log, sqrt
 from typing import NoReturn
 
 import numpy as np
@@ -130,8 +131,15 @@ def _predict_x0(model: Model, x: Array, schedule: NoiseSchedule, t: float) -> Ar
 
 def _move(x: Array, x0: Array, here: float, there: float) -> Array:
     """`x` at level `here`, moved to level `there` as if `x0` were the clean image: DDIM, eq. 12."""
-    alpha, alpha_there = 1 / sqrt(1 + here**2), 1 / sqrt(1 + there**2)
-    return x * (there * alpha_there / (here * alpha)) + x0 * (alpha_there * (1 - there / here))
+    (_, sigma), (alpha_there, sigma_there) = _alpha_sigma(here), _alpha_sigma(there)
+    towards = alpha_there * (1 - there / here) if isfinite(there) else -1 / here
+    return x * (sigma_there / sigma) + x0 * towards
+
+
+def _alpha_sigma(level: float) -> tuple[float, float]:
+    """alpha and sigma at a level sigma / alpha, which is infinite where there is noise alone."""
+    alpha = 1 / sqrt(1 + level**2)
+    return (alpha, level * alpha) if isfinite(level) else (0.0, 1.0)
 
 
 def _above(sigmas: Floats, i: int) -> int:
@@ -177,11 +185,12 @@ class _Method:
     heeds_set_alpha_to_one: bool = False  # the config's set_alpha_to_one says where it ends
     extra_node: bool = False  # timesteps are spaced as if there were one step more, at the clean end
     fractional: bool = False  # timesteps of linspace spacing are not rounded
+    knows_noise: bool = False  # steps from an SNR of zero; the others from ALMOST_NOISE (jdart.models.schedule)
 
 
 SAMPLERS = {
-    "ddim": _Method(ddim, "leading", heeds_set_alpha_to_one=True),
-    "pndm": _Method(pndm, "leading", ends_clean=False, heeds_set_alpha_to_one=True),
+    "ddim": _Method(ddim, "leading", heeds_set_alpha_to_one=True, knows_noise=True),
+    "pndm": _Method(pndm, "leading", ends_clean=False, heeds_set_alpha_to_one=True, knows_noise=True),
     "dpmpp_2m": _Method(dpmpp_2m, "linspace", extra_node=True),
     "unipc": _Method(unipc, "linspace", extra_node=True),
     "euler": _Method(ddim, "linspace", fractional=True),
@@ -233,6 +242,8 @@ def sampling_plan(schedule: NoiseSchedule, name: str, steps: int, strength: floa
     first = 0 if strength is None else steps - floor(steps * strength)
 
     method = SAMPLERS[name]
+    if not method.knows_noise:
+        schedule = schedule.with_finite_levels()
     spacing = method.spacing if schedule.timestep_spacing is None else schedule.timestep_spacing
     timesteps = _timesteps(method, spacing, schedule, steps)
     if not _fit(timesteps, schedule):

@@ -7,7 +7,7 @@ to the left of a coefficient, so that NumPy never takes a Jittor variable apart.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ SPACINGS = ("leading", "trailing", "linspace")
 # what it may be beside absent, null and false.
 OF_THE_MODEL = {  # it was trained so: with another value its pictures would come out wrong, without a word
     "trained_betas": (),
-    "rescale_betas_zero_snr": (),
     "use_flow_sigmas": (),
     "use_dynamic_shifting": (),
     "variance_type": ("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log"),
@@ -41,6 +40,7 @@ OF_DRAWING = {  # only how diffusers would draw with it
     "timestep_type": ("discrete",),
 }
 MAX_TIMESTEPS = 100_000
+ALMOST_NOISE = 2**-24  # abar of the last timestep where zero cannot be computed with, as in diffusers
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +75,20 @@ class NoiseSchedule:
             betas = np.linspace(first, last, count, dtype=np.float32)
         else:
             betas = np.linspace(first**0.5, last**0.5, count, dtype=np.float32) ** 2
+        prediction = str(_one_of(config, "prediction_type", PREDICTION_TYPES, "epsilon", "take another base"))
+        if _one_of(config, "rescale_betas_zero_snr", (True, False), False, "set it to one of these"):
+            if prediction == "epsilon":
+                raise UserError(
+                    "scheduler config: rescale_betas_zero_snr with prediction_type epsilon: the last timestep is noise "
+                    "alone, which says nothing of a picture; set base.prediction_type: v_prediction, or "
+                    "base.rescale_betas_zero_snr: false"
+                )
+            betas = rescale_zero_terminal_snr(betas)
         # float32 but for the running product, exactly as torch.cumprod does it in diffusers.
         alphas = (np.float32(1) - betas).astype(np.float64)
         return cls(
             alphas_cumprod=np.cumprod(alphas).astype(np.float32),
-            prediction_type=str(_one_of(config, "prediction_type", PREDICTION_TYPES, "epsilon", "take another base")),
+            prediction_type=prediction,
             steps_offset=offset,
             timestep_spacing=_one_of(config, "timestep_spacing", SPACINGS, None, "set it to one of these"),
             set_alpha_to_one=_one_of(config, "set_alpha_to_one", (True, False), None, "set it to one of these"),
@@ -92,10 +101,25 @@ class NoiseSchedule:
     def sigma_ratio(self, t: Any) -> np.ndarray:
         """sigma / alpha (the noise level of Karras et al., arXiv 2206.00364) at timesteps `t`, float64.
 
-        Between two timesteps it is interpolated linearly, as diffusers' Euler sampler does.
+        Between two timesteps it is interpolated linearly, as diffusers' Euler sampler does. Infinite at the last one of
+        a schedule that ends in noise.
         """
         abar = self.alphas_cumprod.astype(np.float64)
+        if self.ends_in_noise:  # no line leads to infinity: whole timesteps alone
+            with np.errstate(divide="ignore"):
+                return np.sqrt((1 - abar) / abar)[np.asarray(t).astype(np.int64)]
         return np.interp(t, np.arange(len(abar)), np.sqrt((1 - abar) / abar))
+
+    @property
+    def ends_in_noise(self) -> bool:
+        """Whether nothing of the picture is left at the last timestep (rescale_betas_zero_snr)."""
+        return bool(self.alphas_cumprod[-1] == 0)
+
+    def with_finite_levels(self) -> NoiseSchedule:
+        """The schedule for a method that computes with log SNR: ALMOST_NOISE in place of an SNR of zero."""
+        if not self.ends_in_noise:
+            return self
+        return replace(self, alphas_cumprod=np.append(self.alphas_cumprod[:-1], np.float32(ALMOST_NOISE)))
 
     def add_noise(self, x0: Array, noise: Array, t: Any) -> Array:
         """Diffuse `x0` to timestep `t` (a number, or one integer for each image of the batch)."""
@@ -137,10 +161,20 @@ class NoiseSchedule:
         """alpha and sigma: Python floats for a number, else float32 along the first axis of `x`."""
         ratio = self.sigma_ratio(t)
         alpha = 1 / np.sqrt(1 + ratio**2)
+        finite = np.isfinite(ratio)
+        sigma = np.where(finite, np.where(finite, ratio, 0) * alpha, 1.0)
         if np.ndim(t) == 0:
-            return float(alpha), float(ratio * alpha)
+            return float(alpha), float(sigma)
         shape = (-1, *[1] * (x.ndim - 1))  # B,1,1,1
-        return alpha.reshape(shape).astype(np.float32), (ratio * alpha).reshape(shape).astype(np.float32)
+        return alpha.reshape(shape).astype(np.float32), sigma.reshape(shape).astype(np.float32)
+
+
+def rescale_zero_terminal_snr(betas: np.ndarray) -> np.ndarray:
+    """Betas (T,) float32 with which the last timestep is noise alone (arXiv 2305.08891, algorithm 1)."""
+    root = np.sqrt(np.cumprod((np.float32(1) - betas).astype(np.float64)).astype(np.float32))
+    first, last = root[0], root[-1]
+    bar = ((root - last) * (first / (first - last))) ** 2
+    return np.float32(1) - np.concatenate([bar[:1], bar[1:] / bar[:-1]])
 
 
 def _refuse(config: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from math import sqrt
+from math import isfinite, sqrt
 
 import jittor as jt
 import numpy as np
@@ -33,7 +33,8 @@ def invert(model: Model, x: Array, plan: SamplingPlan) -> Iterator[Array]:
         eps = output
         if plan.schedule.prediction_type == "v_prediction":
             eps = output * alpha + x * (here * alpha)
-        x = x * (alpha_there / alpha) + eps * ((there - here) * alpha_there)
+        share = (there - here) * alpha_there if isfinite(there) else 1.0  # up to noise alone
+        x = x * (alpha_there / alpha) + eps * share
         yield x
 
 

@@ -113,7 +113,6 @@ def test_a_pipeline_never_clips_and_so_nothing_is_clipped_here():
 
 @pytest.mark.parametrize(("key", "value"), [
     ("trained_betas", [0.1] * 1000),
-    ("rescale_betas_zero_snr", True),
     ("use_flow_sigmas", True),
     ("use_dynamic_shifting", True),
     ("variance_type", "learned_range"),
