@@ -80,8 +80,8 @@ class NoiseSchedule:
             if prediction == "epsilon":
                 raise UserError(
                     "scheduler config: rescale_betas_zero_snr with prediction_type epsilon: the last timestep is noise "
-                    "alone, which says nothing of a picture; set base.prediction_type: v_prediction, or "
-                    "base.rescale_betas_zero_snr: false"
+                    "alone, which says nothing of a picture; set one of the two otherwise in the base's "
+                    "scheduler/scheduler_config.json"
                 )
             betas = rescale_zero_terminal_snr(betas)
         # float32 but for the running product, exactly as torch.cumprod does it in diffusers.

@@ -91,5 +91,5 @@ def test_off_leaves_the_schedule_as_it_was():
 
 
 def test_noise_alone_is_no_place_to_predict_the_noise_at():
-    with pytest.raises(UserError, match=r"rescale_betas_zero_snr with .*epsilon.*; set base\.prediction_type"):
+    with pytest.raises(UserError, match=r"rescale_betas_zero_snr with .*epsilon.*; set one of the two"):
         NoiseSchedule.from_config({**RAW, "prediction_type": "epsilon"})
