@@ -44,8 +44,10 @@ def idle_settings(config: Config) -> list[str]:
     elif config.validation.patience is None:
         said += _given(config.validation, ValidationConfig(), ("min_delta",), "validation", "without patience")
     if generate.guidance_scale == 1 and not _guided(config):
-        words = ("negative_prompt", "guidance_rescale")
+        words = ("negative_prompt", "guidance_rescale", "guidance_interval")
         said += _given(generate, GenerateConfig(), words, "generate", "with guidance_scale: 1")
+    if generate.guidance_interval == (0, 1):
+        said.append("generate.guidance_interval: [0, 1] does nothing; it is every step")
     if generate.start is not None and generate.start.mean == 0 and generate.start.leak is None:
         said.append("generate.start: does nothing with mean: 0 and leak: null; take another mean, or a leak")
     if generate.ip_adapter is not None and generate.ip_adapter.scale == 0:

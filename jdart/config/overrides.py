@@ -32,6 +32,7 @@ class PromptOverride:
     style_aligned: Optional[StyleAlignedConfig] = field(default=None, metadata=LATER)
     style_prompting: Optional[StylePromptingConfig] = field(default=None, metadata=LATER)
     ip_adapter: Optional[IPAdapterConfig] = field(default=None, metadata=LATER)
+    guidance_interval: Optional[tuple[float, ...]] = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.seed is not None and self.seed < 0:

@@ -170,6 +170,8 @@ def _convert(value: Any, wanted: Any) -> Any:
     check(value is not None, "must not be empty")
     if typing.get_origin(wanted) is tuple:
         inner = typing.get_args(wanted)[0]
+        if inner is float and isinstance(value, (list, tuple)):
+            return tuple(_convert(item, float) for item in value)
         good = isinstance(value, (list, tuple)) and all(type(item) is inner for item in value)
         check(good, f"{value!r} is not a list of {_LISTS[inner]}")
         return tuple(value)
@@ -183,7 +185,11 @@ def _convert(value: Any, wanted: Any) -> Any:
 
 
 _NAMES = {int: "a whole number", float: "a number", str: "text (put it in quotes)", bool: "true or false"}
-_LISTS = {int: "whole numbers, such as [14, 15]", str: 'texts, such as ["00", "01"]'}
+_LISTS = {
+    float: "numbers, such as [0.2, 0.8]",
+    int: "whole numbers, such as [14, 15]",
+    str: 'texts, such as ["00", "01"]',
+}
 
 
 def _as_yaml_number(text: str, wanted: type) -> str:

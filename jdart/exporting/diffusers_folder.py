@@ -136,7 +136,7 @@ def _require_possible(config: Config) -> None:
     for style, own in config.overrides.items():
         every += [settings_of(config.generate, 0, config.overrides, style, p)[0] for p in ("", *own.prompts)]
     for settings in every:
-        for name in ("colour", "style_aligned", "style_prompting", "style_blend"):
+        for name in ("colour", "style_aligned", "style_prompting", "style_blend", "guidance_interval"):
             if getattr(settings, name) is not None:
                 raise UserError(f"generate.{name}: diffusers' pipelines cannot do it; set it to null to export")
         if settings.ip_adapter is not None:

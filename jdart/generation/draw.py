@@ -92,7 +92,7 @@ class Easel:
         negative = np.stack([self._fused(settings.negative_prompt, "")] * len(requests))
         if self._images is not None:
             context, negative = beside(context, self._images.tokens), beside(negative, self._images.without)
-        guided = Guided(self.base, context, negative, settings)
+        guided = Guided(self.base, context, negative, settings, plan.calls)
         model: Model = guided
         latents = jt.array(np.stack([first_latent(plan, r.seed, self._shape, self._start) for r in requests]))
         if blending is not None:

@@ -12,16 +12,18 @@ from jdart.models.build import Base
 
 
 class Guided:
-    """The UNet under classifier-free guidance (Ho and Salimans, 2207.12598), as a sampler's model.
+    """The UNet under classifier-free guidance (Ho and Salimans, 2207.12598), as the model of one run of a sampler.
 
-    Scale 1 is the plain output with text and calls the UNet for that alone; scale 0 is a value like any other.
+    Scale 1 is the plain output with text and calls the UNet for that alone; scale 0 is a value like any other. Where
+    `settings.guidance_interval` is given, so are the calls outside of it (Kynkaanniemi et al., 2404.07724).
     """
 
-    def __init__(self, base: Base, context: np.ndarray, negative: np.ndarray, settings: GenerateConfig):
-        """`context` and `negative` are the embeddings (B, 77, D) float32 of each picture."""
-        self.base, self.scale, self.rescale = base, settings.guidance_scale, settings.guidance_rescale
+    def __init__(self, base: Base, context: np.ndarray, negative: np.ndarray, settings: GenerateConfig, calls: int):
+        """`context` and `negative` are the embeddings (B, 77, D) float32 of each picture; the run has so many calls."""
+        self.base, self.settings, self.calls, self.done = base, settings, calls, 0
         self.batch = len(context)
-        self.context = jt.array(context if self.scale == 1 else np.concatenate([negative, context]))
+        alone = settings.guidance_scale == 1
+        self.context = jt.array(context if alone else np.concatenate([negative, context]))
 
     def narrow(self, rows: Sequence[int]) -> None:
         """From now on the batch has only these of its rows."""
@@ -30,12 +32,15 @@ class Guided:
         self.batch = len(rows)
 
     def __call__(self, x: jt.Var, t: float) -> jt.Var:
-        if self.scale == 1:
-            return self.base.unet(x, np.full(self.batch, t), self.context)
+        settings, done = self.settings, self.done
+        self.done += 1
+        if not settings.guides(done, self.calls):
+            return self.base.unet(x, np.full(self.batch, t), self.context[-self.batch :])
         both = self.base.unet(jt.concat([x, x]), np.full(2 * self.batch, t), self.context)
         without, with_text = both[: self.batch], both[self.batch :]
-        guided = without + (with_text - without) * self.scale
-        return guided if self.rescale == 0 else rescale_guidance(guided, with_text, self.rescale)
+        guided = without + (with_text - without) * settings.guidance_scale
+        rescale = settings.guidance_rescale
+        return guided if rescale == 0 else rescale_guidance(guided, with_text, rescale)
 
 
 def rescale_guidance(guided: jt.Var, with_text: jt.Var, amount: float) -> jt.Var:

@@ -24,7 +24,7 @@ _COLOUR = {
 
 def in_every_step(settings: GenerateConfig) -> GenerateConfig:
     """`settings` whose methods work in all steps, so that a run of few steps has them, with any style's pictures."""
-    changes = _changed(settings, _ATTENTION)
+    changes = {**_changed(settings, _ATTENTION), "guidance_interval": None}
     if settings.colour is not None:
         changes["colour"] = replace(settings.colour, **_changed(settings.colour, _COLOUR))
     if settings.styleid is not None:
@@ -57,6 +57,13 @@ def calls_of_methods(settings: GenerateConfig) -> int:
     if settings.style_blend is not None or settings.ip_adapter is not None or not ranges:
         return calls
     return sum(any(first <= done / calls < last for first, last in ranges) for done in range(calls))
+
+
+def dear_calls(settings: GenerateConfig) -> float:
+    """A batch's calls by their cost: outside of the guidance interval the network computes half."""
+    if settings.guidance_interval is None or settings.guidance_scale == 1:
+        return settings.calls
+    return sum(1 if settings.guides(done, settings.calls) else 0.5 for done in range(settings.calls))
 
 
 def has_own_methods(run: GenerateConfig, settings: GenerateConfig) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from jdart.config import Config, GenerateConfig
 from jdart.config.vary import changes_of
-from jdart.planning.methods import calls_of_methods, has_own_methods, own_ways, way_of
+from jdart.planning.methods import calls_of_methods, dear_calls, has_own_methods, own_ways, way_of
 from jdart.planning.plan import Work
 from jdart.runs.job import Job
 from jdart.runs.trained import goes_on, is_trained
@@ -40,7 +40,7 @@ def work_of(job: Job) -> list[Work]:
                 encodings=encodings(own, many),
                 looks=looks,
                 look_batches=strips,
-                look_calls=strips * config.generate.calls,
+                look_calls=strips * dear_calls(config.generate),
             )
     batches, missing = _missing(list(wanted), config.generate.batch_size)
     works = [Work(None, batches=batches, plain_calls=batches * config.prior.steps, pictures=missing)]
@@ -95,9 +95,9 @@ def _with_batches(
 ) -> Work:
     """The work with so many more batches to draw with `settings`, one of `ways` where that was measured."""
     if not has_own_methods(run, settings) or way_of(run, settings) not in ways:
-        return replace(work, batches=work.batches + batches, calls=work.calls + batches * settings.calls)
-    calls = batches * calls_of_methods(settings)
-    plain_calls = work.plain_calls + batches * settings.calls - calls
+        return replace(work, batches=work.batches + batches, calls=work.calls + batches * dear_calls(settings))
+    calls = batches * dear_calls(settings) * calls_of_methods(settings) / settings.calls
+    plain_calls = work.plain_calls + batches * dear_calls(settings) - calls
     return replace(
         work, plain_calls=plain_calls, ways=(*work.ways, (ways.index(way_of(run, settings)), batches, calls))
     )

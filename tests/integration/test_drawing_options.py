@@ -83,6 +83,24 @@ def test_overrides_that_cannot_be_are_refused(overrides, words, jdart, config, t
     assert not (tmp_path / "out").exists()
 
 
+def test_an_interval_of_guidance_is_noted_and_drawn_again(draw, jdart, config, drawn, tmp_path):
+    interval = {"guidance_interval": [0.4, 1]}
+    images = draw("interval", generate=interval)
+    picture, plain = images / "Moon.png", drawn / "images" / "00" / "Moon.png"
+    assert (pixels(picture) != pixels(plain)).any()
+    with Image.open(picture) as image, Image.open(plain) as other:
+        assert json.loads(image.text["jdart"])["guidance_interval"] == [0.4, 1.0]
+        assert "guidance_interval" not in other.text["jdart"]
+    run = json.loads((images.parents[1] / "run.json").read_text())
+    assert run["config"]["generate"]["guidance_interval"] == [0.4, 1.0]
+    result = jdart("redraw", picture, "--output", tmp_path / "again.png")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "again.png").read_bytes() == picture.read_bytes()
+    one_line(
+        jdart("generate", config(score=PLAIN, generate={"guidance_interval": [0.5, 0.2]})), "no range within [0, 1]"
+    )
+
+
 def test_candidates_leave_the_entrys_pictures_as_they_are(drawn, draw):
     images = draw("two", generate={"num_images_per_prompt": 2})
     for prompt in ("Moon", "Ice cream"):

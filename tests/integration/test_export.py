@@ -136,6 +136,7 @@ def test_what_diffusers_cannot_do_is_refused(drawn, jdart, tmp_path):
     refused("generate.origin_scale", generate={"origin_scale": 0.5})
     refused("generate.colour: diffusers", generate={"colour": {"finish": {}}})
     refused("generate.style_aligned: diffusers", overrides={"00": {"style_aligned": {}}})
+    refused("generate.guidance_interval: diffusers", generate={"guidance_interval": [0.0, 0.5]})
     refused("generate.guidance_scale", generate={"guidance_scale": 0.5})
     refused("memory.vae_tile", memory={"vae_tile": 64}, data={**said["config"]["data"], "size": 128})
     refused("generate.origin_scale", overrides={"00": {"prompts": {"Moon": {"origin_scale": 0.5}}}})

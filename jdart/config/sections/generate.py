@@ -51,6 +51,7 @@ class GenerateConfig:
     style_prompting: Optional[StylePromptingConfig] = field(default=None, metadata=LATER)
     style_blend: Optional[StyleBlendConfig] = field(default=None, metadata=LATER)  # needs train.composition
     ip_adapter: Optional[IPAdapterConfig] = field(default=None, metadata=LATER)
+    guidance_interval: Optional[tuple[float, ...]] = field(default=None, metadata=LATER)  # shares of the steps
 
     def __post_init__(self) -> None:
         from jdart.generation.samplers import SAMPLERS
@@ -73,6 +74,7 @@ class GenerateConfig:
             check(alone, "style_blend, ip_adapter: two branches take no image prompts; set one of them to null")
         self._check_shared()
         self._check_colour()
+        self._check_interval()
 
     def _check_colour(self) -> None:
         if self.colour is None:
@@ -80,24 +82,36 @@ class GenerateConfig:
         for name in ("transport", "guidance"):
             own = getattr(self.colour, name)
             if own is not None:
-                self._check_range(f"colour.{name}", own.first, own.last)
+                self._check_range(f"colour.{name}.first, last", own.first, own.last)
+
+    def _check_interval(self) -> None:
+        if self.guidance_interval is not None:
+            said, shares = list(self.guidance_interval), (*self.guidance_interval, 0.0, 0.0)
+            good = len(said) == 2 and 0 <= shares[0] < shares[1] <= 1
+            check(good, f"guidance_interval: {said} is no range within [0, 1]; take such as [0.2, 0.8], or null")
+            self._check_range("guidance_interval", *said)
 
     def _check_shared(self) -> None:
         shared, name = self.shared_attention
         if shared is not None:
-            self._check_range(name, shared.first, shared.last)
+            self._check_range(f"{name}.first, last", shared.first, shared.last)
 
     def _check_range(self, name: str, first: float, last: float) -> None:
         calls = self.calls
         some = any(first <= done / calls < last for done in range(calls))
         cure = "widen the range, or take more steps"
-        check(some, f"{name}.first, last: none of {calls} steps lies in [{first}, {last}); {cure}")
+        check(some, f"{name}: none of {calls} steps lies in [{first}, {last}); {cure}")
 
     @property
     def calls(self) -> int:
         """How often the sampler calls the network for a batch: once a step, PNDM once more."""
         steps = self.steps if self.strength is None else int(self.steps * self.strength)
         return steps + (self.sampler == "pndm" and self.steps > 1)
+
+    def guides(self, done: int, calls: int) -> bool:
+        """Whether a call of the network, when `done` of `calls` are behind it, is asked without the text too."""
+        first, last = (0.0, 1.0) if self.guidance_interval is None else self.guidance_interval
+        return self.guidance_scale != 1 and first <= done / calls < last
 
     @property
     def shared_attention(self) -> tuple[Optional[SharedAttentionConfig], str]:

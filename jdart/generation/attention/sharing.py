@@ -37,20 +37,22 @@ class Sharing:
     unet: Any
     plan: SamplingPlan
     settings: SharedAttentionConfig
+    guides: Callable[[int, int], bool]  # (done, calls) -> whether a batch has both parts there
     names: tuple[str, ...]  # of the attentions
     latents: Mapping[float, jt.Var]  # timestep -> the reference's (1, C, h, w)
-    context: np.ndarray  # (R, 77, D): the reference's text for each part of a batch: without and with text
+    context: np.ndarray  # (R, 77, D): the reference's text for each part of a guided batch: without and with text
 
     def around(self, model: Model) -> Model:
-        """`model`, which calls the UNet, for one run of the plan. Its batches have R parts of equal size."""
+        """`model`, which calls the UNet, for one run of the plan. A guided batch has R parts of equal size."""
         done = 0
 
         def output(x: jt.Var, t: float) -> jt.Var:
             nonlocal done
-            active, done = self.settings.active(done, self.plan.calls), done + 1
+            calls = self.plan.calls
+            active, guided, done = self.settings.active(done, calls), self.guides(done, calls), done + 1
             if not active:
                 return model(x, t)
-            kept = self._read(t)
+            kept = self._read(t, self.context if guided else self.context[-1:])
 
             def exchange(name: str, layer: Attention, q: jt.Var, k: jt.Var, v: jt.Var) -> jt.Var:
                 return self._attend(layer, q, k, v, kept.pop(name))
@@ -60,8 +62,8 @@ class Sharing:
 
         return output
 
-    def _read(self, t: float) -> dict[str, Kept]:
-        """What each attention leaves of the reference at timestep t."""
+    def _read(self, t: float, context: np.ndarray) -> dict[str, Kept]:
+        """What each attention leaves of the reference at timestep t, read with each of the texts (R, 77, D)."""
         kept: dict[str, Kept] = {}
         keep = style_aligned.keep if isinstance(self.settings, StyleAlignedConfig) else style_prompting.keep
 
@@ -69,9 +71,9 @@ class Sharing:
             kept[name] = keep(q, k, v)
             return layer.attend(q, k, v)
 
-        parts, latent = len(self.context), self.latents[t]
+        parts, latent = len(context), self.latents[t]
         with visited(self.unet, self.names, record):
-            self.unet(jt.concat([latent] * parts), np.full(parts, t), jt.array(self.context))
+            self.unet(jt.concat([latent] * parts), np.full(parts, t), jt.array(context))
         jt.sync([part for each in kept.values() for part in each])
         return kept
 
@@ -97,4 +99,4 @@ def shared_attention(
     latents = inverted(Unguided(base, shared.prompt), jt.array(references.encode(picture)), plan)
     texts = [shared.prompt] if settings.guidance_scale == 1 or shared.prompt == "" else ["", shared.prompt]
     context = np.concatenate([encode_text(base, base.tokens([text])) for text in texts])
-    return Sharing(base.unet, plan, shared, names, latents, context).around
+    return Sharing(base.unet, plan, shared, settings.guides, names, latents, context).around

@@ -83,7 +83,8 @@ class Blending:
         self.pictures = len(texts)
         context = np.concatenate([textures, np.stack([self.texts[text] for text in texts])])
         plain = np.stack([self.texts[whole.negative_prompt]] * len(texts))
-        model, done = Guided(self.base, context, np.concatenate([negative, plain]), whole), 0
+        model = Guided(self.base, context, np.concatenate([negative, plain]), whole, plan.calls)
+        done = 0
 
         def output(x: jt.Var, t: float) -> jt.Var:
             nonlocal done

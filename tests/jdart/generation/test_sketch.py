@@ -60,7 +60,9 @@ def test_a_preview_is_the_picture_that_the_network_predicts(base):
     preview = rested(base, dataclasses.replace(SETTINGS, batch_size=4))[0].previews
     plan = sampling_plan(base.schedule, "ddim", 6)
     text = embeddings(base, REQUESTS, SETTINGS)
-    guided = Guided(base, np.stack([text[r.prompt] for r in REQUESTS]), np.stack([text["lowres"]] * 4), SETTINGS)
+    guided = Guided(
+        base, np.stack([text[r.prompt] for r in REQUESTS]), np.stack([text["lowres"]] * 4), SETTINGS, plan.calls
+    )
     with jt.no_grad():
         x = jt.array(np.stack([first_latent(plan, r.seed, (4, 8, 8), None) for r in REQUESTS]))
         x1 = next(plan.run(guided, x))

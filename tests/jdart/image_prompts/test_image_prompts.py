@@ -44,7 +44,7 @@ def ours(base, prompt, x, t, scale=3.0):
     context, negative = (np.repeat(encode_text(base, base.tokens([text])), len(x), 0) for text in ("a cat", ""))
     settings = GenerateConfig(sampler="ddim", guidance_scale=scale)
     with jt.no_grad(), prompted(base, prompt):
-        model = Guided(base, beside(context, prompt.tokens), beside(negative, prompt.without), settings)
+        model = Guided(base, beside(context, prompt.tokens), beside(negative, prompt.without), settings, 1)
         return model(jt.array(x), t).numpy()
 
 

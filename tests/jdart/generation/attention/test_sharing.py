@@ -151,7 +151,7 @@ def test_one_call_agrees_with_pytorch(method, scale, base, base_folder, rng):
     with jt.no_grad():
         around = shared_attention(base, plan, settings, References(base, PICTURES))
         latent = around.__self__.latents[t].numpy()
-        model = Guided(base, np.concatenate(texts[2:]), np.concatenate([texts[0]] * 2), settings)
+        model = Guided(base, np.concatenate(texts[2:]), np.concatenate([texts[0]] * 2), settings, 4)
         ours = around(model)(jt.array(x), t).numpy()
         plain = model(jt.array(x), t).numpy()
     chosen = [f"{name}.processor" for name in numbered(base.configs["unet"], method.layers, "")]

@@ -100,11 +100,11 @@ def test_a_step_is_that_of_pytorch(share, base, base_folder, write_lora, tmp_pat
     composition = read_composition(base, ["a cat"], write_lora(tmp_path / "text.safetensors", 2), adapters)
     with jt.no_grad(), adapted(base, adapters), two_branches(base, composition, SETTINGS) as blending:
         blending.pictures, blending.share = 2, share
-        guided = Guided(base, context, negative, GenerateConfig(guidance_scale=5.0))
+        guided = Guided(base, context, negative, GenerateConfig(guidance_scale=5.0), 1)
         ours = guided(jt.array(x), 500).numpy()
     assert close(ours, expected) < 1e-4
     with jt.no_grad(), adapted(base, adapters):
-        alone = Guided(base, context, negative, GenerateConfig(guidance_scale=5.0))(jt.array(x), 500).numpy()
+        alone = Guided(base, context, negative, GenerateConfig(guidance_scale=5.0), 1)(jt.array(x), 500).numpy()
     assert close(alone, expected) > 1e-2, "and the base is as it was"
 
 
