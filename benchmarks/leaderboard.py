@@ -1,6 +1,7 @@
 """Time of building a large board and of adding an entry to it, and the size of its first page.
 
     python benchmarks/leaderboard.py --json board.json
+    python benchmarks/leaderboard.py --scale --json scale.json      # how they grow from 200 entries to 1,000
 
 200 entries of 15 styles x 25 pictures, with small WebP files as the evaluator writes them; README.md beside this file
 says how they are made. Nothing here imports the package of this file's name: `jdart-board` is a process of its own.
@@ -13,7 +14,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from rich.table import Table
 from workload import Cost, measure, nouns, paint
 
 from contest.console import FINDINGS
-from contest.cores import cores
+from contest.cores import cores, processor
 from contest.disk.files import write_json
 from contest.errors import UserError
 
@@ -32,6 +33,8 @@ JDART_BOARD = (sys.executable, "-c", "from leaderboard.cli import main; main()")
 ROOT = Path(__file__).resolve().parents[1]
 SEED, SIDE, REFERENCES, BASES = 11, 160, 10, 16
 TARGETS = {"build_seconds": 120.0, "add_seconds": 5.0, "index_bytes": 300_000.0}  # on 2 cores
+TIMES = 5  # as many entries in the larger board of --scale
+SCALE_TARGETS = {"build_ratio": 4.0, "add_ratio": 1.5, "index_bytes": 1_000_000.0}  # the last is the larger board's
 METRICS = ("dino", "hist", "hist_rgb", "hist_hsv", "lpips", "clip_iqa", "clip_r")
 
 
@@ -157,10 +160,10 @@ def run(shape: Shape, scratch: Path | None) -> dict[str, Any]:
             "add_seconds": costs["add"].seconds,
             "index_bytes": index.stat().st_size,
         }
-        targets = TARGETS if shape == Shape() else {}
         return {
             "shape": asdict(shape),
             "cores": cores(),
+            "processor": processor(),
             "load_before": load,
             "programs": {name: cost.to_json() for name, cost in costs.items()},
             **figures,
@@ -168,16 +171,43 @@ def run(shape: Shape, scratch: Path | None) -> dict[str, Any]:
             "files": len(files),
             "thumbnails": sum(path.suffix == ".webp" for path in files),
             "site_bytes": sum(path.stat().st_size for path in files),
-            "targets": targets,
-            "missed": [key for key, limit in targets.items() if figures[key] >= limit],
+            **judged(figures, TARGETS if shape == Shape() else {}),
         }
 
 
+def run_scale(shape: Shape, scratch: Path | None) -> dict[str, Any]:
+    """Both boards, one after the other, and how much more the larger one takes."""
+    boards = [run(one, scratch) for one in (shape, replace(shape, entries=TIMES * shape.entries))]
+    small, large = boards
+    figures = {
+        "build_ratio": large["build_seconds"] / small["build_seconds"],
+        "add_ratio": large["add_seconds"] / small["add_seconds"],
+        "index_bytes": large["index_bytes"],
+    }
+    return {"boards": boards, **figures, **judged(figures, SCALE_TARGETS if shape == Shape() else {})}
+
+
+def judged(figures: dict[str, Any], targets: dict[str, float]) -> dict[str, Any]:
+    """The targets, and which of them are missed: a figure has to stay below."""
+    return {"targets": targets, "missed": [key for key, limit in targets.items() if figures[key] >= limit]}
+
+
 def show(result: dict[str, Any]) -> None:
-    """What was measured, as a table, and the targets."""
+    """What was measured, as a table a board, and the targets."""
     console = Console()
+    for board in result.get("boards", [result]):
+        _show_board(console, board)
+    for key in ("build_ratio", "add_ratio"):
+        if key in result:
+            console.print(f"{key} {result[key]:.2f}", highlight=False)
+    for key, limit in result["targets"].items():
+        verdict = "[red]missed[/red]" if key in result["missed"] else "[green]met[/green]"
+        console.print(f"target for {key} ({limit:g}): {result[key]:.4g}, {verdict}", highlight=False)
+
+
+def _show_board(console: Console, result: dict[str, Any]) -> None:
     title = "{entries} entries x {styles} styles x {pictures} pictures".format(**result["shape"])
-    table = Table("", title=f"{title}, {result['cores']} cores, load before {result['load_before']:.1f}")
+    table = Table("", title=f"{title}; {result['processor']}; load before {result['load_before']:.1f}")
     for column in ("seconds", "CPU s", "peak GB"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, cost in result["programs"].items():
@@ -188,9 +218,6 @@ def show(result: dict[str, Any]) -> None:
         f"thumbnails, {result['site_bytes'] / 1e6:.0f} MB",
         highlight=False,
     )
-    for key, limit in result["targets"].items():
-        verdict = "[red]missed[/red]" if key in result["missed"] else "[green]met[/green]"
-        console.print(f"target for {key} ({limit:g}): {result[key]:.4g}, {verdict}", highlight=False)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -199,11 +226,12 @@ def show(result: dict[str, Any]) -> None:
 @click.option("--pictures", type=click.IntRange(1, 200), default=Shape.pictures, show_default=True, help="Of a style.")
 @click.option("--distinct", type=click.FloatRange(0, 1), default=Shape.distinct, show_default=True, help="Their share.")
 @click.option("--scratch", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Where 2 GB fit.")
+@click.option("--scale", is_flag=True, help=f"A board {TIMES} times as large, too; wants 8 GB.")
 @click.option("--json", "place", type=click.Path(dir_okay=False, path_type=Path), help="Write every figure there.")
-def main(scratch: Path | None, place: Path | None, **shape: Any) -> None:
+def main(scratch: Path | None, scale: bool, place: Path | None, **shape: Any) -> None:
     """Measure and print. Exit code 1: a target is missed, at the size as it is; 2: misuse, or a program failed."""
     try:
-        result = run(Shape(**shape), scratch)
+        result = (run_scale if scale else run)(Shape(**shape), scratch)
     except UserError as error:
         raise click.UsageError(str(error)) from error
     show(result)

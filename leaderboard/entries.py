@@ -100,19 +100,23 @@ def rank_reports(reports: Iterable[Report]) -> list[Section]:
     for key in sorted(groups):
         group = sorted(groups[key], key=lambda report: (-_final(report), report.name, report.digest, report.identity))
         finals = [_final(report) for report in group]
+        often = Counter(finals)
+        first: dict[float, int] = {}  # Final -> the rank of the first that has it
+        for place, final in enumerate(finals, 1):
+            first.setdefault(final, place)
         ranked = _ORDER[key[0]] != INCOMPLETE
         ranges = _rank_ranges(group) if ranked else [None] * len(group)
         rows = [
             Row(
-                rank=finals.index(_final(report)) + 1 if ranked else None,
+                rank=first[final] if ranked else None,
                 title=titles[report.identity],
                 slug=slugs[report.identity],
                 reasons=_reasons(report),
                 report=report,
-                tied=ranked and finals.count(_final(report)) > 1,
+                tied=ranked and often[final] > 1,
                 rank_range=rank_range,
             )
-            for report, rank_range in zip(group, ranges)
+            for report, final, rank_range in zip(group, finals, ranges)
         ]
         sections.append(Section(_ORDER[key[0]], *key[1:], tuple(rows), _section_slug(_ORDER[key[0]], *key[1:])))
     return _with_twins(sections)

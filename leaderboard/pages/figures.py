@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -35,6 +35,17 @@ def references(root: str, shown: Iterable[tuple[str, str, str | None]]) -> Marku
         image = _zoomable(root, small, large, name, _REFERENCE)
         lines.append(f"<li><figure>{image}<figcaption>{escape(name)}</figcaption></figure></li>")
     return Markup("\n".join(lines))
+
+
+def preview_strip(places: Sequence[str], far: bool) -> Markup:
+    """Small pictures beside an entry's name; of one `far` down the names alone, which `strips.js` makes pictures of."""
+    if not places:
+        return Markup("")
+    if far:
+        names = " ".join(place.partition("/")[2].removesuffix(".webp") for place in places)
+        return Markup(f'<span class="strip" data-strip="{names}"></span>')
+    images = "".join(f'<img src="{place}" alt="" loading="lazy">' for place in places)
+    return Markup(f'<span class="strip">{images}</span>')
 
 
 def heat_cells(cells: Iterable[tuple[Metric, float | None, int | None]]) -> Markup:

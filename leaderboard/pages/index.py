@@ -13,6 +13,8 @@ from leaderboard.pages.names import style_slug
 from leaderboard.pages.pictures import preview
 from leaderboard.pages.studio import Studio, line_of
 
+NEAR = 100  # rows of a ranking whose previews are there without the script, too
+
 
 def page(studio: Studio) -> Page:
     """index.html."""
@@ -30,6 +32,7 @@ def _values(studio: Studio) -> dict[str, Any]:
         "tags": sorted({tag for row in rows for tag in row.report.meta.tags}),
         "dated": any(row.report.meta.date is not None for row in rows),
         "count": len(rows),
+        "near": NEAR,
     }
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from contest.numbers import decimal
 from leaderboard.building.site import Before, Page
 from leaderboard.i18n import LANGUAGES, TAGS, Words
-from leaderboard.pages.figures import Figures, heat_cells, references, row_rank
+from leaderboard.pages.figures import Figures, heat_cells, preview_strip, references, row_rank
 from leaderboard.pages.names import picture_id, style_id
 from leaderboard.pages.scripts import static_place
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent.parent
 _SOURCES = ("**/*.py", "templates/*", "static/*", "locale/*.json")
-_SUMS = ("final", "style", "text", "quality")
 
 
 class Studio:
@@ -108,11 +107,6 @@ def part_class(value: float) -> str:
     return "" if abs(value) < 5e-5 else "gain" if value > 0 else "loss"
 
 
-def cell_class(key: str, best: bool) -> str:
-    """The classes of a score's cell on the first page, which has thousands of them and most need none."""
-    return " ".join([f"is-{key}"] * (key in _SUMS) + ["best"] * best)
-
-
 def diverging(value: float, most: float) -> Markup:
     """A bar to the right for a gain and to the left for a loss; `most` fills one side."""
     width = 0.0 if most <= 0 else min(1.0, abs(value) / most) * 48
@@ -151,7 +145,7 @@ def _environment(words: Words) -> jinja2.Environment:
         range_text=range_text,
         diverging=diverging,
         part_class=part_class,
-        cell_class=cell_class,
+        preview_strip=preview_strip,
         style_id=style_id,
         picture_id=picture_id,
     )

@@ -10,13 +10,14 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
     heads.forEach((one) => one.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", order);
     const sign = order === "ascending" ? 1 : -1;
-    const key = (row) => {
+    const key = (row, place) => {
+      if (head.dataset.key === "rank") return place; // rows are built in the order of their ranks
       const cell = row.cells[column];
       const text = cell.dataset.v ?? (cell.querySelector("a") || cell).textContent.trim();
       if (text === "" || text === "–") return null;
       return cell.matches("td:not(.date)") ? Number(text) : text;
     };
-    const rows = first.map((row, place) => [key(row), place, row]);
+    const rows = first.map((row, place) => [key(row, place), place, row]);
     rows.sort(([a, i], [b, j]) => {
       if (a === null || b === null) return (a === null) - (b === null) || i - j; // no value: always last
       return sign * (typeof a === "number" ? a - b : a.localeCompare(b, undefined, { numeric: true })) || i - j;

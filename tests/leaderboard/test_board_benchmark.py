@@ -25,6 +25,7 @@ def test_tiny_case_reports_every_figure(tmp_path):
     assert (result["entries"], result["targets"], result["missed"]) == (4, {}, [])  # a trial is not judged
     assert 0 < result["index_bytes"] < result["site_bytes"]
     assert "build again" in done.stdout
+    assert result["processor"].split()[0] in done.stdout
 
 
 def test_a_missed_target_is_said_and_ends_with_1(monkeypatch):
@@ -37,6 +38,32 @@ def test_a_missed_target_is_said_and_ends_with_1(monkeypatch):
     assert CliRunner().invoke(benchmark.main, []).exit_code == 1
     result["missed"] = []
     assert CliRunner().invoke(benchmark.main, []).exit_code == 0
+
+
+def test_growth_is_judged_by_both_boards(monkeypatch, capsys):
+    benchmark = load(monkeypatch)
+    seconds = {200: (60.0, 4.0), 1000: (270.0, 5.0)}
+
+    def run(shape, scratch):
+        build, add = seconds[shape.entries]
+        board = {"shape": vars(shape), "processor": "a processor", "load_before": 0.0, "programs": {}, "files": 1}
+        return {
+            **board,
+            "build_seconds": build,
+            "add_seconds": add,
+            "index_bytes": 900_000,
+            "thumbnails": 1,
+            "site_bytes": 1,
+        }
+
+    monkeypatch.setattr(benchmark, "run", run)
+    result = benchmark.run_scale(benchmark.Shape(), None)
+    assert (result["build_ratio"], result["add_ratio"], result["missed"]) == (4.5, 1.25, ["build_ratio"])
+    benchmark.show(result)
+    shown = capsys.readouterr().out
+    assert "200 entries" in shown and "1000 entries" in shown and "build_ratio (4): 4.5, missed" in shown
+    seconds[40], seconds[200] = (10.0, 1.0), (60.0, 4.0)
+    assert benchmark.run_scale(benchmark.Shape(entries=40), None)["targets"] == {}  # a trial is not judged
 
 
 @pytest.mark.parametrize("number", [0, 1, 70, 100_000, 2**40])

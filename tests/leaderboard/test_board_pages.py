@@ -115,6 +115,30 @@ def test_every_link_resolves_and_stays_inside(site, pages):
                 assert parts.fragment in ids[target], link
 
 
+def test_far_rows_name_their_previews_and_the_script_finds_them(tmp_path, monkeypatch):
+    from leaderboard.pages import index
+
+    monkeypatch.setattr(index, "NEAR", 1)
+    made = [make(tmp_path / str(i), f"entry {i}", 0.5 - i / 10, pictures=True) for i in range(3)]
+    build_site(made, tmp_path / "site")
+    page = Page(tmp_path / "site" / "index.html")
+    near, *far = page.all("span", class_="strip")
+    assert "data-strip" not in near and len(page.all("img")) == 3
+    assert len(far) == 2
+    for strip in far:
+        names = strip["data-strip"].split()
+        assert [f"thumbnails/{name}.webp" for name in names] == [image["src"] for image in page.all("img")]
+
+
+def test_style_sheet_colours_the_columns_of_the_sums():
+    from leaderboard.metrics import SCORES
+
+    css = (Path(__file__).parents[2] / "leaderboard" / "static" / "board.css").read_text("utf-8")
+    columns = {int(place) for place in re.findall(r"\.ranking td:nth-child\((\d+)\)", css)}
+    sums = {"final", "style", "text", "quality"}
+    assert columns == {3 + i for i, metric in enumerate(SCORES) if metric.key in sums}  # after rank and entry
+
+
 def test_nothing_is_asked_of_the_network(site):
     links = {"https://example.org/x?a=1&amp;b=2", "http://www.w3.org/2000/svg"}
     for name, data in files(site).items():
