@@ -28,8 +28,9 @@ class Limits:
 class Story:
     """An entry that tells a story: its own prompts, one picture each, and a sheet with all of them.
 
-    `prompts` is a CSV file with the columns `file` and `prompt`; `sheet` a picture of `rows` x `columns`;
-    `aesthetic` the mean score from which the entry counts, on the evaluator's aesthetic scale.
+    `prompts` is a CSV file with the columns `file` and `prompt`; `sheet` a picture of `rows` x `columns`, in any size,
+    which jdart makes with cells of `cell` pixels; `aesthetic` the mean score from which the entry counts, on the
+    evaluator's aesthetic scale.
     """
 
     pictures: int
@@ -38,6 +39,11 @@ class Story:
     rows: int = 2
     columns: int = 4
     aesthetic: Optional[float] = None
+    cell: int = 512
+
+    def grid(self, pictures: int) -> tuple[int, int]:
+        """Rows and columns of the sheet of so many pictures: more rows than the contest's, where there are more."""
+        return max(self.rows, -(-pictures // self.columns)), self.columns
 
 
 @dataclass(frozen=True)

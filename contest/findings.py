@@ -132,10 +132,10 @@ CHECKS = {
         Check(
             "S510",
             "below the aesthetic gate",
-            "draw better ones, and measure them with: jdart-eval score --extra aesthetic",
+            "draw those anew with another seed, and measure them with: jdart-eval aesthetic",
             WARNING,
         ),
-        Check("S511", "report not readable", "make it again with: jdart-eval score --extra aesthetic", WARNING),
+        Check("S511", "report not readable", "make it again with: jdart-eval aesthetic", WARNING),
     )
 }
 

@@ -17,7 +17,7 @@ from evaluator.weights.pack import networks
 from evaluator.weights.tokenizer import write_tokenizer
 from jdart.models import presets
 from toylab import base, contest, meter, ship, vae
-from toylab.eyes import EYES, clip, dino, features, rn50
+from toylab.eyes import EYES, aesthetic, clip, dino, features, rn50
 from toylab.eyes.sights import awake, sights
 from toylab.loop import stage
 from toylab.pictures import NOUNS, scenes, sheet, to_array
@@ -89,6 +89,11 @@ class Lab:
         }
 
     @cached_property
+    def head(self) -> dict[str, torch.Tensor]:
+        """The aesthetic head, on the toy CLIP's features."""
+        return aesthetic.fit(sights(SEED + 5, 8_000), self.eyes["clip"])
+
+    @cached_property
     def contest(self) -> None:
         """References and held-out pictures of the toy contest."""
         contest.write(ROOT / "data" / "sample", ROOT / "data" / "held_out", SEED)
@@ -98,10 +103,10 @@ class Lab:
         """The archives that come with the packages."""
         words = base.Words.of(self.tokenizer)
         ship.ship_base(ROOT / "jdart" / "toy.zip", self.vae, self.base, words)
-        ship.ship_pack(ROOT / "evaluator" / "toy.zip", EYES, self.eyes)
+        ship.ship_pack(ROOT / "evaluator" / "toy.zip", EYES, self.eyes, self.head)
 
 
-STAGES: tuple[str, ...] = ("vae", "meter", "base", "eyes", "contest", "ship")
+STAGES: tuple[str, ...] = ("vae", "meter", "base", "eyes", "head", "contest", "ship")
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 import zipfile
@@ -16,6 +17,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from contest.disk.files import atomic_write
+from evaluator.weights.folder import AESTHETIC
 from evaluator.weights.pack import Numbers, Sizes, write_pack
 from jdart.models.presets import PARTS, WEIGHTS
 from toylab.base import PIPELINE, TEXT, Pair, Words
@@ -51,14 +53,16 @@ def _as_sd(text: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"text_model.{name}": tensor for name, tensor in plain.items() if not name.endswith("position_ids")}
 
 
-def ship_pack(archive: Path, sizes: Sizes, networks: Mapping[str, nn.Module]) -> None:
-    """The evaluator's five networks, without the tokenizer, as float16."""
+def ship_pack(archive: Path, sizes: Sizes, networks: Mapping[str, nn.Module], head: Mapping[str, Tensor]) -> None:
+    """The evaluator's five networks, without the tokenizer, as float16; and the aesthetic `head`."""
     states = {name: network.state_dict() for name, network in networks.items()}
     with tempfile.TemporaryDirectory() as folder:
         write_pack(Path(folder), sizes, _numbers(states), NAME)
         members = {path.relative_to(folder).as_posix(): path.read_bytes() for path in Path(folder).rglob("*.*")}
     members = {name: data for name, data in members.items() if Path(name).name not in TOKENIZER}
-    _zip(archive, {"LICENSE": LICENCE.encode(), **members})
+    stream = io.BytesIO()
+    torch.save(dict(head), stream)
+    _zip(archive, {"LICENSE": LICENCE.encode(), AESTHETIC: stream.getvalue(), **members})
 
 
 def _numbers(states: Mapping[str, Mapping[str, Tensor]]) -> Numbers:

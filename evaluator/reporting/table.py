@@ -14,6 +14,7 @@ from evaluator.analysis.wording import style_formula
 from evaluator.reporting.report import Report
 
 if TYPE_CHECKING:
+    from contest.entry.gate import GateReport
     from evaluator.scoring.batch import Outcome
 
 _PARTS = ("style", "text", "quality")
@@ -65,6 +66,21 @@ def show_report(report: Report, console: Console) -> None:
         console.print("[yellow]Not comparable[/yellow] with the contest's scores:", highlight=False)
         for reason in report.provenance.not_comparable_because:
             console.print(f"- {escape(reason)}", highlight=False)
+
+
+def show_gate(report: GateReport, console: Console) -> None:
+    """A row for each picture of a story: its score, and how far it is from the gate."""
+    table = Table(title="aesthetic score, 1 to 10")
+    table.add_column("picture", no_wrap=True)
+    table.add_column("score", justify="right")
+    table.add_column("" if report.gate is None else f"from the gate of {report.gate:g}", justify="right")
+    rows = [*((name, one.score) for name, one in report.pictures.items()), ("mean", report.mean)]
+    for name, score in rows:
+        away = "" if report.gate is None else f"{score - report.gate:+.2f}"
+        table.add_row(escape(name), decimal(score, 2), away, style="bold" if name == "mean" else None)
+    console.print(table)
+    for reason in report.reasons:
+        console.print(f"[yellow]Not comparable[/yellow]: {escape(reason)}", highlight=False)
 
 
 def _show_extras(report: Report, console: Console) -> None:

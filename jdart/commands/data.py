@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +26,15 @@ log = logging.getLogger(__name__)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting: data.min_size=512.")
 @click.option("--styles", metavar="00,04", help="These styles only.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Copy what is learnt to DIR, with metadata.csv; DIR-report.csv says what is left out, and why.",
+)
 @click.option("--sheet", type=click.Path(path_type=Path), metavar="PNG", help="Draw what training will see.")
 def data_command(
-    config: str, overrides: tuple[str, ...], styles: str | None, as_json: bool, sheet: Path | None
+    config: str, overrides: tuple[str, ...], styles: str | None, as_json: bool, keep: Path | None, sheet: Path | None
 ) -> None:
     """Show the pictures that CONFIG will learn from: size, kind, caption, duplicates, and which are left out and why.
 
@@ -43,15 +48,20 @@ def data_command(
     settings = load_config(config, overrides, **chosen)
     from contest.disk.shipped import references_folder
     from jdart.data.folder import tell_of_strangers
+    from jdart.data.layout import picture_folder
     from jdart.data.report import report_on_data
-    from jdart.runs.folder import contest_of
+    from jdart.runs.folder import contest_of, whole_contest_of
 
-    root = references_folder(settings.references)
-    folders = [(style, root / style / "images") for style in contest_of(settings).styles]
-    if root.is_dir():
-        tell_of_strangers(root, contest_of(replace(settings, styles=None)).styles)
+    root, layout = references_folder(settings.references), settings.data.layout
+    folders = [(style, picture_folder(root, layout, style)) for style in contest_of(settings).styles]
+    if root.is_dir() and layout == "contest" and settings.story is None:
+        tell_of_strangers(root, whole_contest_of(settings).styles)
     found = report_on_data(folders, settings.data, _lost_words(settings))
     _show(found, as_json)
+    if keep is not None:
+        from jdart.data.keeping import keep_learnt
+
+        click.echo(keep_learnt(keep, root, layout, found), err=True)
     if sheet is not None:
         from jdart.runtime import start
 

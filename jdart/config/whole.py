@@ -67,12 +67,16 @@ class Config:
     search: Optional[SearchConfig] = field(default=None, metadata=LATER)  # None: a picture a prompt, as it comes
     score: ScoreConfig = field(default_factory=ScoreConfig)
     engine: Optional[EngineConfig] = field(default=None, metadata=LATER)  # None: jdart's own
+    # A file of prompts that tell a story, or `toy` for one that comes along; the contest is then one of stories
+    story: Optional[str] = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         for name in ("name", "references", "output"):
             check(bool(getattr(self, name)), f"{name}: must not be empty")
         check(self.seed >= 0, f"seed: {self.seed} is below 0")
         check(self.styles is None or len(self.styles) > 0, "styles: name at least one, or leave it out")
+        check(self.story != "", "story: name a file of prompts, or leave it out")
+        check(self.story is None or self.search is None, "story, search: a search chooses by Final, which no story has")
         require_good(self.generate, self.overrides)
         if self.generate.style_blend is not None:
             check(self.train.composition is not None, "generate.style_blend: needs train.composition; set it, as {}")

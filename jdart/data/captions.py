@@ -16,6 +16,7 @@ from jdart.config.problem import is_template
 from jdart.data.folder import ENDINGS, TABLES, Unused, pictures_in, unused_in
 
 MOST = 10  # problems told at a time
+FILE_NAMES = "file name"  # where captions come from that come from nowhere else
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,15 @@ class Picture:
     path: Path
     object: str
     caption: str
-    source: str = "file name"  # where the caption came from
+    source: str = FILE_NAMES  # where the caption came from
 
 
 def load_pictures(folder: Path, template: str, style: str, captions: str = "file_name") -> tuple[Picture, ...]:
     """The pictures directly in `folder`, sorted by file name, each with its caption.
 
     `captions` says where they come from: "file_name" through `template`, as in "an image of {object} in style_{id}";
-    "txt", a text beside each picture; "jsonl" and "csv", file_name and text in metadata.jsonl or metadata.csv;
+    "txt", a text beside each picture; "jsonl" and "csv", file_name and text in metadata.jsonl or metadata.csv, of which
+    the first may have several `images` a row, as Data-Juicer writes it;
     "auto", the table, else the texts, that the folder has, else the names. All may hold {object} and {id} (the style).
     UserError if the folder is missing or has no picture, and with every problem of its captions together.
     """
@@ -113,19 +115,29 @@ def _table(file: Path, kind: str, paths: Sequence[Path], problems: list[str]) ->
     seen: set[str] = set()
     for number, row in _json_rows(text, problems) if kind == "jsonl" else _csv_rows(text, problems):
         where = f"{file.name} line {number}"
-        name, caption = row.get("file_name"), row.get("text")
-        if not isinstance(name, str) or not isinstance(caption, str) or not caption.strip():
+        named, caption = _named(row), row.get("text")
+        if not named or not isinstance(caption, str) or not caption.strip():
             problems.append(f"{where}: needs file_name and text")
-        elif name in seen:
-            problems.append(f"{where}: {name} a second time")
-        elif name not in names:
-            problems.append(f"{where}: no picture {name}")
-        else:
-            found[name] = (caption.strip(), where)
-        if isinstance(name, str):
+            seen.update(named)
+            continue
+        for name in named:
+            if name in seen:
+                problems.append(f"{where}: {name} a second time")
+            elif name not in names:
+                problems.append(f"{where}: no picture {name}")
+            else:
+                found[name] = (caption.strip(), where)
             seen.add(name)
     problems += [f"{name} is not in {file.name}" for name in sorted(names - seen)]
     return found
+
+
+def _named(row: Mapping[str, Any]) -> list[str]:
+    """The names of a row's pictures: of one by `file_name`, or of a Data-Juicer sample by the paths in `images`."""
+    paths = row.get("images", row.get("image")) if "file_name" not in row else [row["file_name"]]
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        return []
+    return paths if "file_name" in row else [path.rpartition("/")[2] for path in paths]
 
 
 def _json_rows(text: str, problems: list[str]) -> list[tuple[int, Mapping[str, Any]]]:

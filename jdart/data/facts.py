@@ -12,7 +12,7 @@ from typing import Any, Optional  # Python 3.9 evaluates the annotations of fiel
 from contest.disk.files import sha256
 from contest.errors import UserError
 from jdart.config.sections.data import DataConfig
-from jdart.data.captions import MOST, Picture, load_pictures, not_learnt
+from jdart.data.captions import FILE_NAMES, MOST, Picture, load_pictures, not_learnt
 from jdart.data.pictures import readable
 
 log = logging.getLogger(__name__)
@@ -66,10 +66,40 @@ def _profile(image: Any) -> str | None:
     return None if "srgb" in name.lower() else name
 
 
-def refusal(facts: Facts, config: DataConfig) -> str | None:
-    """Why a picture is left out, or None for one that is learnt."""
+def refusals(pictures: Sequence[Picture], facts: Sequence[Optional[Facts]], config: DataConfig) -> list[str | None]:
+    """Why each picture is left out, or None for one that is learnt.
+
+    Pictures of one row of metadata.jsonl are one sample: size, and then shape, keep it when any of them, or all, pass,
+    as `data.any_or_all` says and Data-Juicer's image_shape_filter and image_aspect_ratio_filter do it. Pictures
+    without facts cannot be read, and are no part of that.
+    """
+    samples: dict[str, list[int]] = {}
+    for place, (picture, own) in enumerate(zip(pictures, facts)):
+        if own is not None:
+            alone = picture.source == FILE_NAMES
+            samples.setdefault(str(picture.path) if alone else picture.source, []).append(place)
+    reasons: list[str | None] = [None] * len(pictures)
+    enough = any if config.any_or_all == "any" else all
+    for places in samples.values():
+        for why_not in (_too_small, _wrong_shape):
+            found = {place: why_not(one, config) for place in places if (one := facts[place]) is not None}
+            if enough(why is None for why in found.values()):
+                continue
+            first = next(place for place in places if found[place] is not None)
+            others = f"with {pictures[first].path.name}, of the same row"
+            for place in places:
+                reasons[place] = others if found[place] is None else found[place]
+            break
+    return reasons
+
+
+def _too_small(facts: Facts, config: DataConfig) -> str | None:
     if min(facts.width, facts.height) < config.min_size:
         return f"{facts.width} x {facts.height}, shorter side below data.min_size {config.min_size}"
+    return None
+
+
+def _wrong_shape(facts: Facts, config: DataConfig) -> str | None:
     if facts.aspect < config.min_aspect:
         return f"aspect {facts.aspect:.3g} below data.min_aspect {config.min_aspect:g}"
     if config.max_aspect is not None and facts.aspect > config.max_aspect:
@@ -86,7 +116,7 @@ def style_pictures(folder: Path, style: str, config: DataConfig) -> tuple[Pictur
     _tell_of_the_rest(folder, pictures, config)
     if config.min_size == 0 and config.min_aspect == 0 and config.max_aspect is None:
         return pictures
-    reasons = [refusal(read_facts(picture.path), config) for picture in pictures]
+    reasons = refusals(pictures, [read_facts(picture.path) for picture in pictures], config)
     for picture, reason in zip(pictures, reasons):
         if reason is not None:
             log.warning("%s: left out: %s", picture.path, reason)

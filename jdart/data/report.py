@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contest.errors import UserError
 from jdart.config.sections.data import DataConfig
 from jdart.data.captions import Picture, load_pictures, not_learnt
-from jdart.data.facts import Facts, read_facts, refusal, require_some
+from jdart.data.facts import Facts, read_facts, refusals, require_some
 from jdart.data.folder import Unused
 from jdart.data.pictures import read_rgb
 
@@ -58,7 +58,7 @@ def report_on_data(
         except UserError as error:
             found.append(StyleRows(style, (), str(error), unused))
             continue
-        rows = tuple(_row(picture, style, config, seen, lost_words) for picture in pictures)
+        rows = _left_out(tuple(_row(picture, style, config, seen, lost_words) for picture in pictures), config)
         problem = None
         try:
             require_some(folder, [row.picture for row in rows if row.left_out is None])
@@ -79,4 +79,9 @@ def _row(
     digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
     name = f"{style}/{picture.path.name}"
     first = seen.setdefault(digest, name)
-    return PictureRow(picture, facts, refusal(facts, config), None if first == name else first, lost=lost)
+    return PictureRow(picture, facts, None, None if first == name else first, lost=lost)
+
+
+def _left_out(rows: tuple[PictureRow, ...], config: DataConfig) -> tuple[PictureRow, ...]:
+    reasons = refusals([row.picture for row in rows], [row.facts for row in rows], config)
+    return tuple(replace(row, left_out=reason) for row, reason in zip(rows, reasons))

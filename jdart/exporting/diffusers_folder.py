@@ -16,11 +16,12 @@ import numpy as np
 
 from contest.definition import Contest
 from contest.disk.files import read_json, write_bytes, write_json
-from contest.disk.shipped import place_in_run, references_folder
+from contest.disk.shipped import place_in_run
 from contest.errors import UserError
 from jdart.config import Config, GenerateConfig, from_mapping
 from jdart.config.overrides import settings_of
 from jdart.data.facts import style_pictures
+from jdart.data.layout import picture_folder
 from jdart.data.pictures import average_image, stretched
 from jdart.data.seeds import image_seed
 from jdart.exporting.base_folder import write_base_folder
@@ -237,7 +238,7 @@ def _ground(base: Base, config: Config, settings: GenerateConfig, style: str) ->
     from jdart.generation.draw import ground
     from jdart.generation.references import References
 
-    size, images = config.data.size, references_folder(config.references) / style / "images"
+    size, images = config.data.size, picture_folder(config.references, config.data.layout, style)
     paths = [picture.path for picture in style_pictures(images, style, config.data)]
     average = None if settings.strength is None else average_image(paths, size)
     return ground(base, settings, average, References(base, {path.name: stretched(path, size) for path in paths}))

@@ -35,13 +35,18 @@ def picture_notes(request: Any, settings: GenerateConfig, **facts: Any) -> dict[
     The facts are `base`, `style`, `size`, `loras` (file, sha256, weight), `token` (sha256), `average`
     and `reference` (hashes of pixels) and `batch` (place, size).
     """
-    if settings.ip_adapter is not None:
-        settings = replace(settings, ip_adapter=settings.ip_adapter.named)
-    noted = {name: value for name, value in said(settings).items() if name not in NOT_NOTED}
+    noted = noted_settings(settings)
     wording = {"prompt": request.prompt, "plain_prompt": request.plain, "seed": request.seed}
     if request.composition is not None:
         wording["composition_prompt"] = request.composition
     return {**noted, **wording, "jdart": importlib.metadata.version("jdart"), **facts}
+
+
+def noted_settings(settings: GenerateConfig) -> dict[str, Any]:
+    """The settings of drawing as a picture's notes have them."""
+    if settings.ip_adapter is not None:
+        settings = replace(settings, ip_adapter=settings.ip_adapter.named)
+    return {name: value for name, value in said(settings).items() if name not in NOT_NOTED}
 
 
 def settings_from(notes: Mapping[str, Any], batch_size: int) -> GenerateConfig:

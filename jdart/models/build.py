@@ -14,6 +14,7 @@ import numpy as np
 from contest.disk.files import read_json, sha256
 from contest.errors import UserError, needs
 from jdart.config import MemoryConfig
+from jdart.models.hub.architecture import require_architecture
 from jdart.models.hub.spelling import pointers, require_base_name, why_no_base
 from jdart.models.schedule import NoiseSchedule
 from jdart.models.weights import load, text_name, vae_name, weight_files
@@ -36,6 +37,7 @@ class Base:
                 f"{self.folder}: no such folder; name a folder in diffusers' layout, a repository of the hub as "
                 f"owner/name, or toy; a miniature base is made by: jdart base new {self.folder}"
             )
+        require_architecture(self.folder)
         absent = [
             name
             for name in (

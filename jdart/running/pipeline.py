@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from contest.disk.files import fingerprint, read_json, sha256
 from contest.errors import UserError, needs
+from jdart.running.gate import pass_gate, rules_of, without_gate
 from jdart.runs.job import Event, Job
 from jdart.searching.judging import scorer_of
 from jdart.searching.search import draw_candidates, search
@@ -29,7 +30,7 @@ def check_entry(job: Job) -> Iterator[Event]:
     from contest.findings import errors
     from submission import check
 
-    findings = check(job.folder.root)
+    findings = without_gate(job, check(job.folder.root, rules_of(job)))
     wrong = errors(findings)
     if wrong:
         raise UserError(
@@ -47,6 +48,9 @@ def score_entry(job: Job, device: str, score: Callable[[Path], Report] | None = 
     """
     from evaluator import score_submission
 
+    if job.config.story is not None and job.config.score.weights is not None:
+        yield from pass_gate(job, device)
+        return
     if job.config.score.weights is None:
         yield Event("score", None, 1, 1, "left out: score.weights is not set", skipped=True)
         return
@@ -87,7 +91,7 @@ def build_entry(job: Job) -> Iterator[Event]:
     from submission import build
     from submission.packing.build import REFUSED
 
-    result = build(job.folder.root, None, job.folder.entry, force=True)
+    result = build(job.folder.root, rules_of(job), job.folder.entry, force=True)
     if result.state == REFUSED:
         raise UserError(f"the entry has findings; see them with: jdart-submit check {job.folder.root}")
     yield Event("build", None, 1, 1, f"{job.folder.entry} is {result.state}", skipped=result.state == "up to date")
@@ -118,13 +122,16 @@ def _written(file: Path) -> int | None:
 
 def require_scorable(job: Job) -> None:
     """Raise UserError now for what would stop the score at the end of the run: profile, weights, packages."""
+    from evaluator.metrics.aesthetic import Aesthetic
     from evaluator.profiles import find_profile
     from evaluator.weights.folder import open_weights
 
     if job.config.score.weights is not None:
         with needs("eval"):
             find_profile(job.config.score.profile)
-            open_weights(Path(job.config.score.weights))
+            pack = open_weights(Path(job.config.score.weights))
+            if job.config.story is not None:
+                Aesthetic(pack)  # whose head not every folder has
 
 
 def stages(job: Job, device: str) -> Mapping[str, Callable[[], Iterator[Event]]]:

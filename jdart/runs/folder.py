@@ -17,6 +17,7 @@ from contest.reading import contest_from_references, load_contest
 from jdart.config import Config, said
 from jdart.config.overrides import require_known
 from jdart.lora.formats.file import FILE_NAME
+from jdart.runs.story import prompts_of, story_contest
 from jdart.versions import version_of
 from submission.packing.provenance import find_commit
 
@@ -30,16 +31,24 @@ LIBRARIES = ("jittor", "numpy", "pillow", "transformers")
 class RunFolder:
     """Paths of a run. Nothing is made before it is needed, and nothing is ever removed.
 
-    `packed`: all styles share one LoRA.
+    `packed`: all styles share one LoRA. `story`: the prompts of a story, whose pictures lie side by side, numbered;
+    `told` are the names of the prompts' table and of the sheet that lie beside them.
     """
 
     root: Path
     packed: bool = False
+    story: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, config: Config) -> RunFolder:
-        """The folder that a configuration names."""
-        return cls(Path(config.output), config.train.packed)
+        """The folder that a configuration names. UserError for a story that cannot be read."""
+        root, packed = Path(config.output), config.train.packed
+        if config.story is None:
+            return cls(root, packed)
+        rules = story_contest(config).story
+        assert rules is not None
+        return cls(root, packed, prompts_of(config.story), (rules.prompts, rules.sheet))
 
     @property
     def manifest(self) -> Path:
@@ -67,7 +76,11 @@ class RunFolder:
         return self.root / "site"
 
     def image(self, style: str, prompt: str) -> Path:
-        return self.images / style / f"{prompt}.png"
+        return self.images / f"{self._number(prompt)}.png" if self.story else self.images / style / f"{prompt}.png"
+
+    def _number(self, prompt: str) -> str:
+        """What a picture of a story is called: prompts are too long to name files."""
+        return f"{self.story.index(prompt) + 1:02d}"
 
     def learnt(self, style: str) -> Path:
         """The folder of what a style, or all of them together, was trained to."""
@@ -93,7 +106,10 @@ class RunFolder:
 
     def candidate(self, style: str, prompt: str, number: int) -> Path:
         """Picture `number` of a prompt: 0 is the entry's, the others are kept beside it."""
-        return self.image(style, prompt) if number == 0 else self.root / "candidates" / style / prompt / f"{number}.png"
+        if number == 0:
+            return self.image(style, prompt)
+        name = self._number(prompt) if self.story else prompt
+        return self.root / "candidates" / style / name / f"{number}.png"
 
     def content(self, picture: Path) -> Path:
         """What a picture was before StyleID injection."""
@@ -125,7 +141,8 @@ class RunFolder:
 
     def pictures(self, style: str) -> list[Path]:
         """Every picture that lies there for a style, its candidates among them."""
-        return sorted([*(self.images / style).glob("*.png"), *(self.root / "candidates" / style).glob("*/*.png")])
+        images = self.images if self.story else self.images / style
+        return sorted([*images.glob("*.png"), *(self.root / "candidates" / style).glob("*/*.png")])
 
     def sheet(self, style: str) -> Path:
         return self.root / "sheets" / f"{style}.png"
@@ -136,6 +153,7 @@ class RunFolder:
     def drawn(self, style: str, prompts: Sequence[str], count: int) -> tuple[Path, ...]:
         """All that a style's drawing makes, with `count` pictures a prompt: pictures, candidates and sheets."""
         sheets = [self.sheet(style), *([self.candidates_sheet(style)] if count > 1 else [])]
+        sheets += [self.images / name for name in self.told]
         return (*(self.candidate(style, prompt, number) for prompt in prompts for number in range(count)), *sheets)
 
     def prior(self, prompt: str, number: int) -> Path:
@@ -144,12 +162,21 @@ class RunFolder:
 
 def contest_of(config: Config) -> Contest:
     """The contest of a configuration: all its styles, or those chosen. Raises UserError for an unknown one."""
+    if config.story is not None:
+        contest = story_contest(config)
+        require_known(config.overrides, contest.styles)
+        return contest
     if config.contest is None:
         contest = contest_from_references(config.references)
     else:
         contest = load_contest(config.contest)
     require_known(config.overrides, contest.styles)
     return contest if config.styles is None else contest.subset(config.styles)
+
+
+def whole_contest_of(config: Config) -> Contest:
+    """The contest with the styles that the run leaves out, too; a story has one."""
+    return contest_of(config if config.story is not None else replace(config, styles=None))
 
 
 def earlier_run(folder: RunFolder) -> Mapping[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,13 @@ from jdart.config.vary import require_variable, variants
 from jdart.data.captions import Picture
 from jdart.data.facts import style_pictures
 from jdart.data.folder import tell_of_strangers
+from jdart.data.layout import picture_folder
 from jdart.data.pictures import stretched
 from jdart.engines.look import require_engine
-from jdart.runs.folder import RunFolder, contest_of, earlier_run, write_run
+from jdart.runs.folder import RunFolder, contest_of, earlier_run, whole_contest_of, write_run
 from jdart.runs.init_from import start_hashes
 from jdart.runs.same_run import require_same
+from jdart.runs.story import with_parts
 
 if TYPE_CHECKING:
     from jdart.models.build import Base
@@ -70,9 +72,12 @@ def open_job(config: Config, notes: bool = True) -> Job:
     if config.engine is not None:
         require_engine(config.engine)
     contest, root = contest_of(config), references_folder(config.references)
-    if notes and root.is_dir():
-        tell_of_strangers(root, contest_of(replace(config, styles=None)).styles)
-    references = {style: style_pictures(root / style / "images", style, config.data) for style in contest.styles}
+    if notes and root.is_dir() and config.data.layout == "contest" and config.story is None:
+        tell_of_strangers(root, whole_contest_of(config).styles)
+    if config.story is not None:
+        config = with_parts(config, next(iter(contest.styles)))
+    folders = {style: picture_folder(config.references, config.data.layout, style) for style in contest.styles}
+    references = {style: style_pictures(folder, style, config.data) for style, folder in folders.items()}
     weights = config.score.weights
     if weights is not None and not Path(weights).is_dir() and not means_toy(weights):
         raise UserError(

@@ -30,6 +30,7 @@ FREE = (
     "validation.images",
     "validation.prompts",
     "score",
+    "story",  # each picture says which part of it it is
     "search",  # search/search.json says with what it may go on
 )
 
@@ -85,11 +86,13 @@ def _require_exact(folder: RunFolder, config: Config) -> None:
 
 
 def what_matters(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings by which a run is what it is, by their dotted names."""
+    """The settings by which a run is what it is, by their dotted names; of a story none of single prompts."""
+    told = settings.get("story") is not None
     return {
         key: value
         for key, value in _flat(settings).items()
         if not any(key == free or key.startswith(free + ".") for free in FREE)
+        and not (told and key.startswith("overrides.") and ".prompts." in key)
     }
 
 

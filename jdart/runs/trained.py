@@ -10,9 +10,11 @@ from typing import Any
 from contest.disk.files import sha256, write_bytes
 from jdart.config import Config
 from jdart.config.overrides import settings_of
-from jdart.generation.notes import noted_files
+from jdart.data.seeds import image_seed
+from jdart.generation.notes import noted_files, noted_settings, read_notes
 from jdart.lora.formats.reading import load_notes
 from jdart.runs.folder import RunFolder
+from jdart.runs.story import says_otherwise
 from jdart.training.checkpoint import steps_of
 from jdart.training.lr import OPEN_ENDED
 
@@ -66,7 +68,10 @@ def set_aside(folder: RunFolder, name: str, styles: Sequence[str]) -> tuple[Path
 
 
 def stale_pictures(folder: RunFolder, config: Config, style: str, prompts: Sequence[str]) -> list[Path]:
-    """Pictures that say that they were drawn with another LoRA, token or IP-Adapter than is there now."""
+    """Pictures that say that they were drawn with another LoRA, token or IP-Adapter than is there now.
+
+    Of a story, also those that were drawn for another part of it, or in another way, or for one that it has no more.
+    """
     known: dict[Path, str] = {}
 
     def digest(path: Path) -> str:
@@ -78,15 +83,26 @@ def stale_pictures(folder: RunFolder, config: Config, style: str, prompts: Seque
     own += [] if config.token is None else [folder.token(style)]
     stale = []
     for prompt in prompts:
-        settings, _ = settings_of(config.generate, config.seed, config.overrides, style, prompt)
+        settings, seed = settings_of(config.generate, config.seed, config.overrides, style, prompt)
         files = [*own, *(Path(lora.path) for lora in settings.loras)]
         files += [] if settings.style_blend is None else [folder.composition.lora(style)]
         files += [] if settings.ip_adapter is None else [Path(str(settings.ip_adapter.weights))]
         for number in range(config.generate.num_images_per_prompt):
             path = folder.candidate(style, prompt, number)
             noted = noted_files(path) if path.exists() and all(file.is_file() for file in files) else None
-            if noted is not None and sorted(noted) != sorted(map(digest, files)):
+            if noted is None:
+                continue
+            other = sorted(noted) != sorted(map(digest, files))
+            if folder.story and not other:
+                text = config.data.template.format(object=prompt, id=style)
+                drawn = image_seed(style, prompt, seed, number)
+                other = says_otherwise(read_notes(path), {**noted_settings(settings), "prompt": text, "seed": drawn})
+            if other:
                 stale.append(path)
+    if folder.story:
+        parts = {folder.image(style, prompt) for prompt in prompts}
+        others = sorted(path for path in folder.images.glob("*.png") if path not in parts)
+        stale += [path for path in others if noted_files(path) is not None]
     return stale
 
 

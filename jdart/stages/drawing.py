@@ -20,6 +20,7 @@ from jdart.generation.notes import png_info
 from jdart.runs.job import Event, Job
 from jdart.runs.trained import goes_on, set_stale_aside, stale_pictures
 from jdart.stages.scene import Scene, composition_text, scene_of, style_picture, style_pictures
+from jdart.stages.story import tell_story
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +31,12 @@ log = logging.getLogger(__name__)
 
 
 def generate_styles(job: Job) -> Iterator[Event]:
-    """Draw every missing picture of every style, then its contact sheets."""
+    """Draw every missing picture of every style, then its contact sheets; of a story, the table and the sheet too."""
+    yield from _generate_styles(job)
+    tell_story(job)
+
+
+def _generate_styles(job: Job) -> Iterator[Event]:
     for style, prompts in job.contest.styles.items():
         groups = wanted_pictures(job, style)
         paths = [Path(request.name) for _, requests in groups for request in requests]
@@ -47,9 +53,10 @@ def generate_styles(job: Job) -> Iterator[Event]:
             raise UserError(f"style {style} is not trained yet; run: jdart train, or jdart run for the whole way")
         if stale:
             log.warning(
-                "style %s: %d pictures were drawn with another LoRA or adapter; they are kept in %s, and drawn anew",
+                "style %s: %d pictures were drawn with another LoRA or adapter%s; they are kept in %s, and drawn anew",
                 style,
                 len(stale),
+                " or for another story" if job.folder.story else "",
                 set_stale_aside(job.folder, style, stale),
             )
         yield from _tally("generate", style, paths, draw_groups(job, style, groups))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-from contest.disk.shipped import references_folder
 from contest.errors import UserError
 from jdart.config import GenerateConfig
 from jdart.data.captions import Picture, load_pictures
+from jdart.data.layout import picture_folder
 from jdart.data.seeds import image_seed
-from jdart.runs.folder import contest_of
+from jdart.runs.folder import whole_contest_of
 from jdart.runs.job import Event, Job
 from jdart.stages.drawing import draw_missing
 
@@ -69,7 +68,7 @@ def _whole_contest(job: Job) -> dict[str, list[str]]:
     """Objects of every style of the contest, those that this run leaves out too."""
     config = job.config
     found = {}
-    for style, prompts in contest_of(replace(config, styles=None)).styles.items():
-        folder = references_folder(config.references) / style / "images"
+    for style, prompts in whole_contest_of(config).styles.items():
+        folder = picture_folder(config.references, config.data.layout, style)
         found[style] = [p.object for p in load_pictures(folder, config.data.template, style)] + list(prompts)
     return found

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contest.disk.files import sha256
-from contest.disk.shipped import place_in_run, references_folder
+from contest.disk.shipped import place_in_run
 from contest.errors import UserError
 from jdart.config import EngineConfig, GenerateConfig, IPAdapterConfig
 from jdart.config.reading import read_as
 from jdart.config.sections.data import DataConfig
 from jdart.data.captions import Picture, load_pictures
 from jdart.data.facts import style_pictures as learnt_pictures
+from jdart.data.layout import picture_folder
 from jdart.data.pictures import average_image
 from jdart.engines.drawing import draw_elsewhere
 from jdart.engines.look import require_engine
@@ -276,7 +277,8 @@ def _from_references(
         return None, None, {}
     folder = _references(run, sources)
     style, size = notes["style"], notes["size"]
-    images = folder / style / "images"
+    layout = "contest" if run is None else run[1]["config"].get("data", {}).get("layout", "contest")
+    images = picture_folder(folder, layout, style)
     pictures = [picture.path for picture in _pictures(images, style, run)]
     average = None if notes["average"] is None else average_image(pictures, size)
     reference = None if settings.styleid is None else style_picture(settings.styleid, pictures, size)

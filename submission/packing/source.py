@@ -80,7 +80,7 @@ def choose_contest(
         if folder is None:
             raise UserError(f"contest {found.name}: its prompts come with the references; give --references DIR, too")
         found = found.with_prompts(contest_from_references(folder).styles)
-    if styles is None and contest is None and references is None:
+    if styles is None and contest is None and references is None and found.story is None:
         styles = source.styles
     return found if styles is None else found.subset(styles)
 

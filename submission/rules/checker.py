@@ -41,7 +41,7 @@ def check_items(
         findings += [*wrong, *_check_pictures(claims, pictures, contest, references)]
     else:
         findings += check_story(items, contest, story, decode)
-        findings += check_gate(report, story)
+        findings += check_gate(report, story, items)
     if not listing.whole:
         findings = [one for one in findings if one.code not in _MISSING]
     return sorted([*listing.findings, *findings], key=lambda one: (one.path, one.code, one.message))

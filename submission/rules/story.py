@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from contest.definition import Contest, Story
 from contest.disk.files import read_json
 from contest.entry.contents import MANIFEST
+from contest.entry.gate import GATE_FILE, read_gate
 from contest.entry.listing import BadItem, Item
 from contest.errors import UserError
 from contest.findings import Finding, finding
-from contest.names import PICTURE_ENDINGS, loose_name, match, misspelling, printable
+from contest.names import PICTURE_ENDINGS, is_system, loose_name, match, misspelling, printable
 from submission.rules.layout import no_file, second_spelling, without_system
 from submission.rules.pictures import Picture, equal_pixels, inspect_items, post_processed, wrong_sizes
 from submission.rules.story_prompts import read_prompts
@@ -67,9 +70,32 @@ def check_story(listed: Sequence[Item], contest: Contest, story: Story, decode: 
     return findings + list(_check_sheet(None if sheet is None else sheet.path, shown, sizes, story))
 
 
-def check_gate(report: Path | None, story: Story) -> Iterator[Finding]:
-    """Findings about a story's mean aesthetic score; none where it was not measured, or the contest asks for none."""
-    if report is None or story.aesthetic is None or not report.is_file():
+def check_gate(report: Path | None, story: Story, items: Iterable[Item]) -> Iterator[Finding]:
+    """Findings about a story's mean aesthetic score; none where it was not measured, or the contest asks for none.
+
+    `report` is the entry's report.json, beside which the scores of a story lie; `items` are the entry's files.
+    """
+    if report is None or story.aesthetic is None:
+        return
+    try:
+        scores = read_gate(report.parent)
+    except (UserError, ValueError):
+        yield finding("S511", GATE_FILE, "is not a report of jdart-eval")
+        return
+    if scores is None:
+        yield from _check_extra(report, story.aesthetic)
+        return
+    files = [item for item in items if item.kind == "file" and item.path.lower().endswith(PICTURE_ENDINGS)]
+    pictures = [item for item in files if item.path != story.sheet and not is_system(item.path)]
+    if not scores.is_of({item.path: hashlib.sha256(_bytes_of(item)).hexdigest() for item in pictures}):
+        yield finding("S511", GATE_FILE, "has the scores of other pictures")
+    elif scores.mean < story.aesthetic:
+        yield finding("S510", GATE_FILE, f"says: {replace(scores, gate=story.aesthetic).line()}")
+
+
+def _check_extra(report: Path, gate: float) -> Iterator[Finding]:
+    """The gate by a report of all metrics, which has the score as an extra."""
+    if not report.is_file():
         return
     try:
         extras = read_json(report).get("extras", {})
@@ -77,8 +103,16 @@ def check_gate(report: Path | None, story: Story) -> Iterator[Finding]:
     except (UserError, AttributeError, KeyError, TypeError):
         yield finding("S511", report.name, "is not a report of jdart-eval")
         return
-    if isinstance(mean, (int, float)) and mean < story.aesthetic:
-        yield finding("S510", report.name, f"gives a mean of {mean:.2f}; pictures count from {story.aesthetic:g} up")
+    if isinstance(mean, (int, float)) and mean < gate:
+        yield finding("S510", report.name, f"gives a mean of {mean:.2f}; pictures count from {gate:g} up")
+
+
+def _bytes_of(item: Item) -> bytes:
+    """What is in a file; nothing where it cannot be read, which is a finding already."""
+    try:
+        return item.read()
+    except BadItem:
+        return b""
 
 
 def _check_prompts(item: Item | None, pictures: Mapping[str, Item], story: Story) -> Iterator[Finding]:
@@ -121,13 +155,15 @@ def _check_sheet(
     if sheet.size is None:
         return  # a finding already
     width, height = sheet.size
-    if width % story.columns or height % story.rows:
+    more = story.grid(len(sizes))  # rows for all pictures, where there are more than the contest asks for
+    grids = [(story.columns, story.rows), (story.rows, story.columns), (more[1], more[0]), more]  # upright or lying
+    even = [(columns, rows) for columns, rows in grids if width % columns == 0 and height % rows == 0]
+    if not even:
         cells = f"{story.columns} columns and {story.rows} rows of one size"
         yield finding("S509", path, f"is {width}x{height}, which does not hold {cells}")
     elif sizes:
         (usual, _), *_ = Counter(sizes.values()).most_common(1)
-        cell = (width // story.columns, height // story.rows)
-        if abs(cell[0] * usual[1] / (cell[1] * usual[0]) - 1) > _ASPECT:
-            yield finding(
-                "S509", path, f"has cells of {cell[0]}x{cell[1]}, not the shape of pictures of {usual[0]}x{usual[1]}"
-            )
+        cells_of = [(width // c, height // r) for c, r in even]
+        if all(abs(w * usual[1] / (h * usual[0]) - 1) > _ASPECT for w, h in cells_of):
+            w, h = cells_of[0]
+            yield finding("S509", path, f"has cells of {w}x{h}, not the shape of pictures of {usual[0]}x{usual[1]}")

@@ -33,7 +33,7 @@ def test_the_other_boards():
     assert (len(board.styles), board.prompts, board.references) == (28, 25, 3)
     assert set(board.styles.values()) == {()}
     story = load_contest("kolors-story").story
-    assert story == Story(8, "prompts.csv", "sheet.png", 2, 4, 6.0)
+    assert story == Story(8, "prompts.csv", "sheet.png", 4, 2, 6.0, 512)
     assert load_contest("kolors-story").pictures == 8
     toy = load_contest("toy")
     assert [len(prompts) for prompts in toy.styles.values()] == [25, 25, 25]

@@ -1,16 +1,19 @@
 """Stories: one row for each way one can be wrong, and the gate that a report may be below of."""
 
+import hashlib
 import json
 import random
 import re
 import shutil
 
+import numpy as np
 import pytest
 from PIL import PngImagePlugin
 from tiny_entry import png, write_files
 
 from contest.definition import Limits, Story
 from contest.entry.contents import open_contents
+from contest.entry.gate import GateReport, Scored, write_gate
 from contest.entry.listing import Item
 from contest.findings import CHECKS
 from submission import Contest, check, load_contest
@@ -103,6 +106,14 @@ CASES = {
     "empty prompt": (put("prompts.csv", table({**ROWS, "2.png": " "}.items())), [("S507", "prompts.csv")]),
     "no sheet": (without("sheet.png"), [("S508", "sheet.png")]),
     "uneven sheet": (sheet(25, 16), [("S509", "sheet.png")]),
+    "lying sheet": (  # two rows of three, or three of two
+        lambda files: (
+            [put(f"{n}.png", png(size=(12, 8), seed=n))(files) for n in (4, 5, 6)],
+            rows(*((f"{n}.png", f"part {n}") for n in (4, 5, 6)))(files),
+            sheet(36, 16)(files),
+        ),
+        [],
+    ),
     "sheet of another shape": (sheet(24, 24), [("S509", "sheet.png")]),
     "smaller sheet": (sheet(12, 8), []),
     "broken sheet": (put("sheet.png", b"x"), [("S201", "sheet.png")]),
@@ -166,7 +177,7 @@ def test_the_shipped_contest_is_a_story(tmp_path):
     names = [f"{number}.png" for number in range(8)]
     files = {name: png(size=(12, 8), seed=number) for number, name in enumerate(names)}
     files["prompts.csv"] = table([(name, f"prompt of {name}") for name in names])
-    files["sheet.png"] = png(size=(48, 16), seed=9)  # two rows of four
+    files["sheet.png"] = png(size=(24, 32), seed=9)  # four rows of two, as the contest's notebook has it
     assert check(write_files(tmp_path / "story", files), contest) == []
 
 
@@ -191,4 +202,34 @@ def test_aesthetic_gate(report, expected, tmp_path):
     with open_contents(write_files(tmp_path / "story", good_story())) as listing:
         findings = check_items(listing, CONTEST, report=path)
     assert [one.code for one in findings] == expected
-    assert all(one.severity == "warning" and "--extra aesthetic" in one.hint for one in findings)
+    assert all(one.severity == "warning" and "jdart-eval aesthetic" in one.hint for one in findings)
+
+
+def scored(files, **scores):
+    pictures = {
+        f"{name}.png": Scored(score, hashlib.sha256(files[f"{name}.png"]).hexdigest()) for name, score in scores.items()
+    }
+    return GateReport(float(np.mean([one.score for one in pictures.values()])), pictures)
+
+
+def findings_with(report, files, folder):
+    write_gate(folder, report)
+    with open_contents(write_files(folder / "story", files)) as listing:
+        return check_items(listing, CONTEST, report=folder / "report.json")
+
+
+def test_the_gate_names_the_pictures_below_it_and_by_how_much(tmp_path):
+    files = good_story()
+    assert findings_with(scored(files, **{"1": 6.5, "2": 5.5, "3": 6.0}), files, tmp_path) == []
+    below = findings_with(scored(files, **{"1": 6.5, "2": 4.25, "3": 5.0}), files, tmp_path)
+    assert [one.code for one in below] == ["S510"]
+    assert "mean 5.25, 0.75 below the gate of 6; below it: 2.png 4.25 (by 1.75), 3.png 5.00 (by 1.00)" in str(below[0])
+
+
+def test_scores_of_other_pictures_say_nothing(tmp_path):
+    files = good_story()
+    report = scored(files, **{"1": 1, "2": 1, "3": 1})
+    changed = {**files, "2.png": png(size=(12, 8), seed=77)}
+    assert [one.code for one in findings_with(report, changed, tmp_path / "changed")] == ["S511"]
+    more = {**files, "4.png": png(size=(12, 8), seed=4), "prompts.csv": table([*ROWS.items(), ("4.png", "x")])}
+    assert "S511" in [one.code for one in findings_with(report, more, tmp_path / "more")]

@@ -11,8 +11,8 @@ from torch import nn
 
 from contest.errors import UserError
 from toylab import base, ship, vae
-from toylab.eyes import EYES
-from toylab.eyes.sights import awake, few_words
+from toylab.eyes import EYES, aesthetic
+from toylab.eyes.sights import awake, few_words, sights
 from toylab.loop import learn
 
 
@@ -168,7 +168,8 @@ def test_the_evaluator_opens_the_shipped_pack(tmp_path):
     for holder in (made["clip"].text_model.embeddings, made["rn50"]):
         with few_words(holder, torch.tensor([320, 49406, 49407]), 49407):
             pass
-    ship.ship_pack(tmp_path / "toy.zip", EYES, made)
+    head = aesthetic.fit(sights(3, 300), made["clip"])
+    ship.ship_pack(tmp_path / "toy.zip", EYES, made, head)
     assert (tmp_path / "toy.zip").stat().st_size < 6_000_000
     zipfile.ZipFile(tmp_path / "toy.zip").extractall(tmp_path / "pack")
     write_tokenizer(tmp_path / "pack" / CLIP)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
 from jdart.config.problem import check, check_template
+from jdart.config.said import LATER
 
 CAPTIONS = ("auto", "file_name", "txt", "jsonl", "csv")
 MAX_SIZE = 4096  # the contest takes no larger picture
 POOLS = ("style", "shared")
+LAYOUTS = ("contest", "folder")  # <style>/images/*.png; or the pictures of one style, just so
+ANY_OR_ALL = ("any", "all")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,9 @@ class DataConfig:
     caption_shuffle: bool = False  # the parts between the commas of a caption in a new order each time
     caption_keep: int = 0  # so many parts stay in front when the others are shuffled
     caption_dropout: float = 0.0  # how often a caption is left empty, 0 to 1
+    layout: str = field(default="contest", metadata=LATER)  # how the references lie; "folder": the pictures themselves
+    # Of pictures that share a row of metadata.jsonl: left out together unless any, or all, are large and square enough
+    any_or_all: str = field(default="any", metadata=LATER)
 
     def __post_init__(self) -> None:
         good = 8 <= self.size <= MAX_SIZE and self.size % 8 == 0
@@ -49,6 +55,8 @@ class DataConfig:
         if self.max_aspect is not None:
             good = 0 < self.max_aspect >= self.min_aspect
             check(good, f"max_aspect: {self.max_aspect} is not above 0, or below min_aspect {self.min_aspect}")
+        check(self.layout in LAYOUTS, f"layout: {self.layout!r}; there are {', '.join(LAYOUTS)}")
+        check(self.any_or_all in ANY_OR_ALL, f"any_or_all: {self.any_or_all!r}; there are {', '.join(ANY_OR_ALL)}")
         alone = self.instance_prompt is None or self.captions == "file_name"
         check(alone, f"instance_prompt: takes the place of captions: {self.captions}; set one of the two")
         for name in ("template", "prior_template", *(["instance_prompt"] if self.instance_prompt is not None else [])):

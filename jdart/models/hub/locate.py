@@ -10,6 +10,7 @@ from pathlib import Path
 from contest.disk.shipped import means_toy, toy_archive, unpack
 from contest.errors import UserError
 from jdart.models.build import TEXT_STEMS, UNET_STEMS, VAE_STEMS, Base
+from jdart.models.hub.architecture import require_repository
 from jdart.models.hub.spelling import require_base_name
 from jdart.models.weights import choose_weights
 
@@ -37,7 +38,9 @@ def locate(model: str, revision: str | None) -> tuple[Path, str | None]:
         return folder, None
     from jdart.models.hub.client import download, list_files
 
+    require_repository(model)
     names, snapshot = list_files(model, revision)
+    require_repository(model, names)
     wanted = _files(model, names)  # before anything large is downloaded
     if snapshot is None:
         snapshot = download(model, revision, wanted)
@@ -48,6 +51,8 @@ def require_base(model: str) -> None:
     """UserError for a local name that is no base model, in no time: nothing is fetched, nothing needs Jittor."""
     if os.path.isdir(model) or not _is_hub_id(model):
         Base(locate(model, None)[0])
+    else:
+        require_repository(model)
 
 
 def _is_hub_id(model: str) -> bool:

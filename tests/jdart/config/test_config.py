@@ -20,7 +20,7 @@ def test_every_recipe_loads_and_survives_a_round_trip():
         "working-white",
         "styleblend",
     }
-    assert {*entries, "baseline-jdiffusion", "dualanodiff", "kolors", "jdart-best", "demo"} == set(recipes())
+    assert {*entries, "baseline-jdiffusion", "dualanodiff", "kolors", "jdart-best", "demo", "story"} == set(recipes())
     for name in recipes():
         config = load_config(name)
         assert from_mapping(to_mapping(config)) == config
