@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contest.disk.files import sha256
-from contest.disk.shipped import place_in_run
+from contest.disk.shipped import place_in_run, references_folder
 from contest.errors import UserError
 from jdart.config import EngineConfig, GenerateConfig, IPAdapterConfig
 from jdart.config.reading import read_as
@@ -213,7 +213,7 @@ def _image_prompt(
             encoders.append(encoder_folder(own, weights))
             pictures += paths_of(own, ())
     if run is not None or sources.references is not None:
-        images = _references(run, sources) / notes["style"] / "images"
+        images = _images(_references(run, sources), notes["style"], run)
         pictures += [picture.path for picture in _pictures(images, notes["style"], run)]
     return noted_again(notes, settings.ip_adapter, base, _lora_files(run, sources), encoders, pictures)
 
@@ -269,6 +269,12 @@ def _references(run: Run | None, sources: Sources) -> Path:
     return references_folder(place_in_run(run[0].root, run[1]["local"]["references"]))
 
 
+def _images(folder: Path, style: str, run: Run | None) -> Path:
+    """The folder of a style's pictures, as the run had its references."""
+    layout = "contest" if run is None else run[1]["config"].get("data", {}).get("layout", "contest")
+    return picture_folder(folder, layout, style)
+
+
 def _from_references(
     notes: Mapping[str, Any], settings: GenerateConfig, run: Run | None, sources: Sources
 ) -> tuple[np.ndarray | None, np.ndarray | None, dict[str, np.ndarray]]:
@@ -277,8 +283,7 @@ def _from_references(
         return None, None, {}
     folder = _references(run, sources)
     style, size = notes["style"], notes["size"]
-    layout = "contest" if run is None else run[1]["config"].get("data", {}).get("layout", "contest")
-    images = picture_folder(folder, layout, style)
+    images = _images(folder, style, run)
     pictures = [picture.path for picture in _pictures(images, style, run)]
     average = None if notes["average"] is None else average_image(pictures, size)
     reference = None if settings.styleid is None else style_picture(settings.styleid, pictures, size)
