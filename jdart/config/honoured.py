@@ -27,6 +27,7 @@ HEEDED: Mapping[str, tuple[str, ...]] = {
     ),
     "memory": (),
     "search": (),
+    "story": (),
 }
 OVERRIDES = ("seed", "negative_prompt", "guidance_scale", "guidance_rescale", "lora_weight")
 SAMPLERS = ("pndm", "unipc")

@@ -44,7 +44,7 @@ def preview_strip(places: Sequence[str], far: bool) -> Markup:
     if far:
         names = " ".join(place.partition("/")[2].removesuffix(".webp") for place in places)
         return Markup(f'<span class="strip" data-strip="{names}"></span>')
-    images = "".join(f'<img src="{place}" alt="" loading="lazy">' for place in places)
+    images = "".join(f'<img src="{place}" alt="" width="34" height="34" loading="lazy">' for place in places)
     return Markup(f'<span class="strip">{images}</span>')
 
 

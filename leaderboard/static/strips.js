@@ -3,7 +3,7 @@
 for (const strip of document.querySelectorAll("[data-strip]")) {
   for (const name of strip.dataset.strip.split(" ")) {
     const image = document.createElement("img");
-    Object.assign(image, { alt: "", loading: "lazy", src: `thumbnails/${name}.webp` });
+    Object.assign(image, { alt: "", width: 34, height: 34, loading: "lazy", src: `thumbnails/${name}.webp` });
     strip.append(image);
   }
 }

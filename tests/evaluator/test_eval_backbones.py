@@ -212,8 +212,8 @@ def test_older_folders_load_too(pack: Path, tmp_path: Path):
     ("name", "words"),
     [
         (files.RN50, "not a TorchScript archive"),
-        (files.SQUEEZENET, r"not a .*PyTorch checkpoint"),
-        (files.INCEPTION, r"not a .*PyTorch checkpoint"),
+        (files.SQUEEZENET, r"not a .*PyTorch file"),
+        (files.INCEPTION, r"not a .*PyTorch file"),
     ],
 )
 @pytest.mark.parametrize("content", [b"", b"not weights at all", b"PK\x03\x04 nor this"])
