@@ -77,7 +77,7 @@ def test_one_changed_picture_is_all_that_is_looked_at(pack, references, outputs,
     looks.clear()
     Image.fromarray(paint(77, 256, 3)).save(outputs / "00" / "Dog.png")
     cached = score()
-    once = {name: 1 for name in ("DinoV2", "InceptionStem", "SqueezeNet", "Rn50Images", "ClipImages")}
+    once = dict.fromkeys(("DinoV2", "InceptionStem", "SqueezeNet", "Rn50Images", "ClipImages"), 1)
     assert looks == {**once, "decode": 2}  # the largest network looks by itself
     fresh = score_submission(outputs, references=references, weights=pack, cache=False, write=False)
     assert_same_figures(cached, fresh)
