@@ -34,33 +34,6 @@ class Hidden:
 
 
 @dataclass(frozen=True)
-class Suspicion:
-    """What the organiser is shown.
-
-    Two teams' entries of which the share `share` of the pictures have difference hashes at most `bits` of 64 apart; a
-    Final that is `jump` above the team's best before.
-    """
-
-    bits: int = 5
-    share: float = 0.5
-    jump: float = 0.1
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """How an entry is drawn again: `pictures` a style, by the base model `base`.
-
-    A picture is reproduced when the mean absolute difference of its channels (0 to 255) is at most `difference`, an
-    entry when the share `share` of the pictures is.
-    """
-
-    base: Optional[str] = None
-    pictures: int = 2
-    difference: float = 2.0
-    share: float = 1.0
-
-
-@dataclass(frozen=True)
 class Event:
     """The rules of one event. Times have a zone; None: there is no such limit, or time."""
 
@@ -82,8 +55,6 @@ class Event:
     private: Optional[Hidden] = None
     decimals: int = 6
     ties: tuple[str, ...] = (EARLIER,)
-    suspicion: Suspicion = field(default_factory=Suspicion)
-    reproduction: Reproduction = field(default_factory=Reproduction)
 
     def deadline_of(self, team: str) -> datetime | None:
         """The team's own deadline where it has one."""

@@ -21,8 +21,6 @@ from organiser.settings.event import (
     TIES,
     Event,
     Hidden,
-    Reproduction,
-    Suspicion,
     Team,
 )
 
@@ -91,9 +89,6 @@ class _Taker:
             values["exceptions"] = self.exceptions(data["exceptions"])
         if data.get("private") is not None:
             values["private"] = self.hidden(data["private"])
-        for key, kind in (("suspicion", Suspicion), ("reproduction", Reproduction)):
-            if key in data:
-                values[key] = self.numbers(data[key], key, kind)
         self.agree(data, values)
         return Event(**values)
 
@@ -197,23 +192,3 @@ class _Taker:
         if not good:
             prompts = self.wrong('private.prompts must map a style to prompts, such as "00": [Cat, Owl]', {})
         return Hidden(tuple(styles), MappingProxyType({style: tuple(names) for style, names in prompts.items()}))
-
-    def numbers(self, value: Any, where: str, kind: Any) -> Any:
-        """A section of numbers, and of one text."""
-        if not isinstance(value, dict):
-            return self.wrong(f"{where} must be a mapping of {', '.join(item.name for item in fields(kind))}", kind())
-        self.unknown(f"{where}.", value, kind)
-        types = {item.name: str(item.type) for item in fields(kind)}
-        kept: dict[str, Any] = {}
-        for key, one in value.items():
-            path = f"{where}.{key}"
-            if types.get(key) == "int":
-                kept[key] = self.whole(one, path, 1)
-            elif types.get(key) == "float":
-                good = isinstance(one, (int, float)) and not isinstance(one, bool) and 0 <= one < float("inf")
-                if key == "share":
-                    good = good and 0 < one <= 1
-                kept[key] = float(one) if good else self.wrong(f"{path} must be a number, not below 0", 0.0)
-            elif key in types:
-                kept[key] = self.text(value, key)
-        return kind(**kept)
