@@ -89,9 +89,8 @@ def _prompt_list(path: Path) -> list[Any]:
     data = read_json(path, once=True)
     if not isinstance(data, dict):
         raise UserError(f'{path}: expected {{"0": "Dolphin", "1": "Ice cream", ...}}')
-    if all(
-        key.isdecimal() and len(key) <= _DIGITS for key in data
-    ):  # the numbers say the order, wherever a tool has put "10" before "2"
+    # the numbers say the order, wherever a tool has put "10" before "2"
+    if all(key.isdecimal() and len(key) <= _DIGITS for key in data):
         return [data[key] for key in sorted(data, key=int)]
     return list(data.values())
 

@@ -14,8 +14,8 @@ from organiser.books.states import OUTDATED
 from organiser.desk import Desk
 from organiser.letters import write_state
 from organiser.publish import current_board, rescores
-from organiser.scorer import EntryScorer, Refused, public_figures, version_of
-from organiser.scoring import score_archive
+from organiser.scorer import EntryScorer, Refused, version_of
+from organiser.scoring import add_new, score_archive
 from organiser.settings.event import PUBLIC
 
 _SAME = 1e-9  # figures that differ by less are the same; the order of a sum may change
@@ -74,10 +74,7 @@ def rescore(
 def _renew(desk: Desk, scorer: EntryScorer, entry: Entry, version: str) -> None:
     scores = score_archive(desk, scorer, entry)
     with desk.ledger.transaction():
-        known = desk.ledger.scores(version)
-        for score in scores:
-            if (score.sha256, score.split) not in known:
-                desk.ledger.add_score(score, public_figures(score.split, score.figures))
+        add_new(desk, version, scores)
 
 
 def _ranks(desk: Desk) -> dict[int, int | None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -77,8 +76,7 @@ class EventScorer:
         try:
             with open_entry(archive) as entry:
                 for split, prompts in self._splits.items():
-                    scorer = copy(self._scorer)  # the same networks and cache
-                    scorer.references = PartReferences(self._whole, prompts)
+                    scorer = self._scorer.against(PartReferences(self._whole, prompts))
                     part = part_of(entry, prompts)
                     report, attachments = scorer.score(part, scorer.admit(part, tuple(prompts)))
                     if len(self._splits) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -71,12 +71,18 @@ def _score(desk: Desk, scorer: EntryScorer, entry: Entry) -> None:
         desk.ledger.move(entry, FAILED, said, "by no fault of the team")
         return
     with desk.ledger.transaction():
-        for score in scores:
-            if (score.sha256, score.split) not in desk.ledger.scores(version):
-                desk.ledger.add_score(score, public_figures(score.split, score.figures))
+        add_new(desk, version, scores)
         first = now if entry.scored is None else entry.scored
         charged = None if entry.team in desk.event.baselines else desk.event.day_of(from_text(entry.received))
         desk.ledger.move(entry, SCORED, scored=first, charged=charged)
+
+
+def add_new(desk: Desk, version: str, scores: Sequence[Score]) -> None:
+    """Write down the scores that this scorer has not given before: one for an archive and split."""
+    known = desk.ledger.scores(version)
+    for score in scores:
+        if (score.sha256, score.split) not in known:
+            desk.ledger.add_score(score, public_figures(score.split, score.figures))
 
 
 def score_archive(desk: Desk, scorer: EntryScorer, entry: Entry) -> list[Score]:

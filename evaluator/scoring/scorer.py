@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -169,6 +170,12 @@ class Scorer:
         """A viewer with the extractors of these names, on the same weights and the same cache."""
         readers = build_extractors(extractors, self._setting)
         return Viewer(readers, self._cache, self.options.batch_size, self.watch, self._lean)
+
+    def against(self, references: References) -> Scorer:
+        """One that scores against other references, with the same networks and the same cache."""
+        other = copy(self)
+        other.references = references
+        return other
 
     def admit(
         self, entry: Entry, styles: Sequence[str] | None = None, as_is: bool = False, skip_bad: bool = False
