@@ -166,7 +166,7 @@ def test_drawn_pictures_follow_the_seed(modules, tmp_path):
 def test_both_programs_side_by_side(pack, tmp_path):
     place = tmp_path / "out.json"
     options = ["--case", "board", "--styles", "1", "--references", "2", "--outputs", "2", "--size", "64"]
-    command = [sys.executable, str(BENCHMARKS / "evaluator.py"), *options, "--weights", str(pack), "--json", str(place)]
+    command = [sys.executable, str(BENCHMARKS / "scoring.py"), *options, "--weights", str(pack), "--json", str(place)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     board = json.loads(place.read_text("utf-8"))["board"]

@@ -15,7 +15,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 def test_tiny_case_reports_every_figure(tmp_path):
     place = tmp_path / "out.json"
-    command = [sys.executable, BENCHMARKS / "leaderboard.py", "--entries", "3", "--styles", "2", "--pictures", "2"]
+    command = [sys.executable, BENCHMARKS / "board.py", "--entries", "3", "--styles", "2", "--pictures", "2"]
     env = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parent)}
     done = subprocess.run([*command, "--json", place], capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -81,7 +81,7 @@ def load(monkeypatch):
     import importlib.util
 
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    spec = importlib.util.spec_from_file_location("board_benchmark", BENCHMARKS / "leaderboard.py")
+    spec = importlib.util.spec_from_file_location("board_benchmark", BENCHMARKS / "board.py")
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "board_benchmark", module)
     spec.loader.exec_module(module)

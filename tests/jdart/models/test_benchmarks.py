@@ -11,6 +11,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
+def test_no_script_is_named_as_a_package():
+    """Python looks into a script's own folder first: it would be imported in the package's place."""
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert {"jdart", "evaluator", "leaderboard"} <= packages
+    assert not packages & {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["training", "generation"])
 def test_a_quick_run_reports_every_program_and_ratio(script, tmp_path):

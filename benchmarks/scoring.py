@@ -1,6 +1,6 @@
 """Time and memory of the checker's schedule and of `jdart-eval score`, on the same pictures and weights.
 
-    python benchmarks/evaluator.py --case board --case style --json out.json
+    python benchmarks/scoring.py --case board --case style --json out.json
 
 Programs run one after the other, each alone in a process of its own with as many threads as cores. README.md
 beside this file describes the cases and how to read the table.

@@ -1,10 +1,10 @@
 """Time of building a large board and of adding an entry to it, and the size of its first page.
 
-    python benchmarks/leaderboard.py --json board.json
-    python benchmarks/leaderboard.py --scale --json scale.json      # how they grow from 200 entries to 1,000
+    python benchmarks/board.py --json board.json
+    python benchmarks/board.py --scale --json scale.json      # how they grow from 200 entries to 1,000
 
 200 entries of 15 styles x 25 pictures, with small WebP files as the evaluator writes them; README.md beside this file
-says how they are made. Nothing here imports the package of this file's name: `jdart-board` is a process of its own.
+says how they are made.
 """
 
 from __future__ import annotations
