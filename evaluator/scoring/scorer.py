@@ -199,6 +199,10 @@ class Scorer:
     ) -> tuple[Report, Attachments]:
         """The report of an open entry, and the files that go with it. Raises EntryRefused and UserError."""
         with self.watch.of("total"):
+            if self._lean:  # later the networks would be loaded anew for the texts, beside the largest one
+                names = [picture.name for found in admission.pictures.values() for picture in found]
+                for metric in self._metrics:
+                    self.viewer.texts(metric.extractor, metric.texts(names))
             kept = self.references.keep(list(admission.pictures), self.viewer, self._progress)
             flat = [picture for found in admission.pictures.values() for picture in found]
             look = self.viewer.look(flat, kept, not skip_bad, self._progress)

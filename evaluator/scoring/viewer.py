@@ -52,6 +52,7 @@ class _Seen:
     prepared: dict[str, np.ndarray] = field(default_factory=dict)
     thumbnail: bytes | None = None
     fresh: bool = False
+    new: set[str] = field(default_factory=set)  # of "picture" (its digest) and "thumbnail" what the cache has not
     finding: Finding | None = None
 
 
@@ -258,8 +259,10 @@ class Viewer:
                 take(name, part)
         for seen in group:
             seen.prepared.clear()  # megabytes each
-        self._cache.put("picture", {key_of("picture", seen.picture.sha256): seen.digest.encode() for seen in group})
-        thumbnails = {key_of("thumbnail", _THUMBNAIL, s.digest): s.thumbnail for s in group if s.thumbnail is not None}
+        digests = {key_of("picture", s.picture.sha256): s.digest.encode() for s in group if "picture" in s.new}
+        drawn = {key_of("thumbnail", _THUMBNAIL, s.digest): s.thumbnail for s in group if "thumbnail" in s.new}
+        thumbnails = {key: thumbnail for key, thumbnail in drawn.items() if thumbnail is not None}
+        self._cache.put("picture", digests)
         self._cache.put("thumbnail", thumbnails)
 
     def _prepare(self, look: Look, pictures: Sequence[Picture], plan: _Plan, ahead: int) -> Iterator[_Seen]:
@@ -278,6 +281,7 @@ class Viewer:
                     pixels = None if seen.digest else _decode(seen)
                     if pixels is not None:
                         seen.digest = digest_of({"pixels": pixels})
+                        seen.new.add("picture")
                         seen.keys = plan(seen.picture, seen.digest)
                     there = known if pixels is None else self._cache.get_arrays(k for k in seen.keys.values() if k)
                     seen.known = {name: there[key]["note"] for name, key in seen.keys.items() if key in there}
@@ -288,7 +292,9 @@ class Viewer:
                     if missing or seen.thumbnail is None or pixels is not None:
                         pixels = _decode(seen) if pixels is None else pixels
                         seen.prepared = {name: self.extractors[name].prepare(pixels) for name in missing}
-                        seen.thumbnail = to_thumbnail(pixels) if seen.thumbnail is None else seen.thumbnail
+                        if seen.thumbnail is None:
+                            seen.thumbnail = to_thumbnail(pixels)
+                            seen.new.add("thumbnail")
                         seen.fresh = True
                 except BadPicture as problem:
                     seen.finding = Finding(problem.code, seen.picture.where, str(problem))

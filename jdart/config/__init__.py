@@ -12,7 +12,7 @@ from jdart.config.sections.generate import GenerateConfig, WeightedLora
 from jdart.config.sections.ip_adapter import IPAdapterConfig, WeightedImage, WeightedLayer
 from jdart.config.sections.lora import TEXT_TARGETS, UNET_TARGETS, LoraConfig, TextLoraConfig
 from jdart.config.sections.memory import MemoryConfig
-from jdart.config.sections.search import PruneConfig, SearchConfig
+from jdart.config.sections.search import DraftConfig, PruneConfig, SearchConfig
 from jdart.config.sections.token import TokenConfig
 from jdart.config.sections.train import TrainConfig
 from jdart.config.sections.validation import ValidationConfig
@@ -27,6 +27,7 @@ __all__ = [
     "CompositionConfig",
     "Config",
     "DataConfig",
+    "DraftConfig",
     "EngineConfig",
     "FinishConfig",
     "GenerateConfig",

@@ -35,18 +35,20 @@ def draw(
     pictures: Mapping[str, np.ndarray] = MappingProxyType({}),
     composition: Composition | None = None,
     images: ImagePrompt | None = None,
+    interval: int = 1,
 ) -> Generator[tuple[Request, np.ndarray], None, None]:
     """Yield (request, picture) with pictures of (size, size, 3) uint8, in order.
 
     `average` (size, size, 3) uint8 starts each picture from a noisy copy of it, as `settings.strength` says. `pictures`
     (size, size, 3) uint8 are the style's by their file names, where the settings look at them (`looks_at_references`).
-    `images` prompt beside the text; the base must be `prompted` with them.
+    `images` prompt beside the text; the base must be `prompted` with them. With an `interval` above 1 the pictures are
+    drafts: the UNet's deep layers are calculated in every `interval`-th call.
 
     A picture depends on its request and never on the others; the size of its batch, and its place in it, decide the
     last digits of a float and so, in a pixel here and there, one grey level.
     """
     with jt.no_grad(), two_branches(base, composition, settings.style_blend) as blending:
-        easel = Easel(base, requests, settings, size, average, pictures, images=images)
+        easel = Easel(base, requests, settings, size, average, pictures, images=images, interval=interval)
         for some in batches_of(requests, settings.batch_size):
             batch = easel.batch(some, blending)
             batch.advance()
@@ -71,9 +73,10 @@ class Easel:
         pictures: Mapping[str, np.ndarray],
         looks: Sequence[Edit] = (),
         images: ImagePrompt | None = None,
+        interval: int = 1,
     ):
         """`looks` see the predicted latents in every step, after all edits."""
-        self.base, self.settings, self._images = base, settings, images
+        self.base, self.settings, self._images, self._interval = base, settings, images, interval
         self.plan = sampling_plan(
             base.schedule, settings.sampler, settings.steps, None if average is None else settings.strength
         )
@@ -92,11 +95,12 @@ class Easel:
         negative = np.stack([self._fused(settings.negative_prompt, "")] * len(requests))
         if self._images is not None:
             context, negative = beside(context, self._images.tokens), beside(negative, self._images.without)
-        guided = Guided(self.base, context, negative, settings, plan.calls)
+        guided = Guided(self.base, context, negative, settings, plan.calls, self._interval)
         model: Model = guided
         latents = jt.array(np.stack([first_latent(plan, r.seed, self._shape, self._start) for r in requests]))
         if blending is not None:
-            model = blending.guided(plan, [str(r.composition) for r in requests], context, negative, settings)
+            texts = [str(r.composition) for r in requests]
+            model = blending.guided(plan, texts, context, negative, settings, self._interval)
             latents = jt.concat([latents, latents])
         model = steered(self._sharing(model), plan, self._edits)
         return Batch(self.base.vae, plan, requests, model, latents, guided.narrow)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import jittor as jt
 import numpy as np
 
 from jdart.config import GenerateConfig
 from jdart.models.build import Base
+from jdart.models.networks.unet import DeepFeatures
 
 
 class Guided:
@@ -18,9 +20,21 @@ class Guided:
     `settings.guidance_interval` is given, so are the calls outside of it (Kynkaanniemi et al., 2404.07724).
     """
 
-    def __init__(self, base: Base, context: np.ndarray, negative: np.ndarray, settings: GenerateConfig, calls: int):
-        """`context` and `negative` are the embeddings (B, 77, D) float32 of each picture; the run has so many calls."""
-        self.base, self.settings, self.calls, self.done = base, settings, calls, 0
+    def __init__(
+        self,
+        base: Base,
+        context: np.ndarray,
+        negative: np.ndarray,
+        settings: GenerateConfig,
+        calls: int,
+        interval: int = 1,
+    ):
+        """`context` and `negative` are the embeddings (B, 77, D) float32 of each picture; the run has so many calls.
+
+        The deep layers are calculated in every `interval`-th of them.
+        """
+        self.settings, self.calls, self.done = settings, calls, 0
+        self.unet = base.unet if interval == 1 else partial(base.unet, deep=DeepFeatures(interval))
         self.batch = len(context)
         alone = settings.guidance_scale == 1
         self.context = jt.array(context if alone else np.concatenate([negative, context]))
@@ -35,8 +49,8 @@ class Guided:
         settings, done = self.settings, self.done
         self.done += 1
         if not settings.guides(done, self.calls):
-            return self.base.unet(x, np.full(self.batch, t), self.context[-self.batch :])
-        both = self.base.unet(jt.concat([x, x]), np.full(2 * self.batch, t), self.context)
+            return self.unet(x, np.full(self.batch, t), self.context[-self.batch :])
+        both = self.unet(jt.concat([x, x]), np.full(2 * self.batch, t), self.context)
         without, with_text = both[: self.batch], both[self.batch :]
         guided = without + (with_text - without) * settings.guidance_scale
         rescale = settings.guidance_rescale

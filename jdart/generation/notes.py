@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
 
 KEY = "jdart"  # the text chunk that is read back
+DRAFT = "draft"  # what the notes of a draft have besides: in how many calls its deep layers were calculated once
 COMMON_KEY = "parameters"  # the one that AUTOMATIC1111's web UI made common, for other programs
 NOT_NOTED = ("batch_size", "num_images_per_prompt", "lora_weight", "loras")  # the files' hashes say more
 SAMPLER_NAMES = {"ddim": "DDIM", "pndm": "PLMS", "dpmpp_2m": "DPM++ 2M", "unipc": "UniPC", "euler": "Euler"}

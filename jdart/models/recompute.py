@@ -14,7 +14,7 @@ import jittor as jt
 from jittor import nn
 
 from jdart.models.networks.layers import Downsample2D, ResnetBlock2D, Upsample2D
-from jdart.models.networks.unet import Transformer2D
+from jdart.models.networks.unet_blocks import Transformer2D
 from jdart.models.paths import exchanged
 
 BLOCKS = (ResnetBlock2D, Transformer2D, Downsample2D, Upsample2D)

@@ -9,11 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from contest.disk.tensor_files import instead, read_header, require_readable, torch_type
+from contest.disk.tensor_files import TORCH_NAMES, instead, read_header, require_readable, torch_type
 from contest.errors import UserError, needs
 from evaluator.backbones.torch_file import read_torch
 
-NUMPY = ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
+NUMPY = {  # the others, bfloat16 and 8-bit floats, are read by PyTorch
+    **{f"{kind}{bits}": f"<{kind.lower()}{bits // 8}" for kind in "FIU" for bits in (64, 32, 16)},
+    "I8": "i1",
+    "U8": "u1",
+    "BOOL": "?",
+}
 IP_ADAPTER = {"image_proj", "ip_adapter"}  # a .bin has a dictionary of each, a .safetensors prefixes
 NO_TABLES = {  # entries of files that hold more than tensors, by which they are told
     "string_to_param": "it is a textual inversion embedding of the WebUI",
@@ -40,19 +45,29 @@ def read_typed(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
 
 
 def _read_safetensors(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
-    with needs("train"):
-        from safetensors import SafetensorError, safe_open
-
-    types = read_header(path).types
-    require_readable(path, types)
-    torch_only = any(type not in NUMPY for type in types.values())  # NumPy has no bfloat16 and no float8
+    """Tensor by tensor into memory of its own: the library maps the file, all of which then counts as the process's."""
+    tensors = read_header(path).tensors
+    require_readable(path, {name: stored.type for name, stored in tensors.items()})
     try:
-        with safe_open(path, framework="pt" if torch_only else "numpy") as file:
-            for name, type in types.items():
-                tensor = file.get_tensor(name)
-                yield name, type, _float32(_array(tensor) if torch_only else tensor)
-    except (SafetensorError, OSError) as error:
+        with open(path, "rb") as file:
+            for name, stored in tensors.items():
+                file.seek(stored.begin)
+                data = bytearray(stored.end - stored.begin)
+                if file.readinto(data) < len(data):
+                    raise OSError("it ends within a tensor")
+                yield name, stored.type, _float32(_numbers(data, stored.type).reshape(stored.shape))
+    except OSError as error:
         raise UserError(f"{path}: not a readable safetensors file ({error}); {instead(path)}") from error
+
+
+def _numbers(data: bytearray, type: str) -> np.ndarray:
+    """Bytes of a safetensors file, which is little-endian, as an array (N,)."""
+    if type in NUMPY:
+        return np.frombuffer(data, NUMPY[type])
+    with needs("train"):
+        import torch
+    kind = next(getattr(torch, name) for name, known in TORCH_NAMES.items() if known == type)
+    return _array(torch.frombuffer(data, dtype=kind)) if data else np.zeros(0, np.float32)
 
 
 def _read_bin(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -78,7 +93,7 @@ def _array(tensor: Any) -> np.ndarray:
 
 def _float32(array: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, as in PyTorch
-        return array.astype(np.float32) if array.dtype.kind == "f" else array
+        return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
 
 
 def to_safetensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:

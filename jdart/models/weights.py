@@ -108,7 +108,7 @@ def fill(
     problems = mismatch({name: shape for name, (_, _, shape) in slots.items()}, found, unexpected)
     if not problems:
         for name, (module, leaf, _) in slots.items():
-            setattr(module, leaf, jt.array(found[name]))
+            setattr(module, leaf, jt.array(found.pop(name)))  # which copies: never two of all at once
     return problems
 
 

@@ -34,6 +34,10 @@ class SearchFolder:
         """What a candidate looked like when it was decided whether it goes on."""
         return self.root / "sketches" / f"{number:02}" / style / f"{prompt}.png"
 
+    def draft(self, style: str, prompt: str, number: int) -> Path:
+        """A candidate drawn cheaply, to see whether it is drawn in earnest."""
+        return self.root / "drafts" / f"{number:02}" / style / f"{prompt}.png"
+
     @property
     def holdout(self) -> Path:
         return self.root / "holdout.json"

@@ -59,6 +59,41 @@ def score_pictures(scorer: Scorer, paths: Mapping[str, Mapping[str, Path]]) -> S
     return figures_to_scores(scorer.figures(pictures, [kind.key for kind in OFFICIAL])[0])
 
 
+def look_at_drafts(scorer: Scorer, style: str, drafts: Mapping[int, Mapping[str, Path]]) -> Looks:
+    """Number of a candidate -> prompt -> its draft, as all metrics find them.
+
+    `worth` is what a picture adds to Final, which is linear in each picture's part of its two factors; FID and the
+    factors are those of all drafts together.
+    """
+    import numpy as np
+
+    from evaluator.analysis.cells import MEASURED
+    from evaluator.metrics.fid import features_to_moments, moments_to_fid
+    from evaluator.scoring.formula import metrics_to_scores
+    from evaluator.scoring.parts import open_pictures, pictures_to_cells, real_moments
+
+    real = real_moments(scorer, [style])
+    cells = {
+        number: pictures_to_cells(
+            scorer, {style: open_pictures(style, {f"{prompt}.png": path for prompt, path in own.items()})}, real
+        )
+        for number, own in drafts.items()
+    }
+    stems = np.concatenate([each.stems for each in cells.values() if each.stems is not None])
+    fid = float(moments_to_fid(real, features_to_moments(stems)))
+    means = {key: float(np.mean([each.values[key] for each in cells.values()])) for key in MEASURED}
+    together = metrics_to_scores(fid=fid, **means)
+    looks: Looks = {}
+    for number, each in cells.items():
+        for row, name in enumerate(each.names):
+            figures = {key: float(each.values[key][row]) for key in MEASURED}
+            own = metrics_to_scores(fid=fid, **figures)
+            rest = together.text + together.quality
+            gain = own.style * rest + together.style * (own.text + own.quality)
+            looks.setdefault(name[: -len(".png")], {})[number] = {**figures, "worth": gain}
+    return looks
+
+
 def worth(look: Mapping[str, float]) -> float:
-    """What the two metrics give to Final's left side, where they weigh the same."""
-    return look["hist"] - look["lpips"]
+    """Of a draft what it adds to Final; of a sketch what two metrics give to its left side, weighing the same."""
+    return look["worth"] if "worth" in look else look["hist"] - look["lpips"]

@@ -15,9 +15,10 @@ from jdart.config.overrides import settings_of
 from jdart.config.vary import changes_of, varied
 from jdart.data.seeds import image_seed
 from jdart.runs.job import Event, Job
+from jdart.searching.drafts import drafts_looks, draw_drafts
 from jdart.searching.folder import SearchFolder
 from jdart.searching.judging import Looks, look_at_sketches, worth
-from jdart.stages.drawing import draw_groups, request_of, write_picture
+from jdart.stages.drawing import Group, draw_groups, request_of, write_picture
 from jdart.stages.scene import Scene, scene_of
 
 if TYPE_CHECKING:
@@ -33,14 +34,15 @@ Resting = list[tuple[Scene, "list[Sketch]"]]
 class Round:
     """`numbers` are the candidates that were tried of each prompt, `kept` those of each that are drawn to the end.
 
-    `looks` says what the sketches were worth; empty where all were drawn at once. `seconds` is None where the round
-    was broken off in between.
+    `looks` says what sketches or drafts were worth; empty where all were drawn at once. `seconds` is None where the
+    round was broken off in between; `drafting` is the part of them that drafts took.
     """
 
     numbers: tuple[int, ...]
     kept: Mapping[str, tuple[int, ...]]
     looks: Looks
     seconds: Optional[float] = None
+    drafting: Optional[float] = None
 
     def done(self, folder: SearchFolder, style: str) -> bool:
         """Whether every picture that is kept is there."""
@@ -86,13 +88,21 @@ def draw_round(job: Job, style: str, numbers: Sequence[int], scorer: Scorer) -> 
     total, fresh = len(numbers) * len(prompts), not file.exists()
     if fresh:
         groups = candidate_groups(job, style, dict.fromkeys(prompts, numbers), changes, folder.candidate)
-        prune = job.config.search.prune if len(numbers) > 1 else None
-        resting = [] if prune is None else (yield from _sketched(job, style, groups, prune))
-        looks = _looks(job, style, numbers, scorer) if resting else {}
-        kept = {prompt: _kept(numbers, looks.get(prompt, {}), prune) for prompt in prompts}
-        write_json(file, asdict(Round(tuple(numbers), kept, looks)))
+        search, resting, looks, drafting = job.config.search, [], {}, None
+        rule = None if len(numbers) == 1 else search.draft if search.prune is None else search.prune
+        if isinstance(rule, PruneConfig):
+            resting = yield from _sketched(job, style, groups, rule)
+            looks = _looks(job, style, numbers, scorer) if resting else {}
+        elif rule is not None:
+            unsure = [number for number in numbers if number > 0]  # 0 is drawn in any case
+            yield from draw_drafts(job, style, _only(groups, unsure), rule)
+            drafting = round(time.perf_counter() - begun, 3)
+            looks = drafts_looks(job, style, unsure, scorer)
+        keep = 1.0 if rule is None else rule.keep
+        kept = {prompt: _kept(numbers, looks.get(prompt, {}), keep) for prompt in prompts}
+        write_json(file, asdict(Round(tuple(numbers), kept, looks, drafting=drafting)))
         given_up = total - sum(map(len, kept.values()))
-        yield Event("search", style, given_up, total, f"{given_up} stopped early" if resting else "")
+        yield Event("search", style, given_up, total, f"{given_up} stopped early" if looks else "")
         for _ in _drawn_on(job, resting, {str(folder.candidate(style, p, n)) for p, own in kept.items() for n in own}):
             yield _event(folder, style, _read(file), total)
     told = _read(file)
@@ -136,14 +146,10 @@ def _looks(job: Job, style: str, numbers: Sequence[int], scorer: Scorer) -> Look
     return look_at_sketches(scorer, style, {number: own for number, own in there.items() if own})
 
 
-def _kept(
-    numbers: Sequence[int], looks: Mapping[int, Mapping[str, float]], prune: PruneConfig | None
-) -> tuple[int, ...]:
-    """The best of a prompt's candidates, those without a sketch, and candidate 0, beside which a gain is counted."""
-    if prune is None:
-        return tuple(numbers)
+def _kept(numbers: Sequence[int], looks: Mapping[int, Mapping[str, float]], keep: float) -> tuple[int, ...]:
+    """The best of a prompt's candidates, those without a look, and candidate 0, beside which a gain is counted."""
     better = sorted(looks, key=lambda number: (number != 0, -worth(looks[number])))
-    chosen = {*better[: max(1, ceil(prune.keep * len(looks) - 1e-9))], *(n for n in numbers if n not in looks)}
+    chosen = {*better[: max(1, ceil(keep * len(looks) - 1e-9))], *(n for n in numbers if n not in looks)}
     return tuple(number for number in numbers if number in chosen)
 
 
@@ -166,6 +172,11 @@ def _event(folder: SearchFolder, style: str, told: Round, total: int) -> Event:
     return Event("search", style, total - sum(not path.exists() for path in kept), total)
 
 
+def _only(groups: Sequence[Group], numbers: Sequence[int]) -> list[Group]:
+    """What is asked for of these candidates."""
+    return [(settings, own) for settings, own in groups if _number_and_prompt(own[0])[0] in numbers]
+
+
 def _number_and_prompt(request: Request) -> tuple[int, str]:
     path = Path(request.name)
     return int(path.parents[1].name), path.stem
@@ -175,4 +186,4 @@ def _read(file: Path) -> Round:
     told = read_json(file)
     kept = {prompt: tuple(numbers) for prompt, numbers in told["kept"].items()}
     looks = {prompt: {int(number): look for number, look in own.items()} for prompt, own in told["looks"].items()}
-    return Round(tuple(told["numbers"]), kept, looks, told["seconds"])
+    return Round(tuple(told["numbers"]), kept, looks, told["seconds"], told.get("drafting"))

@@ -50,14 +50,22 @@ def print_gains(job: Job, console: Console | None = None) -> None:
 
 
 def price(rounds: list[Round], at: float) -> float:
-    """What the candidates of a prompt cost, in pictures drawn whole; those that stopped early did so at share `at`."""
+    """What the candidates of a prompt cost, in pictures drawn whole; those that stopped early did so at share `at`.
+
+    Drafts cost what they took, measured by the seconds of the pictures beside them.
+    """
     if not rounds:
         return 0.0
     kept = sum(len(numbers) for one in rounds for numbers in one.kept.values())
     stopped = sum(
         len(one.looks.get(prompt, {}).keys() - set(own)) for one in rounds for prompt, own in one.kept.items()
     )
-    return (kept + at * stopped) / len(rounds[0].kept)
+    timed = [(one, one.seconds, one.drafting) for one in rounds if one.seconds is not None and one.drafting is not None]
+    drafting = sum(own for _, _, own in timed)
+    drawing = sum(seconds for _, seconds, _ in timed) - drafting
+    drawn = sum(len(numbers) for one, _, _ in timed for numbers in one.kept.values())
+    drafts = drawn * drafting / drawing if drawing > 0 else 0.0
+    return (kept + at * stopped + drafts) / len(rounds[0].kept)
 
 
 def _means(prompts: Mapping[str, Any], metric: str) -> tuple[float, float]:

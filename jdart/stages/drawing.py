@@ -111,13 +111,13 @@ def request_of(config: Config, settings: GenerateConfig, style: str, prompt: str
     )
 
 
-def draw_groups(job: Job, style: str, groups: Sequence[Group]) -> Iterator[Path]:
-    """Draw what is missing of `groups`; yields each path when it is there."""
+def draw_groups(job: Job, style: str, groups: Sequence[Group], interval: int = 1) -> Iterator[Path]:
+    """Draw what is missing of `groups`; yields each path when it is there. With an `interval` they are drafts."""
     pictures, size = [picture.path for picture in job.references[style]], job.config.data.size
     for settings, requests in groups:
         if all(Path(request.name).exists() for request in requests):
             continue
-        scene = scene_of(job, style, settings, requests)
+        scene = replace(scene_of(job, style, settings, requests), interval=interval)
         if settings.styleid is None:
             with scene.networks(job.base):
                 yield from _write_missing(job, scene, requests)
@@ -143,7 +143,7 @@ def _write_missing(job: Job, scene: Scene, everything: Sequence[Request]) -> Ite
     places = [(place, len(batch)) for batch in batches for place in range(len(batch))]
     if scene.engine is None:
         shown = scene.average, scene.pictures, scene.composition, scene.images
-        made = draw(job.base, requests, scene.settings, scene.size, *shown)
+        made = draw(job.base, requests, scene.settings, scene.size, *shown, scene.interval)
     else:
         log_file = job.folder.log(f"{scene.style}-{scene.engine.name}")
         made = draw_elsewhere(scene.engine, job.base, batches, scene.settings, scene.size, scene.adapters, log_file)

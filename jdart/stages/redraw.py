@@ -21,7 +21,7 @@ from jdart.data.layout import picture_folder
 from jdart.data.pictures import average_image
 from jdart.engines.drawing import draw_elsewhere
 from jdart.engines.look import require_engine
-from jdart.generation.notes import pixels_hash, read_notes, settings_from
+from jdart.generation.notes import DRAFT, pixels_hash, read_notes, settings_from
 from jdart.runs.folder import RunFolder, earlier_run
 from jdart.stages.drawing import save_png
 from jdart.stages.image_prompts import noted_again
@@ -67,6 +67,8 @@ def redraw(path: Path, sources: Sources) -> Redrawn:
     missing = [name for name in FACTS if name not in notes]
     if missing:
         raise UserError(f"{path}: its notes lack {', '.join(missing)}: it was drawn by another version of jdart")
+    if DRAFT in notes:
+        raise UserError(f"{path}: a draft of a search; redraw the candidate of its number, in search/candidates")
     place, size = notes["batch"]
     settings = settings_from(notes, batch_size=size)
     run = _run_of(path)

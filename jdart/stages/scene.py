@@ -14,7 +14,7 @@ from contest.errors import UserError
 from jdart.config import Config, EngineConfig, GenerateConfig, StyleIDConfig
 from jdart.data.pictures import average_image, crop, place_of, read_rgb, resize_short_side, stretched
 from jdart.generation.colour.finish import finish_of, finisher, without_finish
-from jdart.generation.notes import engine_note, lora_note, picture_notes, pixels_hash
+from jdart.generation.notes import DRAFT, engine_note, lora_note, picture_notes, pixels_hash
 from jdart.runs.folder import require_trained_on
 from jdart.runs.job import Job
 from jdart.stages.image_prompts import image_prompt
@@ -47,6 +47,7 @@ class Scene:
     composition: Composition | None = None
     images: ImagePrompt | None = None
     engine: EngineConfig | None = None
+    interval: int = 1  # above 1 what is drawn are drafts: the UNet's deep layers are calculated in every so many calls
 
     @contextmanager
     def networks(self, base: Base) -> Iterator[None]:
@@ -86,6 +87,7 @@ class Scene:
             **({} if self.composition is None else {"composition": sha256(self.composition.lora)}),
             **({} if self.images is None else {"image_prompt": self.images.noted}),
             **({} if self.engine is None else {"engine": engine_note(self.engine)}),
+            **({} if self.interval == 1 else {DRAFT: self.interval}),
         )
 
 

@@ -288,6 +288,8 @@ def test_the_table_of_drawing_is_right_about_its_price():
     one = Round((0, 1, 2, 3), {"a": (0, 2), "b": (0, 1)}, looks)
     assert price([one], 0.25) == pytest.approx(2 + 2 * 0.25)
     assert price([Round((0, 1), {"a": (0, 1)}, {})], 0.25) == 2
+    drafted = Round((0, 1, 2, 3), {"a": (0, 2), "b": (0, 1)}, looks, seconds=15.0, drafting=5.0)
+    assert price([drafted], 0.0) == pytest.approx(2 + 1), "four pictures in ten seconds, and drafts for two"
 
 
 def test_misuse_in_python_is_a_user_error(config):

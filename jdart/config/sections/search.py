@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
 from jdart.config.problem import check
+from jdart.config.said import LATER
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,27 @@ class PruneConfig:
 
 
 @dataclass(frozen=True)
+class DraftConfig:
+    """Every candidate is drawn as a draft first; all metrics look at it, and the best are drawn in earnest.
+
+    A draft takes `steps` (None: as many as the picture), calculates the UNet's deep layers in every `interval`-th of
+    its calls alone (DeepCache, 2312.00858), and is never part of an entry. `keep` is the share of a prompt's
+    candidates in a round that are drawn. Whether it pays has to be measured (docs/search.md).
+    """
+
+    steps: Optional[int] = None
+    interval: int = 3
+    keep: float = 0.25
+
+    def __post_init__(self) -> None:
+        check(self.steps is None or self.steps >= 1, f"steps: {self.steps} is below 1")
+        check(self.interval >= 1, f"interval: {self.interval} is below 1")
+        saves = self.steps is not None or self.interval > 1
+        check(saves, "a draft of all steps and layers is the picture itself; set steps, or interval above 1")
+        check(0 < self.keep < 1, f"keep: {self.keep} is not between 0 and 1")
+
+
+@dataclass(frozen=True)
 class SearchConfig:
     """`candidates` are tried for each prompt (on average, where `--budget` is time), `round` of them at a time.
 
@@ -37,10 +59,13 @@ class SearchConfig:
     round: int = 4
     vary: Mapping[str, Any] = field(default_factory=dict)
     prune: Optional[PruneConfig] = None  # None: every candidate is drawn to the end
+    draft: Optional[DraftConfig] = field(default=None, metadata=LATER)  # None: the choice is made among pictures alone
 
     def __post_init__(self) -> None:
         check(self.candidates >= 2, f"candidates: {self.candidates} leaves nothing to choose; take 2 or more")
         check(self.round >= 1, f"round: {self.round} is below 1")
+        both = self.prune is not None and self.draft is not None
+        check(not both, "prune and draft: both say which candidates are drawn to the end; leave one of them out")
         for key, values in self.vary.items():
             named = key.startswith("generate.") and key not in ("generate.num_images_per_prompt", "generate.batch_size")
             check(named, f"vary: {key} is no setting of a candidate; name what generate has, such as generate.strength")

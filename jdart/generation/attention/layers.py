@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contest.errors import UserError
-from jdart.models.networks.unet import DOWN, UP, UNetConfig
+from jdart.models.networks.unet import UNetConfig
+from jdart.models.networks.unet_blocks import DOWN, UP
 
 
 def self_attentions(config: UNetConfig) -> tuple[str, ...]:

@@ -75,6 +75,7 @@ class Blending:
         textures: np.ndarray,
         negative: np.ndarray,
         whole: GenerateConfig,
+        interval: int = 1,
     ) -> Model:
         """The guided UNet for one run of `plan` on both branches of some pictures.
 
@@ -83,7 +84,7 @@ class Blending:
         self.pictures = len(texts)
         context = np.concatenate([textures, np.stack([self.texts[text] for text in texts])])
         plain = np.stack([self.texts[whole.negative_prompt]] * len(texts))
-        model = Guided(self.base, context, np.concatenate([negative, plain]), whole, plan.calls)
+        model = Guided(self.base, context, np.concatenate([negative, plain]), whole, plan.calls, interval)
         done = 0
 
         def output(x: jt.Var, t: float) -> jt.Var:
