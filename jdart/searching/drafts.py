@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from contest.errors import UserError
 from jdart.config import DraftConfig, GenerateConfig
-from jdart.generation.batch import Request
 from jdart.runs.job import Event, Job
 from jdart.searching.folder import SearchFolder
 from jdart.searching.judging import Looks, look_at_drafts
@@ -17,6 +16,7 @@ from jdart.stages.drawing import Group, draw_groups
 
 if TYPE_CHECKING:
     from evaluator.scoring.scorer import Scorer
+    from jdart.generation.batch import Request
 
 
 def cheaper(settings: GenerateConfig, draft: DraftConfig) -> GenerateConfig:
