@@ -18,7 +18,7 @@ import click
 from turns import Program, compared, new_base, run_cases, surroundings, take_turns
 
 SEED, GUIDANCE = 11, 7.5
-ONE, EIGHT, WHOLE = "one candidate", "eight, by drafts", "eight, all drawn"
+ONE, EIGHT = "one candidate", "eight, by drafts"
 RATIOS = {"time against one candidate": (EIGHT, ONE, 3.5, False)}
 
 
@@ -29,12 +29,12 @@ class Case:
     preset: str
     size: int
     prompts: int
-    steps: int = 40
-    draft_steps: int = 20
+    steps: int = 20
+    draft_steps: int = 10
     interval: int = 5
 
 
-CASES = {"small": Case("small", 256, 4), "tiny": Case("tiny", 64, 8)}
+CASES = {"small": Case("small", 256, 2)}
 
 
 def drawn(folder: Path, case: Case, pictures: int, drafts: int) -> Iterator[None]:
@@ -62,7 +62,7 @@ def drawn(folder: Path, case: Case, pictures: int, drafts: int) -> Iterator[None
 
 
 def run(case: Case, turns: int) -> dict[str, Any]:
-    """One case: three programs in turns."""
+    """One case: two programs in turns."""
     around = surroundings()
     with tempfile.TemporaryDirectory(prefix="benchmark-") as temporary:
         folder = Path(temporary) / "base"
@@ -70,7 +70,6 @@ def run(case: Case, turns: int) -> dict[str, Any]:
         programs = {
             ONE: Program(drawn, (folder, case, 1, 0)),
             EIGHT: Program(drawn, (folder, case, 2, 7)),
-            WHOLE: Program(drawn, (folder, case, 8, 0)),
         }
         measured = take_turns(programs, turns)
     return {**vars(case), **around, "programs": measured, **compared(measured, RATIOS)}

@@ -38,6 +38,17 @@ def test_a_quick_run_reports_every_program_and_ratio(script, tmp_path):
 
 
 @pytest.mark.slow
+def test_candidates_by_drafts_in_small(tmp_path):
+    place = tmp_path / "out.json"
+    command = [sys.executable, ROOT / "benchmarks" / "candidates.py", "--quick", "--json", place]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(place.read_text())["quick"]
+    assert result["targets"] == {"time against one candidate": 3.5}
+    assert 1 < result["ratios"]["time against one candidate"] < 9
+
+
+@pytest.mark.slow
 def test_the_full_size_in_small_names_what_will_not_run(tmp_path):
     pytest.importorskip("peft")
     place = tmp_path / "out.json"
