@@ -10,6 +10,7 @@ from typing import Any
 
 from contest.definition import Contest, Limits, Story
 from contest.disk.files import read_json
+from contest.disk.mvtec import defects_in, has_defects
 from contest.disk.shipped import references_folder
 from contest.disk.yaml_file import read_yaml
 from contest.errors import UserError
@@ -53,12 +54,15 @@ def load_contest(name_or_path: str | os.PathLike[str]) -> Contest:
 def contest_from_references(folder: str | os.PathLike[str], name: str | None = None) -> Contest:
     """The contest that a references folder describes: `<folder>/<style>/prompt.json` and `images/`.
 
-    `name` is the folder's name unless given. UserError lists every style that is not as it should be.
+    A folder that lies as MVTec's is one of its defects. `name` is the folder's name unless given. UserError lists every
+    style that is not as it should be.
     """
     folder = references_folder(folder)
     if not os.path.isdir(folder):
         what = "a file; give the folder" if os.path.isfile(folder) else "no such folder; give the one"
         raise UserError(f"{folder}: {what} that holds <style>/prompt.json")
+    if not any(folder.glob("*/prompt.json")) and has_defects(folder):
+        return contest_from_defects(folder, name)
     styles: dict[str, Any] = {}
     problems: list[str] = []
     counts: set[int] = set()
@@ -78,6 +82,20 @@ def contest_from_references(folder: str | os.PathLike[str], name: str | None = N
         raise UserError(f"{folder}: " + "; ".join(problems))
     alike = len(counts) == 1 and 0 not in counts  # prompts alone are enough to check an entry
     return Contest(name, {style: tuple(prompts) for style, prompts in styles.items()}, counts.pop() if alike else None)
+
+
+def contest_from_defects(folder: str | os.PathLike[str], name: str | None = None) -> Contest:
+    """Each defect of a folder that lies as MVTec's is a style, with what the category is as its one prompt.
+
+    UserError as `defects_in` has it, and for names that cannot name files everywhere.
+    """
+    folder = references_folder(folder)
+    styles = {style: (thing,) for style, thing in defects_in(folder).items()}
+    name = folder.resolve().name if name is None else name
+    problems = _name_problems("name", name) + _style_problems(styles)
+    if problems:
+        raise UserError(f"{folder}: " + "; ".join(problems))
+    return Contest(name, styles)
 
 
 def _shipped_folder() -> Path:

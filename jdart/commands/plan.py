@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from jdart.commands.run import run_options, settings_of
-from jdart.jobs.devices import EXECUTORS, parse_devices, threads_for
 
 
 @click.command("plan")
@@ -33,19 +32,11 @@ def plan_command(
     section search, what jdart search draws is told beside what jdart run does.
     """
     from jdart.config.honoured import require_own
-    from jdart.planning.plan import estimate, measure_apart, to_json
+    from jdart.planning.plan import plan_run, to_json
 
     settings = settings_of(config, overrides, styles, output)
     require_own(settings, "jdart plan")
-    environment = dict(os.environ)
-    workers = None if devices is None else parse_devices(devices, EXECUTORS[0])
-    if workers is not None:
-        device = "cpu" if workers[0] == "cpu" else "cuda"
-        environment["OMP_NUM_THREADS"] = str(threads_for(len(workers)))
-        if device == "cuda":
-            environment["CUDA_VISIBLE_DEVICES"] = workers[0]
-    costs, works, searches = measure_apart(settings, device, environment)
-    plan = estimate(costs, works, None if workers is None else len(workers), searches)
+    plan = plan_run(settings, device, devices)
     if as_json:
         click.echo(to_json(plan))
     else:

@@ -58,8 +58,8 @@ def warm(recipes: Sequence[str] | None = None, device: str = "auto") -> Iterator
 
 def small(recipe: str, folder: Path) -> tuple[Config, ...]:
     """The recipe as a few steps of one style of the toy contest, from noise, and from the average image if set."""
-    toy = ("contest=toy", "references=toy", "base.model=toy", "score.weights=null")
-    pictures = ("data.size=64", "data.min_size=0")
+    toy = ("contest=toy", "story=null", "references=toy", "base.model=toy", "score.weights=null")
+    pictures = ("data.layout=contest", "data.share=1.0", "data.size=64", "data.min_size=0")
     config = few_steps(load_config(recipe, (*toy, *pictures), styles=["00"], output=str(folder / "average")))
     noise = replace(config, output=str(folder / "noise"), generate=replace(config.generate, strength=None))
     return (noise,) if config.generate.strength is None else (noise, config)
@@ -67,7 +67,7 @@ def small(recipe: str, folder: Path) -> tuple[Config, ...]:
 
 def few_steps(config: Config) -> Config:
     """All that a configuration does, in so few steps, and once: no more than one candidate a prompt."""
-    drawing = replace(in_every_step(config.generate), steps=STEPS)
+    drawing = replace(in_every_step(config.generate), steps=STEPS, num_images_per_prompt=1)
     if drawing.styleid is not None:
         drawing = replace(drawing, styleid=replace(drawing.styleid, steps=STEPS))
     composition = smallest(config.train.composition, STEPS)

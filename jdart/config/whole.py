@@ -96,6 +96,10 @@ class Config:
         check(
             not dora or "bin" not in self.train.formats, "train.also: bin has no place for a DoRA; take kohya or peft"
         )
+        if self.data.layout == "mvtec":
+            check(self.story is None, "story: is drawn in one style, data.layout: mvtec has one a defect; leave it out")
+            scored = self.score.weights is not None
+            check(not scored, "score.weights: MVTec's defects are no contest that is scored; leave it out")
         if self.engine is not None:
             left = refused(self, Config())
             check(not left, f"engine {self.engine.name} does not do what is asked: {'; '.join(left)}")

@@ -21,7 +21,7 @@ FILE_NAMES = "file name"  # where captions come from that come from nowhere else
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture to learn from; `object` is its file name without suffix, underscores read as spaces."""
+    """A picture to learn from; `object` is what it shows: its file name without suffix, underscores read as spaces."""
 
     path: Path
     object: str
@@ -29,13 +29,16 @@ class Picture:
     source: str = FILE_NAMES  # where the caption came from
 
 
-def load_pictures(folder: Path, template: str, style: str, captions: str = "file_name") -> tuple[Picture, ...]:
+def load_pictures(
+    folder: Path, template: str, style: str, captions: str = "file_name", thing: str | None = None
+) -> tuple[Picture, ...]:
     """The pictures directly in `folder`, sorted by file name, each with its caption.
 
     `captions` says where they come from: "file_name" through `template`, as in "an image of {object} in style_{id}";
     "txt", a text beside each picture; "jsonl" and "csv", file_name and text in metadata.jsonl or metadata.csv, of which
     the first may have several `images` a row, as Data-Juicer writes it;
     "auto", the table, else the texts, that the folder has, else the names. All may hold {object} and {id} (the style).
+    `thing` is the object of all pictures, where their names do not say it.
     UserError if the folder is missing or has no picture, and with every problem of its captions together.
     """
     if not folder.is_dir():
@@ -50,7 +53,7 @@ def load_pictures(folder: Path, template: str, style: str, captions: str = "file
     problems: list[str] = []
     kind = _find_kind(folder, paths, problems) if captions == "auto" else captions
     if kind == "file_name":
-        return tuple(Picture(path, path.stem.replace("_", " "), _fill(template, path, style)) for path in paths)
+        return tuple(Picture(path, _object(path, thing), _fill(template, path, style, thing)) for path in paths)
     texts = _beside(paths, problems) if kind == "txt" else _table(folder / TABLES[kind], kind, paths, problems)
     pictures = []
     for path in paths:
@@ -58,7 +61,7 @@ def load_pictures(folder: Path, template: str, style: str, captions: str = "file
             continue
         text, source = texts[path.name]
         try:
-            pictures.append(Picture(path, path.stem.replace("_", " "), _fill(text, path, style), source))
+            pictures.append(Picture(path, _object(path, thing), _fill(text, path, style, thing), source))
         except UserError as error:
             problems.append(f"{source}: {error}")
     if problems:
@@ -187,7 +190,11 @@ def _read(file: Path, problems: list[str]) -> str:
         return ""
 
 
-def _fill(template: str, path: Path, style: str) -> str:
+def _object(path: Path, thing: str | None) -> str:
+    return path.stem.replace("_", " ") if thing is None else thing
+
+
+def _fill(template: str, path: Path, style: str, thing: str | None) -> str:
     if not is_template(template):
         raise UserError(f"caption template {template!r}: only {{object}} and {{id}} can be filled in")
-    return template.format(object=path.stem.replace("_", " "), id=style)
+    return template.format(object=_object(path, thing), id=style)

@@ -13,11 +13,13 @@ from contest.disk.files import sha256
 from contest.errors import UserError
 from jdart.config.sections.data import DataConfig
 from jdart.data.captions import FILE_NAMES, MOST, Picture, load_pictures, not_learnt
+from jdart.data.layout import object_of
 from jdart.data.pictures import readable
 
 log = logging.getLogger(__name__)
 ORIENTATION = 0x0112  # EXIF
 QUARTER_TURNS = (5, 6, 7, 8)
+KEPT_BACK = "kept back by data.share"  # no fault of the picture
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def refusals(pictures: Sequence[Picture], facts: Sequence[Optional[Facts]], conf
 
     Pictures of one row of metadata.jsonl are one sample: size, and then shape, keep it when any of them, or all, pass,
     as `data.any_or_all` says and Data-Juicer's image_shape_filter and image_aspect_ratio_filter do it. Pictures
-    without facts cannot be read, and are no part of that.
+    without facts cannot be read, and are no part of that. Of those that pass, `data.share` takes the first.
     """
     samples: dict[str, list[int]] = {}
     for place, (picture, own) in enumerate(zip(pictures, facts)):
@@ -90,6 +92,9 @@ def refusals(pictures: Sequence[Picture], facts: Sequence[Optional[Facts]], conf
             for place in places:
                 reasons[place] = others if found[place] is None else found[place]
             break
+    passed = [place for place, reason in enumerate(reasons) if reason is None]
+    for place in passed[max(1, round(config.share * len(passed))) :]:
+        reasons[place] = f"{KEPT_BACK} {config.share:g}"
     return reasons
 
 
@@ -112,14 +117,15 @@ def style_pictures(folder: Path, style: str, config: DataConfig) -> tuple[Pictur
 
     UserError as `load_pictures` has it, and when all are left out.
     """
-    pictures = load_pictures(folder, config.caption, style, config.captions)
+    pictures = load_pictures(folder, config.caption, style, config.captions, object_of(config.layout, style))
     _tell_of_the_rest(folder, pictures, config)
-    if config.min_size == 0 and config.min_aspect == 0 and config.max_aspect is None:
+    if config.min_size == 0 and config.min_aspect == 0 and config.max_aspect is None and config.share == 1:
         return pictures
     reasons = refusals(pictures, [read_facts(picture.path) for picture in pictures], config)
     for picture, reason in zip(pictures, reasons):
         if reason is not None:
-            log.warning("%s: left out: %s", picture.path, reason)
+            level = logging.INFO if reason.startswith(KEPT_BACK) else logging.WARNING
+            log.log(level, "%s: left out: %s", picture.path, reason)
     return require_some(folder, [picture for picture, reason in zip(pictures, reasons) if reason is None])
 
 

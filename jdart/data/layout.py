@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
+from contest.disk.mvtec import defect_folder, is_good_style, thing_of
 from contest.disk.shipped import references_folder
 from contest.errors import UserError
 from jdart.data.folder import pictures_in
 
 
 def picture_folder(references: str | Path, layout: str, style: str) -> Path:
-    """The folder with the pictures of `style`, by `data.layout`. It need not be there."""
+    """The folder with the pictures of `style`, by `data.layout`. It need not be there.
+
+    UserError for a style whose name says no folder of this layout.
+    """
     root = references_folder(references)
+    if layout == "mvtec":
+        return defect_folder(root, style)
     return root if layout == "folder" else root / style / "images"
+
+
+def object_of(layout: str, style: str) -> str | None:
+    """What all pictures of `style` show, where that is in the style's name; None where their files' names say it."""
+    return thing_of(style) if layout == "mvtec" else None
+
+
+def require_defects(styles: Collection[str]) -> None:
+    """UserError where the styles to learn include pictures without a defect."""
+    good = [style for style in styles if is_good_style(style)]
+    if good:
+        raise UserError(f"styles: {', '.join(good)}: good is no defect, it is not learnt; leave it out")
 
 
 def only_style(references: str | Path, layout: str) -> str:

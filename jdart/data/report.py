@@ -12,6 +12,7 @@ from jdart.config.sections.data import DataConfig
 from jdart.data.captions import Picture, load_pictures, not_learnt
 from jdart.data.facts import Facts, read_facts, refusals, require_some
 from jdart.data.folder import Unused
+from jdart.data.layout import object_of
 from jdart.data.pictures import read_rgb
 
 
@@ -54,7 +55,8 @@ def report_on_data(
     for style, folder in folders:
         unused = not_learnt(folder, config.captions)
         try:
-            pictures = load_pictures(folder, config.caption, style, config.captions)
+            thing = object_of(config.layout, style)
+            pictures = load_pictures(folder, config.caption, style, config.captions, thing)
         except UserError as error:
             found.append(StyleRows(style, (), str(error), unused))
             continue

@@ -6,6 +6,7 @@ The check, the score, the archive's packing and the board are not counted, nor k
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import Optional
 from contest.console import MISUSE
 from contest.errors import UserError
 from jdart.config import Config
+from jdart.jobs.devices import EXECUTORS, parse_devices, threads_for
 from jdart.jobs.processes import crashed, why
 from jdart.jobs.tasks import Task
 
@@ -144,6 +146,22 @@ def estimate(
         workers=1 if workers is None else workers,
         costs=costs,
     )
+
+
+def plan_run(config: Config, device: str, devices: Optional[str]) -> Plan:
+    """The plan of a run, from steps measured in a process of its own; `device` and `devices` as jdart run has them.
+
+    UserError as `measure_apart` has it, and for devices that are none.
+    """
+    environment = dict(os.environ)
+    workers = None if devices is None else parse_devices(devices, EXECUTORS[0])
+    if workers is not None:
+        device = "cpu" if workers[0] == "cpu" else "cuda"
+        environment["OMP_NUM_THREADS"] = str(threads_for(len(workers)))
+        if device == "cuda":
+            environment["CUDA_VISIBLE_DEVICES"] = workers[0]
+    costs, works, searches = measure_apart(config, device, environment)
+    return estimate(costs, works, None if workers is None else len(workers), searches)
 
 
 def measure_apart(

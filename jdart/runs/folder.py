@@ -13,9 +13,10 @@ from contest.definition import Contest
 from contest.disk.files import read_json, sha256, write_json
 from contest.disk.shipped import means_toy
 from contest.errors import UserError
-from contest.reading import contest_from_references, load_contest
+from contest.reading import contest_from_defects, contest_from_references, load_contest
 from jdart.config import Config, said
 from jdart.config.overrides import require_known
+from jdart.data.layout import require_defects
 from jdart.lora.formats.file import FILE_NAME
 from jdart.runs.story import prompts_of, story_contest
 from jdart.versions import version_of
@@ -166,7 +167,11 @@ def contest_of(config: Config) -> Contest:
         contest = story_contest(config)
         require_known(config.overrides, contest.styles)
         return contest
-    if config.contest is None:
+    if config.data.layout == "mvtec":
+        require_defects(() if config.styles is None else config.styles)
+    if config.contest is None and config.data.layout == "mvtec":
+        contest = contest_from_defects(config.references)
+    elif config.contest is None:
         contest = contest_from_references(config.references)
     else:
         contest = load_contest(config.contest)

@@ -8,7 +8,7 @@ from pathlib import Path
 from contest.errors import UserError
 from jdart.config import GenerateConfig
 from jdart.data.captions import Picture, load_pictures
-from jdart.data.layout import picture_folder
+from jdart.data.layout import object_of, picture_folder
 from jdart.data.seeds import image_seed
 from jdart.runs.folder import whole_contest_of
 from jdart.runs.job import Event, Job
@@ -69,6 +69,8 @@ def _whole_contest(job: Job) -> dict[str, list[str]]:
     config = job.config
     found = {}
     for style, prompts in whole_contest_of(config).styles.items():
-        folder = picture_folder(config.references, config.data.layout, style)
-        found[style] = [p.object for p in load_pictures(folder, config.data.template, style)] + list(prompts)
+        layout = config.data.layout
+        folder, thing = picture_folder(config.references, layout, style), object_of(layout, style)
+        pictures = load_pictures(folder, config.data.template, style, thing=thing)
+        found[style] = [picture.object for picture in pictures] + list(prompts)
     return found

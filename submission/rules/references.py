@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+from contest.disk.mvtec import defect_folder, defects_in, has_defects
 from contest.entry.png import SIGNATURE, BrokenPng, has_large_notes, read_chunks
 from contest.entry.signatures import HEAD, LFS_CURE, LINK_CURE, LOST_LINK, identify
 from contest.findings import CHECKS, Finding, finding
@@ -18,15 +19,19 @@ _CURES = (LFS_CURE, LINK_CURE, _INSIDE, CHECKS["S214"].hint)
 
 
 def look_at(folder: Path, styles: Iterable[str]) -> tuple[dict[str, dict[str, int]], list[Finding]]:
-    """Style -> name -> difference hash of every picture `<folder>/<style>/images/*`, and what was not looked at."""
+    """Style -> name -> difference hash of every picture `<folder>/<style>/images/*`, and what was not looked at.
+
+    In a folder that lies as MVTec's a style is a defect, and its pictures are those of its test folder.
+    """
     hashes: dict[str, dict[str, int]] = {}
     findings: list[Finding] = []
     if not folder.is_dir():
         message = f"is not compared with its references: {folder} is not there"
         return {}, [finding("S215", ".", message, "give the folder that they are in: --references DIR")]
+    defects = defects_in(folder) if has_defects(folder) else {}
     for style in styles:
         hashes[style] = {}
-        images = folder / style / "images"
+        images = defect_folder(folder, style) if style in defects else folder / style / "images"
         before = len(findings)
         for path in sorted(images.iterdir()) if images.is_dir() else ():
             if is_system(path.name):

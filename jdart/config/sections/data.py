@@ -11,7 +11,8 @@ from jdart.config.said import LATER
 CAPTIONS = ("auto", "file_name", "txt", "jsonl", "csv")
 MAX_SIZE = 4096  # the contest takes no larger picture
 POOLS = ("style", "shared")
-LAYOUTS = ("contest", "folder")  # <style>/images/*.png; or the pictures of one style, just so
+# <style>/images/*.png; the pictures of one style, just so; <category>/test/<defect>/*.png
+LAYOUTS = ("contest", "folder", "mvtec")
 ANY_OR_ALL = ("any", "all")
 
 
@@ -34,7 +35,8 @@ class DataConfig:
     caption_shuffle: bool = False  # the parts between the commas of a caption in a new order each time
     caption_keep: int = 0  # so many parts stay in front when the others are shuffled
     caption_dropout: float = 0.0  # how often a caption is left empty, 0 to 1
-    layout: str = field(default="contest", metadata=LATER)  # how the references lie; "folder": the pictures themselves
+    layout: str = field(default="contest", metadata=LATER)  # how the references lie: see LAYOUTS
+    share: float = field(default=1.0, metadata=LATER)  # of a style's pictures, the first by name
     # Of pictures that share a row of metadata.jsonl: left out together unless any, or all, are large and square enough
     any_or_all: str = field(default="any", metadata=LATER)
 
@@ -56,6 +58,7 @@ class DataConfig:
             good = 0 < self.max_aspect >= self.min_aspect
             check(good, f"max_aspect: {self.max_aspect} is not above 0, or below min_aspect {self.min_aspect}")
         check(self.layout in LAYOUTS, f"layout: {self.layout!r}; there are {', '.join(LAYOUTS)}")
+        check(0 < self.share <= 1, f"share: {self.share} is not above 0 and up to 1")
         check(self.any_or_all in ANY_OR_ALL, f"any_or_all: {self.any_or_all!r}; there are {', '.join(ANY_OR_ALL)}")
         alone = self.instance_prompt is None or self.captions == "file_name"
         check(alone, f"instance_prompt: takes the place of captions: {self.captions}; set one of the two")

@@ -8,6 +8,9 @@ from click.testing import CliRunner
 from jdart.cli import main
 from jdart.compiling import warm
 from jdart.config.reading import recipes
+from jdart.data.facts import style_pictures
+from jdart.data.layout import picture_folder
+from jdart.runs.folder import contest_of
 
 
 @pytest.fixture
@@ -78,3 +81,12 @@ def test_a_stamp_that_is_no_longer_true_counts_for_nothing(change, cache, ran, m
     else:
         monkeypatch.setattr(warm, "_key", lambda: {"jdart": "another"})
     assert warm.found()[:2] == (change != "core gone", [])
+
+
+@pytest.mark.parametrize("recipe", recipes())
+def test_every_recipe_becomes_a_few_steps_of_the_toy_contest(recipe, tmp_path):
+    """Whatever its references, layout and story are."""
+    for config in warm.small(recipe, tmp_path):
+        (style,) = contest_of(config).styles
+        assert style_pictures(picture_folder(config.references, config.data.layout, style), style, config.data)
+        assert config.generate.num_images_per_prompt == 1

@@ -90,6 +90,20 @@ def test_the_published_settings_of_board_b():
         assert (config.contest, config.generate.guidance_scale) == ("jittor-style-b", 7.5)
 
 
+def test_the_settings_of_a_guide_to_defects():
+    """Of DualAnoDiff, docs/recipes.md; its train.sh has batches of 4, its inference 500 pictures and these words."""
+    config = load_config("dualanodiff")
+    assert (config.lora.r, config.text_encoder_lora.r, config.train.learning_rate) == (32, 32, 2e-5)
+    assert (config.train.steps, config.train.batch_size, config.seed) == (5000, 2, 32)
+    assert (config.data.layout, config.data.caption, config.data.template) == (
+        "mvtec",
+        "a vfx with sks",
+        "a vfx with sks",
+    )
+    drawn = config.generate
+    assert (drawn.steps, drawn.guidance_scale, drawn.num_images_per_prompt) == (100, 2.5, 500)
+
+
 def test_ours_has_no_post_processing():
     best, safe = load_config("jdart-best"), load_config("safe")
     assert best.generate.colour.finish is None
