@@ -16,6 +16,7 @@ from evaluator.commands.options import entry_options, extra_option, network_opti
 @click.argument("path", type=click.Path(path_type=Path))
 @references_option(required=False)
 @weights_option(required=False)
+@click.option("--contest", metavar="NAME|FILE", help="Where the references have no prompt.json: who has the prompts.")
 @click.option("--styles", metavar="00,01", help="Score only these styles.")
 @entry_options
 @extra_option
@@ -30,6 +31,7 @@ def command(
     path: Path,
     references: Path | None,
     weights: Path | None,
+    contest: str | None,
     styles: str | None,
     as_is: bool,
     strict: bool,
@@ -59,6 +61,7 @@ def command(
                 path,
                 references=references,
                 weights=weights,
+                contest=contest,
                 styles=None if styles is None else [style.strip() for style in styles.split(",") if style.strip()],
                 as_is=as_is,
                 skip_bad=not strict,

@@ -32,7 +32,7 @@ class Entry:
 
     `files` maps style -> name -> how to read it; the value is None for what cannot be a picture (a folder,
     a duplicate); `loose` are the pictures outside of style folders. `styles` is what run.json or manifest.json
-    declares, `references` and `weights` what run.json names.
+    declares, `references`, `weights` and `rules`, the file of a contest that does not come along, what run.json names.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Entry:
     styles: tuple[str, ...] | None = None
     references: Path | None = None
     weights: Path | None = None
+    rules: Path | None = None
     loose: tuple[str, ...] = ()
 
 
@@ -97,7 +98,7 @@ def _from_run(run: Path) -> Entry:
         local = {}
     if not isinstance(local, dict):
         raise UserError(f"{source}: local must be an object")
-    places = {key: text_field(local, key, source) for key in ("references", "weights")}
+    places = {key: text_field(local, key, source) for key in ("references", "weights", "rules")}
     name = text_field(data, "name", source)
     return Entry(
         name=_name(run) if name is None else name,

@@ -44,12 +44,18 @@ class References(Protocol):
 class FolderReferences:
     """References that are pictures in a folder; each style is looked at once, when it is asked for.
 
-    Of a style in `only` there are the pictures of these names alone.
+    Of a style in `only` there are the pictures of these names alone. `prompts` are those of a contest that lists them
+    in its own file, for styles without a prompt.json.
     """
 
-    def __init__(self, folder: Path, only: Mapping[str, Collection[str]] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        only: Mapping[str, Collection[str]] = MappingProxyType({}),
+        prompts: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    ) -> None:
         self.name = folder.resolve().name
-        self._only = only
+        self._only, self._prompts = only, prompts
         self.styles = list_styles(folder)
         self._folder = folder
         self._pictures: dict[str, list[Picture]] = {}
@@ -57,7 +63,9 @@ class FolderReferences:
         self._thumbnails: dict[str, dict[str, bytes]] = {}
 
     def prompts(self, styles: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        return {style: _read_prompts(self._folder / style / "prompt.json") for style in styles}
+        files = {style: self._folder / style / "prompt.json" for style in styles}
+        given = {style for style in styles if self._prompts.get(style) and not files[style].is_file()}
+        return {style: self._prompts[style] if style in given else _read_prompts(file) for style, file in files.items()}
 
     def digests(self, styles: Sequence[str]) -> Digests:
         if not set(styles) <= set(self._pictures):

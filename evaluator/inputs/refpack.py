@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ import numpy as np
 from contest.disk.files import LFS_POINTER, atomic_write, is_lfs_pointer, parse_json
 from contest.disk.shipped import references_folder
 from contest.errors import UserError
+from contest.reading import load_contest
 from contest.typed import from_json
 from evaluator.extractors.base import Arrays, Extractor
 from evaluator.inputs.references import Digests, FolderReferences, References
@@ -160,7 +162,12 @@ def _sha256(array: np.ndarray) -> str:
     return hashlib.sha256(text + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def open_references(path: Path) -> References:
-    """A folder of references, or a pack; `toy` are those that come along. Raises UserError."""
+def open_references(path: Path, contest: str | os.PathLike[str] | None = None) -> References:
+    """A folder of references, or a pack; `toy` are those that come along. Raises UserError.
+
+    The prompts of a `contest`, a shipped one or a file, are those of styles that have none beside their references.
+    """
     path = references_folder(path)
-    return PackedReferences(path) if path.suffix == ".npz" else FolderReferences(path)
+    if path.suffix == ".npz":
+        return PackedReferences(path)
+    return FolderReferences(path, prompts={} if contest is None else load_contest(contest).styles)

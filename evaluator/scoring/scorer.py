@@ -15,6 +15,7 @@ import numpy as np
 
 from contest.disk.files import fingerprint
 from contest.errors import UserError, needs
+from contest.reading import shipped_contests
 from evaluator.analysis.bootstrap import intervals
 from evaluator.analysis.cells import cells_of
 from evaluator.arithmetic import require_device
@@ -92,6 +93,7 @@ def score_submission(
     *,
     references: PathLike | None = None,
     weights: PathLike | None = None,
+    contest: PathLike | None = None,
     profile: str = "official-2024",
     styles: Sequence[str] | None = None,
     as_is: bool = False,
@@ -110,7 +112,9 @@ def score_submission(
     `references` (a folder or a pack) and `weights` default to what a run folder's run.json names, `styles` to those
     it (or a zip's manifest) declares, else to all of the references', `out` to the place the file layout gives
     it (nothing is written with `write=False`). `as_is` scores whatever pictures are there, as the organisers'
-    checker does; `skip_bad` leaves out those that cannot be scored. The rest is as in `Options`.
+    checker does; `skip_bad` leaves out those that cannot be scored. `contest`, a shipped one or a file, has the prompts
+    of references without a prompt.json; by default it is the one that run.json or the manifest names. The rest is as in
+    `Options`.
 
     Raises EntryRefused with every finding when the entry cannot be scored, UserError for misuse.
     """
@@ -118,7 +122,8 @@ def score_submission(
     with needs("eval"), open_entry(Path(path)) as entry:
         place = report_folder(entry, out) if write else None
         folder, root = _places(references, weights, entry)
-        scorer = Scorer(open_references(folder), root, options, progress, lean=device == "cpu")
+        known = open_references(folder, _rules(entry) if contest is None else contest)
+        scorer = Scorer(known, root, options, progress, lean=device == "cpu")
         report, attachments = scorer.score(entry, scorer.admit(entry, styles, as_is, skip_bad), as_is, skip_bad)
     if place is not None:
         write_report(place, report, attachments)
@@ -334,6 +339,13 @@ def _places(references: PathLike | None, weights: PathLike | None, entry: Entry)
     if missing:
         raise UserError(f"{' and '.join(missing)} needed: nothing in the submission names a place for it")
     return places  # type: ignore[return-value]
+
+
+def _rules(entry: Entry) -> PathLike | None:
+    """The contest that an entry says it is for, where its file is there: its run's own, or one that comes along."""
+    if entry.contest in shipped_contests():
+        return entry.contest
+    return entry.rules if entry.rules is not None and entry.rules.is_file() else None
 
 
 def _choose(wanted: Sequence[str] | None, declared: Sequence[str] | None, references: References) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from contest.definition import Contest
 from contest.disk.files import read_json, sha256, write_json
 from contest.disk.shipped import means_toy
 from contest.errors import UserError
-from contest.reading import contest_from_defects, contest_from_references, load_contest
+from contest.reading import contest_from_defects, contest_from_references, load_contest, shipped_contests
 from jdart.config import Config, said
 from jdart.config.overrides import require_known
 from jdart.data.layout import require_defects
@@ -218,7 +218,7 @@ def write_run(
 
     `started_from` is the hash of the file that each LoRA starts from.
     """
-    earlier, weights = earlier_run(folder), config.score.weights
+    earlier, weights, rules = earlier_run(folder), config.score.weights, _rules(config)
     starts = {**({} if earlier is None else earlier.get("init_from", {})), **started_from}
     styles = [*contest.styles, *([] if earlier is None else earlier["styles"])]
     compositions = _hashes(folder.composition, styles, folder.root)
@@ -240,6 +240,7 @@ def write_run(
         "local": {
             "references": _local(config.references, folder.root),
             "weights": None if weights is None else _local(weights, folder.root),
+            **({} if rules is None else {"rules": _local(rules, folder.root)}),
         },
     }
     if earlier != value:
@@ -254,6 +255,11 @@ def _hashes(folder: RunFolder, styles: Sequence[str], root: Path) -> dict[str, d
         for style, path in loras.items()
         if path.exists()
     }
+
+
+def _rules(config: Config) -> str | None:
+    """The file of a contest that does not come along, in which alone its prompts may be."""
+    return None if config.contest is None or config.contest in shipped_contests() else config.contest
 
 
 def _local(path: str, root: Path) -> str:

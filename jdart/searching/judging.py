@@ -27,9 +27,10 @@ def scorer_of(job: Job, device: str, references: References | None = None) -> Sc
         from evaluator.inputs.refpack import open_references
         from evaluator.scoring.scorer import Options, Scorer
 
-    known = open_references(references_folder(job.config.references)) if references is None else references
+    if references is None:
+        references = open_references(references_folder(job.config.references), job.config.contest)
     options = Options(job.config.score.profile, device=device)
-    return Scorer(known, Path(str(job.config.score.weights)), options)
+    return Scorer(references, Path(str(job.config.score.weights)), options)
 
 
 def look_at_sketches(scorer: Scorer, style: str, sketches: Mapping[int, Mapping[str, Path]]) -> Looks:

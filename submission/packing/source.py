@@ -24,8 +24,8 @@ RUN = "run.json"
 class Source:
     """`pictures` is the archive or the folder of style folders; `run` is how it was made, or None.
 
-    `contest` and `styles` are what run.json or the manifest names. `folder` and `references` only a run folder has,
-    `manifest` only an archive or a folder unpacked from one.
+    `contest` and `styles` are what run.json or the manifest names. `folder`, `references` and `rules`, the file of a
+    contest that does not come along, only a run folder has, `manifest` only an archive or a folder unpacked from one.
     """
 
     pictures: Path
@@ -34,6 +34,7 @@ class Source:
     styles: tuple[str, ...] | None = None
     folder: Path | None = None
     references: Path | None = None
+    rules: Path | None = None
     manifest: Manifest | None = None
 
 
@@ -68,6 +69,8 @@ def choose_contest(
         found = contest_from_references(references, source.contest)
     elif source.contest in shipped_contests():
         found = load_contest(source.contest)
+    elif source.rules is not None and source.rules.is_file():
+        found = load_contest(source.rules)
     elif source.references is not None:
         found = contest_from_references(source.references, source.contest)
     else:
@@ -90,6 +93,7 @@ class _Local:
     """The part of run.json that is true on one machine only."""
 
     references: Optional[str] = None
+    rules: Optional[str] = None
 
 
 def _from_run(folder: Path) -> Source:
@@ -102,11 +106,14 @@ def _from_run(folder: Path) -> Source:
         local = from_json(_Local, data.get("local", {}), "local")
     except ValueError as error:
         raise UserError(f"{path}: {error}; correct it, or give --contest and the images folder instead") from error
+    named = (local.references, local.rules)
+    references, rules = (None if place is None else place_in_run(folder, place) for place in named)
     return Source(
         folder / run.images,
         run,
         run.contest,
         None if run.styles is None else tuple(run.styles),
         folder,
-        None if local.references is None else place_in_run(folder, local.references),
+        references,
+        rules,
     )
