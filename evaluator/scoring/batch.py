@@ -7,20 +7,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from contest.disk.files import write_bytes
 from contest.disk.writable import require_file
 from contest.errors import UserError
 from evaluator.analysis.cells import read_cells
 from evaluator.inputs.check import EntryRefused
-from evaluator.inputs.entry import is_text, open_entry
+from evaluator.inputs.entry import Entry, is_text, open_entry
 from evaluator.reporting.frame import TEXT, columns_of, frame_to_csv, to_frame, values_of
 from evaluator.reporting.output import require_report_folder, write_report
 from evaluator.reporting.report import Report
 from evaluator.scoring.formula import Scores
 from evaluator.scoring.scorer import Admission, Scorer
 
+_Answer = TypeVar("_Answer")
 SUMMARY = "summary.csv"
 SUMMARY_COLUMNS = {
     "entry": TEXT,
@@ -62,29 +63,62 @@ def score_batch(
     """
     require_file(out / SUMMARY)
     to_frame(SUMMARY_COLUMNS, ())  # a missing pandas is said before the first entry is scored
-    names = _folder_names(paths)
+    names = folder_names(paths)
     outcomes: list[Outcome] = []
     for done, (path, name) in enumerate(zip(paths, names)):
         begun(name, done, len(paths))
-        outcomes.append(_score_one(path, name, scorer, out / name, as_is, skip_bad))
-        write_bytes(out / SUMMARY, _summary(outcomes, out))
+        outcomes.append(score_one(path, name, scorer, out / name, as_is, skip_bad))
+        write_bytes(out / SUMMARY, summary_of(outcomes, out))
         yield outcomes[-1]
     begun("", len(paths), len(paths))
 
 
-def _score_one(path: Path, name: str, scorer: Scorer, folder: Path, as_is: bool, skip_bad: bool) -> Outcome:
-    try:
+def begin_one(
+    path: Path, name: str, scorer: Scorer, folder: Path, as_is: bool, skip_bad: bool
+) -> Outcome | tuple[str, ...]:
+    """What becomes of an entry of which nothing need be computed; else the styles whose pictures must be looked at."""
+
+    def begin() -> Outcome | tuple[str, ...]:
         with open_entry(path) as entry:
-            if _inside(folder, entry.home):
-                raise UserError(f"{folder}: lies inside the submission; choose another folder with --out")
-            admission = scorer.admit(entry, None, as_is, skip_bad)
-            there = _report_of(folder, admission, scorer, as_is)
+            admission, there = _admit(path, name, entry, scorer, folder, as_is, skip_bad)
+            return tuple(admission.pictures) if there is None else there
+
+    return _answer(path, name, folder, begin)
+
+
+def score_one(path: Path, name: str, scorer: Scorer, folder: Path, as_is: bool, skip_bad: bool) -> Outcome:
+    """One entry into `folder`, unless its report is there; what is wrong with it is in the outcome."""
+
+    def score() -> Outcome:
+        with open_entry(path) as entry:
+            admission, there = _admit(path, name, entry, scorer, folder, as_is, skip_bad)
             if there is not None:
-                return Outcome(name, path, "kept", folder, there)
-            require_report_folder(folder)
+                return there
             report, attachments = scorer.score(entry, admission, as_is, skip_bad)
         write_report(folder, report, attachments)
         return Outcome(name, path, "scored", folder, report)
+
+    return _answer(path, name, folder, score)
+
+
+def _admit(
+    path: Path, name: str, entry: Entry, scorer: Scorer, folder: Path, as_is: bool, skip_bad: bool
+) -> tuple[Admission, Outcome | None]:
+    """What is to be scored, and the outcome where that was done. Raises EntryRefused and UserError."""
+    if _inside(folder, entry.home):
+        raise UserError(f"{folder}: lies inside the submission; choose another folder with --out")
+    admission = scorer.admit(entry, None, as_is, skip_bad)
+    there = _report_of(folder, admission, scorer, as_is)
+    if there is not None:
+        return admission, Outcome(name, path, "kept", folder, there)
+    require_report_folder(folder)
+    return admission, None
+
+
+def _answer(path: Path, name: str, folder: Path, work: Callable[[], _Answer]) -> _Answer | Outcome:
+    """What `work` gives, or that the entry is refused, and why."""
+    try:
+        return work()
     except EntryRefused as refused:
         return Outcome(name, path, "refused", folder, None, tuple(map(str, refused.findings)))
     except (UserError, OSError) as error:
@@ -115,7 +149,8 @@ def _report_of(folder: Path, admission: Admission, scorer: Scorer, as_is: bool) 
     return report if same else None
 
 
-def _folder_names(paths: Sequence[Path]) -> list[str]:
+def folder_names(paths: Sequence[Path]) -> list[str]:
+    """What each entry is called, no two alike."""
     names = [_name_of(path) for path in paths]
     often = Counter(names)
     tags = [hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:8] for path in paths]
@@ -136,7 +171,8 @@ def _inside(folder: Path, home: Path) -> bool:
     return home.resolve() in (folder.resolve(), *folder.resolve().parents)
 
 
-def _summary(outcomes: Sequence[Outcome], out: Path) -> bytes:
+def summary_of(outcomes: Sequence[Outcome], out: Path) -> bytes:
+    """summary.csv."""
     return frame_to_csv(to_frame(SUMMARY_COLUMNS, [_summary_row(outcome, out) for outcome in outcomes]))
 
 

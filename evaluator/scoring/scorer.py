@@ -220,6 +220,12 @@ class Scorer:
         moments = (attachments.real_mean, attachments.real_covariance)
         return replace(report, intervals=intervals(cells_of(report, attachments.stems, moments))), attachments
 
+    def look(self, admission: Admission) -> None:
+        """Take the notes of admitted pictures into the cache, from where a later score has them."""
+        kept = self.references.keep(list(admission.pictures), self.viewer, self._progress)
+        flat = [picture for found in admission.pictures.values() for picture in found]
+        self.viewer.look(flat, kept, False, self._progress)
+
     def figures(
         self, pictures: Chosen, keys: Sequence[str], extractors: Sequence[str] = ()
     ) -> tuple[dict[str, Figures], Look]:

@@ -10,18 +10,16 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from contest.errors import UserError, first_line, needs
+from contest.errors import first_line, needs
+from contest.machines.cluster import connect
 from jdart.jobs.devices import threads_for
 from jdart.jobs.processes import end_workers, follow, start_worker
 from jdart.jobs.tasks import FAILED, RUNNING, Progress, Stream, Task
 
 RETRIES = 2  # of a task whose worker died; one that failed by itself is not tried again
-STORE = 100 << 20  # bytes; Ray's smallest object store is more than a few events need
 POLL = 0.5  # seconds
-ANSWER = 10.0  # seconds to wait for a cluster's port
 
 
 class WorkerDied(Exception):
@@ -41,7 +39,7 @@ def run_on_ray(tasks: Sequence[Task], devices: Sequence[str], address: str | Non
     kind = devices[0]
     ours = not ray.is_initialized()
     if ours:
-        _connect(ray, address, kind, len(devices))
+        connect(ray, address, kind, len(devices))
     try:
         told = Queue(actor_options={"num_cpus": 0})
         resources: dict[str, Any] = {"num_gpus": 1, "num_cpus": 0} if kind == "cuda" else {"num_cpus": 1}
@@ -61,50 +59,6 @@ def run_on_ray(tasks: Sequence[Task], devices: Sequence[str], address: str | Non
     finally:
         if ours:
             ray.shutdown()
-
-
-def _connect(ray: Any, address: str | None, kind: str, workers: int) -> None:
-    _require_answer(address)
-    size: dict[str, Any] = {"num_gpus" if kind == "cuda" else "num_cpus": workers, "object_store_memory": STORE}
-    try:
-        ray.init(
-            address="local" if address is None else address,
-            include_dashboard=None if address is not None else False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            **({} if address is not None else size),
-        )
-    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-        said = first_line(error).partition(". ")[0]
-        raise UserError(f"no Ray cluster: {said}; {_cure(isinstance(error, ray.exceptions.RayError))}") from error
-
-
-def _require_answer(address: str | None) -> None:
-    """UserError where nobody listens at host:port; Ray itself would try for minutes."""
-    host, _, port = ("" if address is None else address).rpartition(":")
-    if not host or not port.isdecimal() or "/" in host or _lacks_token():
-        return  # which is said first, and by Ray
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
-    except (OSError, OverflowError, UnicodeError) as error:
-        raise UserError(f"no Ray cluster: nobody answers at {address} ({error}); {_cure(False)}") from error
-
-
-def _lacks_token() -> bool:
-    """Whether Ray is to use a token and finds none where it looks for one."""
-    named = os.environ.get("RAY_AUTH_TOKEN_PATH", os.path.expanduser("~/.ray/auth_token"))
-    there = "RAY_AUTH_TOKEN" in os.environ or Path(named).is_file()
-    return os.environ.get("RAY_AUTH_MODE") == "token" and not there
-
-
-def _cure(refused: bool) -> str:
-    """What helps; a cluster that wants another token answers like one that is not there."""
-    token = "the cluster's token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
-    if refused:
-        return f"put {token}"
-    if os.environ.get("RAY_AUTH_MODE") == "token":
-        return f"start one with: ray start --head; where it runs, put {token}"
-    return f"start one with: ray start --head; one that wants a token needs RAY_AUTH_MODE=token and {token}"
 
 
 def _work(task: Task, kind: str, threads: int, place: str, told: Any) -> Progress:

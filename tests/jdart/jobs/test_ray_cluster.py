@@ -8,7 +8,7 @@ import pytest
 ray = pytest.importorskip("ray")
 
 from contest.errors import UserError  # noqa: E402
-from jdart.jobs import ray_cluster  # noqa: E402
+from contest.machines import cluster  # noqa: E402
 
 
 def connect(monkeypatch, error, address="auto"):
@@ -17,7 +17,7 @@ def connect(monkeypatch, error, address="auto"):
 
     monkeypatch.setattr(ray, "init", fail)
     with pytest.raises(UserError) as told:
-        ray_cluster._connect(ray, address, "cpu", 1)
+        cluster.connect(ray, address, "cpu", 1)
     assert "\n" not in str(told.value)
     return str(told.value)
 
@@ -50,8 +50,8 @@ def test_ray_itself_without_its_token(tmp_path):
     if not hasattr(ray.exceptions, "AuthenticationError"):
         pytest.skip("this Ray knows no tokens")
     code = (
-        "import ray\nfrom jdart.jobs.ray_cluster import _connect\nfrom contest.errors import UserError\n"
-        "try:\n    _connect(ray, '127.0.0.1:1', 'cpu', 1)\nexcept UserError as error:\n    print(error)\n"
+        "import ray\nfrom contest.machines.cluster import connect\nfrom contest.errors import UserError\n"
+        "try:\n    connect(ray, '127.0.0.1:1', 'cpu', 1)\nexcept UserError as error:\n    print(error)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

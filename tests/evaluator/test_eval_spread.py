@@ -1,0 +1,130 @@
+"""A batch over a local Ray cluster: the same reports as one process, whatever becomes of the workers."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from fixture_contest import paint
+from PIL import Image
+
+from evaluator.cli import main
+from evaluator.inputs.refpack import open_references
+from evaluator.scoring import spread
+from evaluator.scoring.batch import score_batch
+from evaluator.scoring.plan import BEGIN, LOOK, REPORT, Plan, Unit
+from evaluator.scoring.scorer import Options, Scorer
+from evaluator.scoring.spread import RETRIES, Judge, Worker, score_on_ray
+
+
+def test_a_plan_finishes_what_was_begun_first():
+    plan = Plan(2)
+    assert plan.next() == Unit(0, BEGIN)
+    assert plan.next() == Unit(1, BEGIN)
+    assert plan.next() is None  # both are under way
+    plan.look(0, ("00", "01"))
+    first, second = plan.next(), plan.next()
+    assert (first, second) == (Unit(0, LOOK, "00"), Unit(0, LOOK, "01"))
+    plan.looked(second)
+    plan.look(1, ())
+    assert plan.next() == Unit(1, REPORT)
+    plan.again(first)  # its worker died
+    assert plan.next() == first
+    plan.looked(first)
+    assert plan.next() == Unit(0, REPORT)
+    assert plan.close(0) and plan.close(1)
+    assert plan.next() is None
+
+
+def test_a_plan_does_nothing_more_for_an_entry_that_has_its_outcome():
+    plan = Plan(1)
+    plan.next()
+    plan.look(0, ("00", "01", "02"))
+    first, second = plan.next(), plan.next()
+    assert plan.close(0)
+    assert not plan.close(0)  # one outcome alone
+    plan.looked(first)
+    plan.again(second)
+    assert plan.next() is None
+
+
+def figures(folder: Path) -> object:
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    report["provenance"]["seconds"] = {}
+    return report
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "summary.csv", encoding="utf-8-sig", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.slow
+def test_workers_that_die_change_no_figure_and_a_poisoned_entry_is_refused_alone(contest, pack, tmp_path, monkeypatch):
+    pytest.importorskip("ray")
+    marks = tmp_path / "marks"
+    marks.mkdir()
+
+    class Mortal(Worker):
+        """Killed at a style of `unlucky` once, at its report once, and at a style of `poisoned` always."""
+
+        def work(self, unit, path, name, folder):
+            before = len(list(marks.glob(f"{name} {unit.kind} {unit.style} *")))
+            (marks / f"{name} {unit.kind} {unit.style} {before}").touch()
+            once = name == "unlucky" and (unit.style == "01" or unit.kind == REPORT) and before == 0
+            if once or (name == "poisoned" and unit.style == "01"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().work(unit, path, name, folder)
+
+    paths = [contest / "outputs"]
+    for number, name in enumerate(("unlucky", "poisoned", "short")):
+        paths.append(Path(shutil.copytree(contest / "outputs", tmp_path / name)))
+        Image.fromarray(paint(91 + number, 256, 0)).save(paths[-1] / "00" / "Dog.png")
+    (tmp_path / "short" / "01" / "Owl.png").unlink()
+    alone = Scorer(open_references(contest / "references"), pack, Options(cache=False))
+    wanted = {one.entry: one for one in score_batch(paths, alone, tmp_path / "alone")}
+    monkeypatch.setattr(spread, "Worker", Mortal)
+    judge = Judge(contest / "references", pack, Options(cache=tmp_path / "cache"), threads=1)
+    outcomes = list(score_on_ray(paths, judge, tmp_path / "spread", 2))
+    found = {one.entry: one for one in outcomes}
+    states = {"outputs": "scored", "unlucky": "scored", "poisoned": "refused", "short": "refused"}
+    assert sorted(one.entry for one in outcomes) == sorted(states)  # each once
+    assert {name: one.state for name, one in found.items()} == states
+    assert found["poisoned"].problems[0].startswith(f"its worker died {RETRIES + 1} times")
+    assert found["short"].problems == wanted["short"].problems == ("01/Owl.png is missing",)
+    tried = Counter(mark.name.rpartition(" ")[0] for mark in marks.iterdir())
+    assert tried["poisoned look 01"] == RETRIES + 1
+    assert tried["unlucky look 01"] == tried["unlucky report None"] == 2
+    assert tried["outputs report None"] == 1 and tried["poisoned report None"] == tried["short report None"] == 0
+    for name in ("outputs", "unlucky"):
+        assert figures(tmp_path / "spread" / name) == figures(tmp_path / "alone" / name)
+    assert [(row["entry"], row["state"]) for row in rows(tmp_path / "spread")] == list(states.items())
+    given = ["batch", *paths[:2], "--references", contest / "references", "--weights", pack, "--executor", "ray"]
+    given += ["--workers", "2", "--cache", tmp_path / "cache", "--out", tmp_path / "spread"]
+    result = CliRunner().invoke(main, [str(argument) for argument in given])  # what is there is not scored again
+    assert result.exit_code == 0, result.output
+    assert [row["state"] for row in rows(tmp_path / "spread")] == ["kept", "kept"]
+
+
+def test_workers_without_a_cluster_are_misuse(tmp_path):
+    given = ["batch", "x", "--references", "toy", "--weights", "toy", "--out", tmp_path / "out", "--workers", "2"]
+    result = CliRunner().invoke(main, [str(argument) for argument in given])
+    assert result.exit_code == 2
+    assert "add --executor ray" in result.output
+
+
+def test_ray_that_is_not_installed_is_said_before_anything_is_done(contest, pack, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    given = ["batch", contest / "outputs", "--references", contest / "references", "--weights", pack]
+    given += ["--executor", "ray", "--out", tmp_path / "out"]
+    result = CliRunner().invoke(main, [str(argument) for argument in given])
+    assert result.exit_code == 2
+    assert "pip install 'jdart[ray]'" in result.output
