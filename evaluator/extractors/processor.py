@@ -12,6 +12,7 @@ from contest.errors import UserError
 from evaluator.inputs.images import Processor
 
 _BICUBIC = 3
+_LARGEST = 1 << 14  # pixels of a side
 
 
 def read_processor(path: Path) -> Processor:
@@ -23,12 +24,12 @@ def read_processor(path: Path) -> Processor:
         mean, std = (np.array(config[key], dtype=np.float32) for key in ("image_mean", "image_std"))
         rescale = float(config.get("rescale_factor", 1 / 255))
         resample = config.get("resample", _BICUBIC)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: not an image processor's settings ({error!r})") from error
     switches = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")
     if resample != _BICUBIC or not all(config.get(key, True) for key in switches):
         raise UserError(f"{path}: only bicubic resize, centre crop, rescale and normalise together are known")
-    if mean.shape != (3,) or std.shape != (3,) or max(crop) > edge or min(crop) <= 0:
+    if mean.shape != (3,) or std.shape != (3,) or not 0 < min(crop) <= max(crop) <= edge <= _LARGEST:
         raise UserError(f"{path}: mean and std need three values, and the crop must fit the shortest edge")
     return Processor(edge, crop, mean, std, rescale)
 

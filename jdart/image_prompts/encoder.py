@@ -6,10 +6,11 @@ Pictures go through the encoder's own preprocessing: the shorter side to its siz
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ STEMS = ("model", "pytorch_model")
 KINDS = {"clip": ("clip_vision_model", "clip"), "dino": ("dinov2",)}  # model_type of a config.json
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 PREPROCESSING = "preprocessor_config.json"
+LARGEST = 1 << 14  # of an encoder's sizes
 
 
 class ImageEncoder:
@@ -64,10 +66,17 @@ class ImageEncoder:
 
     def width(self, hidden: bool) -> int:
         """Numbers of a feature."""
-        vision = self.config.get("vision_config", self.config)
         if self.kind == "dino" or hidden:
-            return int(vision["hidden_size"])
-        return int(self.config.get("projection_dim", vision.get("projection_dim", 512)))
+            return self._size("hidden_size")
+        return self._size("projection_dim", self.config, 512)
+
+    def _size(self, key: str, first: Mapping[str, Any] = MappingProxyType({}), otherwise: int | None = None) -> int:
+        """A size out of config.json: of `first`, or of its vision model. UserError for none."""
+        vision = self.config.get("vision_config", self.config)
+        value = {**(vision if isinstance(vision, dict) else {}), **first}.get(key, otherwise)
+        if type(value) is not int or not 0 < value <= LARGEST:
+            raise UserError(f"{self.folder}: its config.json says {key}: {value!r}; fetch it again")
+        return value
 
     def _run(self, pixels: np.ndarray, hidden: bool) -> np.ndarray:
         import torch
@@ -96,7 +105,7 @@ class ImageEncoder:
         path = self.folder / PREPROCESSING
         if path.is_file() or self.kind == "dino":
             return read_processor(path)
-        side = int(self.config.get("vision_config", self.config)["image_size"])
+        side = self._size("image_size")
         return Processor(side, (side, side), np.array(CLIP_MEAN, np.float32), np.array(CLIP_STD, np.float32))
 
     @cached_property

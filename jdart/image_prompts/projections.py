@@ -103,13 +103,22 @@ def projection_for(tensors: Mapping[str, np.ndarray]) -> Projection | None:
         return BaseProjection(shapes["proj.weight"][1], words, shapes["proj.weight"][0] // words)
     if "proj.3.weight" in shapes:
         inner, width = shapes["proj.0.weight"]
-        return FullProjection(width, inner, shapes["proj.3.weight"][0])
+        words = shapes["proj.3.weight"][0]
+        _require_numbers(tensors, inner * (width + words))
+        return FullProjection(width, inner, words)
     if "latents" in shapes:
         _, tokens, inner = shapes["latents"]
         heads, layers = shapes["layers.0.0.to_q.weight"][0] // HEAD, {name.split(".")[1] for name in _layers(shapes)}
-        words = shapes["proj_out.weight"][0]
-        return PlusProjection(shapes["proj_in.weight"][1], inner, words, tokens, heads, len(layers))
+        words, width = shapes["proj_out.weight"][0], shapes["proj_in.weight"][1]
+        _require_numbers(tensors, inner * (tokens + width + words + len(layers) * (4 * heads * HEAD + 8 * inner)))
+        return PlusProjection(width, inner, words, tokens, heads, len(layers))
     return None
+
+
+def _require_numbers(tensors: Mapping[str, np.ndarray], count: int) -> None:
+    """ValueError where a network would need more numbers than its file holds: it is not built, however large."""
+    if count > sum(array.size for array in tensors.values()):
+        raise ValueError("its sizes do not belong together")
 
 
 def _layers(names: Mapping[str, object]) -> list[str]:

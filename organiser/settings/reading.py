@@ -140,7 +140,7 @@ class _Taker:
         try:
             if isinstance(value, str):
                 value = datetime.fromisoformat(value.replace("Z", "+00:00"))
-            if not isinstance(value, datetime):
+            if not isinstance(value, datetime) or not 1970 <= value.year < 9999:  # further off no zone can be told
                 raise ValueError
         except ValueError:
             return self.wrong(f"{where} must be a day and a time, such as 2026-08-10 18:00")

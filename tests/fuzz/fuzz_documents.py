@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 
 from fuzz_targets import JSON, YAML, Target, spelt, text
@@ -20,6 +21,10 @@ from jdart.sweeping.sweep import load_sweep
 from jdart.trying.ablation import load_ablation
 from leaderboard.building.marker import read_marker
 from leaderboard.reading.reports import read_report
+from organiser.clock import to_text
+from organiser.rules import in_words
+from organiser.settings.reading import read_event
+from organiser.settings.split import splits_of
 from submission import check
 from submission.packing.manifest import check_manifest
 from submission.packing.source import choose_contest, open_source
@@ -103,6 +108,34 @@ MANIFEST = {
     "score": {"final": 0.5, "profile": "p", "comparable": False, "pictures": "ab" * 32, "weights": {}},
 }
 
+EVENT = {
+    "title": "Evening",
+    "contest": "c.yaml",
+    "references": "r",
+    "weights": "w",
+    "time_zone": "+08:00",
+    "per_day": 5,
+}
+EVENT = {**EVENT, "teams": ["a", "b"], "baselines": ["b"], "deadline": "2026-08-10 18:00", "pending": "drop"}
+EVENT = {**EVENT, "freeze": datetime(2026, 8, 10, 12), "counts": "chosen", "chosen": 2, "decimals": 4}
+EVENT = {**EVENT, "exceptions": {"b": {"per_day": 10, "deadline": "2026-08-11T18:00:00Z"}}, "ties": ["fid", "earlier"]}
+EVENT = {**EVENT, "private": {"styles": ["01"], "prompts": {"00": ["Dolphin"]}}}
+
+
+def event(path: Path) -> None:
+    """The rules of an event, and what is told of them."""
+    found = read_event(path)
+    in_words(found)
+    found.day_of(datetime.now(timezone.utc))
+    for team in (*found.exceptions, "a"):
+        found.limit_of(team)
+        for moment in (found.deadline_of(team), found.freeze):
+            if moment is not None:
+                to_text(moment)
+                found.told(moment)
+                found.day_of(moment)
+    splits_of(Contest("tiny", {"00": ("Dolphin", "Sun", "Rose"), "01": ("Sun",)}), found.private)
+
 
 def manifest(path: Path) -> None:
     with open_contents(path.parent) as listing:
@@ -157,6 +190,7 @@ def document_targets() -> dict[str, Target]:
         "scheduler": Target(
             "scheduler_config.json", lambda path: NoiseSchedule.from_config(read_json(path)), (text(SCHEDULER),), JSON
         ),
+        "event": Target("event.yaml", event, (spelt(EVENT), spelt({key: EVENT[key] for key in list(EVENT)[:4]})), YAML),
         "marker": Target(".jdart-board.json", lambda path: read_marker(path.parent), (text(MARKER),), JSON),
     }
 

@@ -19,7 +19,7 @@ import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ["contest", "evaluator", "jdart", "leaderboard", "submission"]
+PACKAGES = ["contest", "evaluator", "jdart", "leaderboard", "organiser", "submission"]
 KEPT = ROOT / "build" / "fuzz"
 MEGABYTES = 4096
 SLOW = 20  # seconds for one file

@@ -116,6 +116,7 @@ def targets() -> dict[str, Target]:
     """By name. What needs the extras is imported here."""
     from fuzz_data import data_targets
     from fuzz_documents import document_targets
+    from fuzz_models import model_targets
     from fuzz_weights import weight_targets
 
-    return {**document_targets(), **data_targets(), **weight_targets()}
+    return {**document_targets(), **data_targets(), **weight_targets(), **model_targets()}

@@ -10,6 +10,7 @@ import pytest
 import torch
 from fuzz_data import noted
 from fuzz_documents import REPORT
+from fuzz_models import PROCESSOR, UNET, flat, looked_at, projections
 from fuzz_weights import _checkpoint_with
 
 from contest.disk.files import read_json
@@ -17,15 +18,20 @@ from contest.disk.yaml_file import parse_yaml, read_yaml
 from contest.errors import UserError
 from contest.reading import contest_from_references
 from evaluator.backbones.torch_file import read_script, read_torch
+from evaluator.extractors.processor import read_processor
 from evaluator.reporting.report import report_from_json
 from evaluator.scoring.cache import Cache
 from jdart.config import load_config
 from jdart.data.captions import load_pictures
 from jdart.generation.notes import noted_files, read_notes
+from jdart.image_prompts.adapter import read_adapter
+from jdart.image_prompts.encoder import ImageEncoder
 from jdart.lora.formats.reading import load_lora
+from jdart.models.tensors import to_safetensors
 from jdart.models.weights import weight_files
 from jdart.training.checkpoint import load_checkpoint
 from leaderboard.building.marker import MARKER, read_marker
+from organiser.settings.reading import read_event
 
 DEEP = "[" * 100_000
 
@@ -183,3 +189,39 @@ def test_a_cache_whose_table_is_damaged_is_set_aside(tmp_path, caplog):
     cache.put("k", {"a": b"2"})
     assert cache.get(["a"]) == {"a": b"2"}
     assert sqlite3.connect(cache.path).execute("SELECT COUNT(*) FROM entries").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("kind", ["full", "plus"])
+def test_an_adapter_whose_network_would_be_larger_than_its_file(kind, tmp_path):
+    own = projections()[kind]
+    large = {"full": {"proj.3.weight": np.ones(1 << 20)}, "plus": {"proj_in.weight": np.ones((1, 1 << 20))}}[kind]
+    large |= {"full": {"proj.0.weight": np.ones((1 << 20, 1))}, "plus": {"latents": np.ones((1, 1, 1 << 20))}}[kind]
+    tensors = {name: array.astype(np.float32) for name, array in {**own, **large}.items()}
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(to_safetensors(flat({"image_proj": tensors, "ip_adapter": looked_at()}), {}))
+    with pytest.raises(UserError, match="image_proj is damaged .its sizes do not belong together"):
+        read_adapter(path, UNET)
+
+
+@pytest.mark.parametrize("settings", [{}, {"vision_config": None}, {"vision_config": [1]}, {"hidden_size": 1 << 40}])
+def test_an_image_encoder_whose_sizes_are_none(settings, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip", **settings}))
+    (tmp_path / "model.safetensors").write_bytes(to_safetensors({"a": np.ones(2, np.float32)}, {}))
+    with pytest.raises(UserError, match="its config.json says hidden_size: "):
+        ImageEncoder(tmp_path, "clip").width(True)
+
+
+def test_picture_settings_that_no_float_holds(tmp_path):
+    path = tmp_path / "preprocessor_config.json"
+    for changed in ({"rescale_factor": 10**400}, {"image_mean": [10**400, 0, 0]}, {"crop_size": 1e999}):
+        path.write_text(json.dumps({**PROCESSOR, **changed}))
+        with pytest.raises(UserError, match="not an image processor's settings"):
+            read_processor(path)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31 23:00"])
+def test_a_deadline_that_no_zone_can_tell(moment, tmp_path):
+    path = tmp_path / "event.yaml"
+    path.write_text(f"{{contest: c, references: r, weights: w, time_zone: '-10:00', deadline: '{moment}'}}")
+    with pytest.raises(UserError, match="deadline must be a day and a time"):
+        read_event(path)
