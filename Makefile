@@ -4,6 +4,8 @@
 #   make methods                                           what each method does alone: docs/methods.md (one to two hours; resumes)
 #   make recipes                                           every recipe on the toy contest: docs/recipes-toy.md (under 2 hours; resumes)
 #   make docs                                              the documentation as a site, build/site/index.html
+#   make chaos                                             kill every command at random moments, and other faults: docs/reliability.md
+#   make soak                                              hundreds of scorings and boards in one process: docs/reliability.md
 #   make toy                                               train the toy base model and the toy weights anew (under 2 hours)
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu    with PyTorch's smaller CPU wheels
 
@@ -12,7 +14,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 FONT := /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 
-.PHONY: demo methods recipes toy test slow clients fuzz lint format docs
+.PHONY: demo methods recipes toy test slow clients fuzz chaos soak lint format docs
 demo: .venv/all
 	$(BIN)/jdart demo
 
@@ -46,6 +48,17 @@ SECONDS ?= 60
 fuzz: .venv/test
 	$(BIN)/pip install --quiet 'atheris >= 2.3'
 	$(BIN)/python tests/fuzz/fuzz_for_long.py --seconds $(SECONDS)
+
+# faults of a machine (docs/reliability.md); build/chaos keeps what was done, and the same call goes on
+KILLS ?= 100
+SEED ?= 0
+chaos: .venv/test
+	$(BIN)/python -m benchmarks.reliability.chaos --kills $(KILLS) --seed $(SEED)
+
+SCORINGS ?= 300
+BOARDS ?= 500
+soak: .venv/test
+	$(BIN)/python -m benchmarks.reliability.soak --scorings $(SCORINGS) --boards $(BOARDS)
 
 lint: .venv/dev
 	$(BIN)/ruff check

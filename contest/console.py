@@ -22,6 +22,9 @@ TERMINATED = 143
 
 
 _STOPPED = "stopped; what was finished is kept, run the same command again to go on"
+_NO_MEMORY = "not enough memory; take a smaller data.size or batch_size, or close other programs"
+# by PyTorch, by C++, by Jittor, by the loader of shared libraries, where a thread could not be started
+_SAID_OF_MEMORY = ("t allocate memory", "bad_alloc", "out of memory", "failed to map segment", "start new thread")
 
 
 class Group(click.Group):
@@ -62,12 +65,20 @@ class Group(click.Group):
         except OSError as error:
             _let_go_of_output()
             _fail(_explain(error), MISUSE)
-        except MemoryError:
-            _fail("not enough memory; take a smaller data.size or batch_size, or close other programs", MISUSE)
+        except (MemoryError, RuntimeError, ImportError) as error:
+            if not _means_no_memory(error):
+                raise
+            _fail(_NO_MEMORY, MISUSE)
         except _Terminated:
             _fail(_STOPPED, TERMINATED)
         except KeyboardInterrupt:
             _fail(_STOPPED, INTERRUPTED)
+
+
+def _means_no_memory(error: BaseException) -> bool:
+    """Whether memory ran out: Python says MemoryError, libraries other things."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in said for words in _SAID_OF_MEMORY)
 
 
 class _Terminated(BaseException):
@@ -121,8 +132,12 @@ def _fail(message: str, code: int) -> None:
 
 def _explain(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename is not None else ""
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{where}no space left on the disk; free some and run the same command again to go on"
+    if error.errno == errno.ENOMEM:
+        return _NO_MEMORY
+    if error.errno == errno.EFBIG:
+        return f"{where}larger than files may be here; raise the limit (ulimit -f), and run the same command again"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{where}permission denied; choose another place, or change who may use this one"
     reason = error.strerror if error.strerror is not None else str(error)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contest.disk.alone import alone_in
 from contest.notebook import html_table
 from contest.numbers import decimal
 from jdart.config import Config
@@ -95,9 +96,10 @@ def train(config: Config, *, device: str = "auto", progress: Progress = silent) 
     if config.train.composition is not None:  # whose pictures CLIP chooses
         require_scorable(job)
     require_startable(job)
-    _prepare(job)
-    _go(make_prior(job), progress)
-    _go(learn_styles(job), progress)
+    with alone_in(job.folder.root, "jdart"):
+        _prepare(job)
+        _go(make_prior(job), progress)
+        _go(learn_styles(job), progress)
     loras = {name: job.folder.lora(name) for name in lessons(job)}
     return Trained(job.folder.root, loras, {name: _losses(job.folder.losses(name)) for name in loras})
 
@@ -109,8 +111,9 @@ def generate(config: Config, *, device: str = "auto", progress: Progress = silen
     `train`. Raises `contest.errors.UserError` for a style that is not trained yet, and as `train` does.
     """
     job = _open(config, device)
-    _prepare(job)
-    _go(generate_styles(job), progress)
+    with alone_in(job.folder.root, "jdart"):
+        _prepare(job)
+        _go(generate_styles(job), progress)
     images = {
         style: {prompt: job.folder.image(style, prompt) for prompt in prompts}
         for style, prompts in job.contest.styles.items()

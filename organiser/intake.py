@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from contest.disk.drafts import draft_folder
 from contest.disk.files import atomic_write
 from contest.errors import UserError, first_line
 from contest.findings import Finding, errors, finding
@@ -52,7 +53,7 @@ class Inbox:
             if desk.ledger.is_taken(str(path.resolve()), found.st_size, found.st_mtime_ns):
                 continue
             size, changed, since = self._seen.get(path, (-1, -1, now))
-            if (size, changed) != (found.st_size, found.st_mtime_ns):
+            if (size, changed) != (found.st_size, found.st_mtime_ns) or since > now:  # the clock was set back
                 size, changed, since = found.st_size, found.st_mtime_ns, now
             self._seen[path] = (size, changed, since)
             (settled if now - since >= self.settle else growing).append(path)
@@ -96,9 +97,9 @@ def take(desk: Desk, path: Path, team: str) -> Entry:
         if not stat.S_ISREG(found.st_mode):
             raise UserError(f"{path}: no file; name the archive")
         keep = found.st_size <= desk.contest.limits.archive_bytes  # else only its hash is taken
-        draft = home / f".{os.getpid()}.incoming"
         digest = hashlib.sha256()
-        try:
+        with draft_folder(home / "incoming") as work:
+            draft = work / ARCHIVE
             with atomic_write(draft) as copy:
                 for block in iter(lambda: source.read(_BLOCK), b""):
                     digest.update(block)
@@ -112,8 +113,6 @@ def take(desk: Desk, path: Path, team: str) -> Entry:
                 shown = printable(os.fsencode(path.name).decode("utf-8", "backslashreplace"))
                 entry = desk.ledger.add(name, shown, digest.hexdigest(), found.st_size, folder, arrived)
                 desk.ledger.take(str(path.resolve()), found.st_size, found.st_mtime_ns)
-        finally:
-            draft.unlink(missing_ok=True)
     return entry
 
 

@@ -49,7 +49,7 @@ def work(
     published = tried = idle_since = desk.clock.now().timestamp()
     while True:
         settled, growing = ([], []) if inbox is None else inbox.look(desk)
-        settled = [path for path in settled if desk.clock.now().timestamp() - failed.get(path, 0.0) >= EVERY]
+        settled = [path for path in settled if abs(desk.clock.now().timestamp() - failed.get(path, 0.0)) >= EVERY]
         for path in settled:
             try:
                 assert inbox is not None
@@ -67,6 +67,7 @@ def work(
             changed = changed or entry.state == SCORED
             yield Happening("entry", entry)
         now = desk.clock.now().timestamp()
+        published, tried, idle_since = (min(now, one) for one in (published, tried, idle_since))  # it may be set back
         if (changed and (entry is None or now - published >= EVERY)) or (watch and now - published >= EVERY):
             yield Happening("board", board=publish(desk))
             changed, published = False, desk.clock.now().timestamp()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from contest.disk.drafts import ENDING, open_draft
 from contest.disk.encodings import instead_of_utf8
 from contest.errors import UserError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # said of a handle, so without the name of a file
 
 LFS_START = "version https://git-lfs.github.com/spec/"
 LFS_POINTER = "a Git LFS pointer; fetch it with: git lfs pull (in CI `lfs: true`)"
@@ -25,26 +28,32 @@ def atomic_write(
     """Open a temporary file beside `path`; on success it is synced and renamed over it, on failure removed.
 
     Missing parent folders are made. `mode` is "wb" or "w" (UTF-8, newline as given). `draft` is another folder of the
-    same disk for the temporary file, where one that a killed process leaves behind does no harm.
+    same disk for the temporary file, where one that a killed process leaves behind does no harm; the next writer of
+    `path` takes that one over.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.parent if draft is None else draft
+    folder = path.parent if draft is None else Path(draft)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=folder)
+        handle, name = open_draft(path, folder)
     except OSError as error:  # about the file that was asked for, not about one that nobody named
         raise OSError(error.errno, error.strerror, str(path)) from error
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    stream = os.fdopen(handle, mode, **text)  # type: ignore[call-overload]
     try:
-        text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-        with os.fdopen(handle, mode, **text) as stream:  # type: ignore[call-overload]
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+        yield stream
+        stream.flush()
+        os.fsync(handle)
         os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
+        os.replace(name, path)  # before the lock falls
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        with suppress(OSError):
+            stream.close()  # what it still holds goes nowhere
+        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+    stream.close()
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -62,11 +71,12 @@ def link_file(path: str | os.PathLike[str], source: str | os.PathLike[str]) -> N
     """`copy_file` that takes no room where the disk knows hard links: for files that are replaced, never changed."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name[:40]}.{os.getpid()}.part")
+    draft = path.with_name(f".{path.name[:40]}.link{ENDING}")
     try:
         draft.unlink(missing_ok=True)  # of a process that was killed
         os.link(source, draft)
         os.replace(draft, path)
+        draft.unlink(missing_ok=True)  # two names of one file already: then a rename does nothing
     except OSError:
         copy_file(path, source)
 

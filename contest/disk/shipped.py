@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+from contest.disk.drafts import draft_folder
 from contest.disk.files import write_bytes
 from contest.disk.places import NO_CACHE, unwritable, user_cache
 from contest.errors import UserError, first_line
@@ -96,8 +96,8 @@ def _place(archive: Path, data: bytes) -> Path:
 def _make(folder: Path, files: dict[str, bytes], finish: Callable[[Path], None]) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent) as work:
-            draft = Path(work) / folder.name  # not `work` itself, which only its owner may read
+        with draft_folder(folder) as work:
+            draft = work / folder.name
             for name, data in files.items():
                 write_bytes(draft / name, data)
             finish(draft)

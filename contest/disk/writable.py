@@ -11,7 +11,7 @@ from contest.errors import UserError
 
 def require_folder(folder: Path) -> None:
     """Raise UserError unless files can be made in `folder`, which need not be there yet. Leaves nothing behind."""
-    new = _missing(folder)
+    new = missing_folders(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".jdart-", suffix=".part", dir=folder)
@@ -36,7 +36,7 @@ def require_file(path: Path) -> None:
     require_folder(path.parent)
 
 
-def _missing(folder: Path) -> list[Path]:
+def missing_folders(folder: Path) -> list[Path]:
     """`folder` and those above it that are not there, the innermost first."""
     missing = []
     for one in (folder, *folder.parents):

@@ -7,7 +7,6 @@ texts a common direction as trained ones have.
 
 from __future__ import annotations
 
-import tempfile
 import zlib
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contest.disk.drafts import draft_folder
 from contest.disk.writable import require_folder
 from contest.errors import UserError, needs
 from evaluator.weights import folder as files
@@ -57,8 +57,8 @@ def write_miniature(folder: Path, seed: int, preset: str = "tiny") -> None:
         raise UserError(f"{folder}: is there already and not empty; choose another folder")
     require_folder(folder.parent)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name[:40]}.", dir=folder.parent) as temporary:
-        draft = Path(temporary) / "pack"
+    with draft_folder(folder) as work:
+        draft = work / "pack"
         with needs("eval"):
             write_pack(draft, sizes, partial(_values, seed, _COMMON[preset]))
             _write_aesthetic(draft / files.AESTHETIC, seed, sizes)

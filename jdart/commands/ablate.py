@@ -61,6 +61,7 @@ def ablate_command(
     require_own(trials.plain, "jdart ablate")
     every = all_trials(trials, seeds)
     wanted = chosen(every, only)
+    from contest.disk.alone import alone_in
     from contest.disk.writable import require_file
     from jdart.models.hub.locate import require_base
     from jdart.running.screen import speak
@@ -78,6 +79,7 @@ def ablate_command(
     from jdart.trying.show import print_table, show_runs
 
     runs = open_runs(wanted)
+    click.get_current_context().with_resource(alone_in(trials.folder, "jdart ablate"))
     show_runs(runs, go(runs, used), trials.folder)
     print_table(every)
     options = {"--styles": styles, "--seeds": None if seeds == SEEDS else seeds, "--page": page}

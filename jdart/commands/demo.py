@@ -29,8 +29,10 @@ def demo_command(overrides: tuple[str, ...], styles: str | None, output: str | N
     from jdart.runtime import start
 
     used = "cuda" if start(device).flags.use_cuda else "cpu"
+    from contest.disk.alone import alone_in
     from jdart.running.demo import build_board, entry_stages, open_entries
 
+    click.get_current_context().with_resource(alone_in(Path(settings.output), "jdart demo"))
     jobs = open_entries(settings)
     for job, stages in entry_stages(jobs, used):
         show_stages(stages, job.folder.root, job.config.name)

@@ -214,6 +214,7 @@ def open_run(
     from jdart.runtime import start
 
     used = "cuda" if start(device).flags.use_cuda else "cpu"
+    from contest.disk.alone import alone_in
     from jdart.running.pipeline import require_scorable
     from jdart.runs.job import open_job
     from jdart.stages.borrowing import take_loras
@@ -223,6 +224,7 @@ def open_run(
     job = open_job(settings)
     if "score" in names or ("train" in names and settings.train.composition is not None):  # which CLIP chooses for
         require_scorable(job)
+    click.get_current_context().with_resource(alone_in(job.folder.root, "jdart"))
     if loras is not None:
         take_loras(job, loras)
     if "train" in names:

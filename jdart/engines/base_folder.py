@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from contest.disk.drafts import draft_folder
 from contest.disk.files import write_json
 from contest.errors import needs
 from jdart.config import EngineConfig
@@ -31,16 +31,15 @@ def bin_folder(base: Base, engine: EngineConfig) -> Path:
     if out.is_dir():
         return out
     out.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with draft_folder(out) as work:
+        draft = work / out.name
+        draft.mkdir()
         _write(base.folder, draft)
-        draft.chmod(0o755)
-        draft.rename(out)
-    except OSError:
-        if not out.is_dir():  # where it is, another process was quicker
-            raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            draft.rename(out)
+        except OSError:
+            if not out.is_dir():  # where it is, another process was quicker
+                raise
     return out
 
 

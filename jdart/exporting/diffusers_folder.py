@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from contest.definition import Contest
+from contest.disk.drafts import draft_folder
 from contest.disk.files import read_json, write_bytes, write_json
 from contest.disk.shipped import place_in_run
 from contest.errors import UserError
@@ -104,14 +103,11 @@ def export_diffusers(run: Path, out: Path, copy: bool = False) -> int:
 def _whole(out: Path) -> Iterator[Path]:
     """A folder to write in that becomes `out` at the end of the block, and is gone where the block fails."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
-    try:
-        draft.chmod(0o755)
+    with draft_folder(out) as work:
+        draft = work / out.name
+        draft.mkdir()
         yield draft
         os.rename(draft, out)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
 
 
 Picture = Mapping[str, Any]  # image: its place; prompt; seed

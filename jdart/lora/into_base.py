@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from contest.disk.drafts import draft_folder
 from contest.disk.files import write_bytes
 from contest.errors import UserError, needs
 from jdart.lora.dora import gain
@@ -38,8 +38,8 @@ def merge_into_base(base: Path, out: Path, loras: Sequence[Mapping[str, Mapping[
         if own:
             changed[network] = _added(base / network, network, own, dtype)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as draft:
-        copy = Path(draft) / out.name
+    with draft_folder(out) as work:
+        copy = work / out.name
 
         def stale(folder: str, names: list[str]) -> list[str]:
             """Weights of a changed network, in whatever format, are not copied."""

@@ -98,6 +98,11 @@ def _train(job: Job, name: str, styles: Sequence[str]) -> Iterator[Event]:
             words = learner.learnt_words()
     finally:
         learner.close()
+    if _fingerprint(job, name, styles) != belongs_to:
+        raise UserError(
+            f"style {name}: its references, or their captions, changed while it was trained; put them back and run the "
+            "same command again, or train anew in another folder, with --output"
+        )
     losses, end = job.folder.losses(name), len(records)
     loss_plot(records, losses.with_suffix(".png"), f"Training loss, style {name}")
     settings = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contest.disk.drafts import draft_folder
 from contest.errors import UserError
 from leaderboard.building.marker import MARKER, About, Marker, read_marker
 from leaderboard.building.swap import swap
@@ -87,24 +87,20 @@ def publish(
     """
     folder, old = before.folder, before.marker
     folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}.", suffix=".part", dir=folder.parent))
-    fresh = work / "new"  # not `work` itself, which only its owner may read
-    try:
+    with draft_folder(folder, keep=_HOLDS) as work:  # one that holds files of others is left for their owner
+        fresh = work / "new"
         fresh.mkdir()
         files, kept = _write_pages(pages, before, fresh)
         names = frozenset(place[len(FOLDER) + 1 :] for place in pictures)
         wanted = names - (_names(folder / FOLDER) & old.thumbnails)
         marker = Marker(about, files, names)
-        if wanted or kept < len(files) or marker != old:
+        # a link: a build was killed between its two exchanges
+        half = (folder / FOLDER).is_symlink()
+        if wanted or kept < len(files) or marker != old or half:
             (work / FOLDER).mkdir()
             make_all({place: pictures[place] for place in pictures if place[len(FOLDER) + 1 :] in wanted}, work)
             (fresh / MARKER).write_bytes(marker.to_bytes())
             _put_in_place(folder, work, old, names)
-    except BaseException:
-        if not (work / _HOLDS).exists():  # else it holds files of others: left for their owner
-            shutil.rmtree(work, ignore_errors=True)
-        raise
-    shutil.rmtree(work)
     return Changes(len(files) - kept + len(wanted), kept + len(names) - len(wanted))
 
 
@@ -170,7 +166,8 @@ def _put_in_place(folder: Path, work: Path, old: Marker, names: frozenset[str]) 
             os.symlink(fresh / FOLDER, fresh / FOLDER)
         else:
             os.rename(made, fresh / FOLDER)
-        (work / _HOLDS).touch()
+        if theirs:
+            (work / _HOLDS).touch()
         swap(folder, fresh)
     except OSError:
         (work / _HOLDS).unlink(missing_ok=True)
@@ -183,7 +180,7 @@ def _put_in_place(folder: Path, work: Path, old: Marker, names: frozenset[str]) 
             (live / name).unlink(missing_ok=True)
     for name in theirs:
         os.rename(fresh / name, folder / name)
-    (work / _HOLDS).unlink()
+    (work / _HOLDS).unlink(missing_ok=True)
 
 
 def _theirs(folder: Path, ours: set[str], fresh: Path, below: str) -> Iterator[str]:

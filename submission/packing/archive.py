@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from contest.disk.drafts import draft_folder
 from contest.disk.files import atomic_write
 from contest.errors import UserError
 
@@ -66,8 +66,8 @@ def write_archive(path: Path, pieces: Iterable[bytes], replace: bool) -> None:
     if path.exists():
         raise refusal
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name[:40]}.", dir=path.parent) as folder:
-        draft = Path(folder) / path.name
+    with draft_folder(path) as folder:
+        draft = folder / path.name
         _write(draft, pieces)
         try:
             os.link(draft, path)  # a rename would replace what is there

@@ -59,10 +59,10 @@ def test_a_read_only_folder_as_its_user_meets_it(tmp_path):
 
 
 def test_a_file_that_cannot_be_written_is_named_and_not_its_draft(tmp_path, monkeypatch):
-    def refuse(**_):
+    def refuse(*_):
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / ".out.7.part"))
 
-    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    monkeypatch.setattr("contest.disk.files.open_draft", refuse)
     with pytest.raises(PermissionError) as caught:
         write_bytes(tmp_path / "out", b"")
     assert caught.value.filename == str(tmp_path / "out")

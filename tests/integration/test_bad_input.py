@@ -1,5 +1,6 @@
 """Whatever is wrong with a file or a setting: exit code 2, one line that names it, and nothing half-written."""
 
+import errno
 import json
 import os
 import shutil
@@ -261,12 +262,44 @@ def test_what_would_stop_the_score_is_said_before_training(refused, config, mode
     assert not (tmp_path / "out" / "lora").exists()
 
 
-def test_too_little_memory(refused, config, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("std::bad_alloc"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_too_little_memory(error, refused, config, monkeypatch):
     def full(*_):
-        raise MemoryError
+        raise error
 
     monkeypatch.setattr("jdart.training.examples.resize_short_side", full)
     refused("run", config(), words=["memory", "data.size"])
+
+
+def test_a_reference_that_changes_during_training(refused, jdart, config, contest, tmp_path, monkeypatch):
+    from jdart.stages import training
+
+    steps, path = training._steps, contest / "00" / "images" / "cow.png"
+    before = path.read_bytes()
+
+    def change(*given):
+        yield from steps(*given)
+        path.write_bytes((contest / "00" / "images" / "star.png").read_bytes())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_steps", change)
+        given = ("train", config(train={"checkpointing_steps": 1}), "--styles", "00")
+        refused(*given, words=["style 00", "references", "changed while it was trained"])
+    lora = tmp_path / "out" / "lora" / "00" / "pytorch_lora_weights.safetensors"
+    assert not lora.exists()
+    path.write_bytes(before)
+    assert jdart(*given).exit_code == 0
+    assert lora.exists()
 
 
 def test_a_killed_process_leaves_nothing_that_stops_the_next(jdart, config, tmp_path, monkeypatch):
@@ -279,6 +312,7 @@ def test_a_killed_process_leaves_nothing_that_stops_the_next(jdart, config, tmp_
     assert list((tmp_path / "out").glob("*.part"))
     assert not list((tmp_path / "out" / "images").rglob("*.part"))
     assert jdart("run", path).exit_code == 0
+    assert not list((tmp_path / "out").rglob("*.part"))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

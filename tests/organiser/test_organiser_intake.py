@@ -2,9 +2,10 @@
 
 import json
 import os
+from datetime import timedelta
 
 import pytest
-from small_event import ToldScorer, entry_bytes
+from small_event import START, ToldScorer, entry_bytes
 
 from contest.disk.files import sha256
 from contest.errors import UserError
@@ -61,6 +62,20 @@ def test_a_file_is_taken_when_it_has_stopped_growing(event):
     event.clock.meanwhile = grow
     event.work(desk, ToldScorer(), inbox=True)
     assert [(entry.bytes, entry.state) for entry in desk.ledger.entries()] == [(len(whole), "scored")]
+
+
+def test_a_clock_that_is_set_back_meanwhile_makes_nothing_wait_for_it(event):
+    desk = event.found()
+    drop(event, "alpha")
+    back = iter([timedelta(days=1)])
+
+    def set_back():
+        event.clock.time -= next(back, timedelta(0))
+
+    event.clock.meanwhile = set_back
+    event.work(desk, ToldScorer(), inbox=True)
+    assert event.states(desk) == ["scored"]
+    assert event.clock.time < START  # not a day later
 
 
 def test_one_that_never_stops_is_told_and_left(event):

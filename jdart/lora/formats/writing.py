@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from contest.disk.drafts import draft_folder
 from contest.disk.files import write_bytes, write_json
 from contest.errors import UserError, needs
 from jdart.lora.dora import INPUTS, per_output
@@ -41,11 +42,13 @@ def save_lora(path: Path, lora: LoraFile, format: str = "diffusers", dtype: str 
     if format == "peft":
         for network, pairs in networks.items():
             _require_pefts(path, network, pairs)
-            named = {_transformers_name(layer): pair for layer, pair in pairs.items()}
-            tensors = _tensors({network: named}, {network: PEFT_PREFIX + "{layer}.lora_A.weight"}, dtype, path)
-            config = {"peft_type": "LORA", **adapter_config(pairs), "bias": "none", "inference_mode": True}
-            write_bytes(path / network / PEFT_WEIGHTS[0], to_safetensors(tensors, notes))
-            write_json(path / network / PEFT_CONFIG, config)
+    if format == "peft" and (path.exists() or not networks):
+        _write_peft(path, path, networks, notes, dtype)
+    elif format == "peft":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft_folder(path) as work:  # a folder that is there is whole
+            _write_peft(work / path.name, path, networks, notes, dtype)
+            (work / path.name).rename(path)
     elif format == "kohya":
         even = for_kohya(networks)
         tensors = _tensors(even, dict.fromkeys(even, "{kohya}.lora_down.weight"), dtype, path)
@@ -64,6 +67,18 @@ def save_lora(path: Path, lora: LoraFile, format: str = "diffusers", dtype: str 
         adapter = {f"{n}.{key}": value for n, pairs in networks.items() for key, value in adapter_config(pairs).items()}
         notes[METADATA_KEY] = json.dumps(adapter, sort_keys=True)
         write_bytes(path, to_safetensors(_tensors(networks, spellings, dtype, path), notes))
+
+
+def _write_peft(
+    folder: Path, named: Path, networks: Mapping[str, Mapping[str, LoraPair]], notes: Mapping[str, str], dtype: str
+) -> None:
+    """An adapter a network; `named` is what the folder is called in a refusal."""
+    for network, pairs in networks.items():
+        renamed = {_transformers_name(layer): pair for layer, pair in pairs.items()}
+        tensors = _tensors({network: renamed}, {network: PEFT_PREFIX + "{layer}.lora_A.weight"}, dtype, named)
+        config = {"peft_type": "LORA", **adapter_config(pairs), "bias": "none", "inference_mode": True}
+        write_bytes(folder / network / PEFT_WEIGHTS[0], to_safetensors(tensors, notes))
+        write_json(folder / network / PEFT_CONFIG, config)
 
 
 def _diffusers_spelling(network: str, pairs: Mapping[str, LoraPair]) -> str:

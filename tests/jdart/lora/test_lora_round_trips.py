@@ -70,3 +70,18 @@ def test_half_precision_is_half_the_size_and_refuses_what_it_cannot_hold(every_k
     large = {"unet": {"mid_block.attentions.0.proj_in": LoraPair(np.full((1, 2), 1e5), np.ones((2, 1)), 1.0)}}
     with pytest.raises(UserError, match="not finite in fp16; take fp32"):
         written(tmp_path, large, "diffusers", dtype="fp16")
+
+
+def test_a_folder_of_peft_is_there_when_all_of_it_is(every_kind, tmp_path, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jdart.lora.formats.writing.write_json", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            save_lora(tmp_path / "x", LoraFile(every_kind, {}), "peft")
+    assert not list(tmp_path.iterdir())
+    for _ in range(2):  # into what is there, too
+        save_lora(tmp_path / "x", LoraFile(every_kind, {}), "peft")
+        assert_same(load_lora(tmp_path / "x").pairs, every_kind)
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]

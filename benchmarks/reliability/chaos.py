@@ -1,0 +1,107 @@
+"""A seeded campaign against every command that works for long: killed at random moments, and other faults of a machine.
+
+    python -m benchmarks.reliability.chaos --kills 100
+
+On a miniature base, weights and contest: what is tried is the bookkeeping, which is the same at any size. The tables of
+docs/reliability.md are written anew. build/chaos keeps what was done, and the same command goes on; `--minutes` ends it
+early. Exit code 1: something was not as it should be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.reliability.faults import FAULTS, Told, try_fault
+from benchmarks.reliability.kills import Trial, try_kills
+from benchmarks.reliability.page import put_table
+from benchmarks.reliability.small_contest import make_contest
+from benchmarks.reliability.stages import ROOT, stages
+
+WORK = ROOT / "build" / "chaos"
+PAGE = ROOT / "docs" / "reliability.md"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Kill every stage at random moments, and try other faults.")
+    parser.add_argument("--kills", type=int, default=100, help="in all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=None, help="begin no other trial after so many")
+    parser.add_argument("--only", help="one stage, or faults")
+    asked = parser.parse_args()
+    end = None if asked.minutes is None else time.monotonic() + 60 * asked.minutes
+    WORK.mkdir(parents=True, exist_ok=True)
+    every = stages(make_contest(WORK / "small"), WORK)
+    trials = _read(WORK / f"kills-{asked.seed}.jsonl", Trial)
+    chosen = [stage for stage in every.values() if asked.only in (None, stage.name)]
+    begun = {}
+    for stage in chosen:
+        begun[stage.name] = stage.undisturbed(WORK / "undisturbed")
+        print(
+            f"{stage.name}: {begun[stage.name].seconds:.1f} s, {len(begun[stage.name].alike)} files are alike",
+            flush=True,
+        )
+    number = len(trials)
+    while (
+        chosen and sum(len(trial.moments) for trial in trials) < asked.kills and (end is None or time.monotonic() < end)
+    ):
+        stage = chosen[number % len(chosen)]
+        left = asked.kills - sum(len(trial.moments) for trial in trials)
+        trials.append(try_kills(stage, begun[stage.name], asked.seed, number, left))
+        _note(WORK / f"kills-{asked.seed}.jsonl", trials[-1])
+        print(trials[-1], flush=True)
+        number += 1
+    told = _faults(end) if asked.only in (None, "faults") else _read(WORK / "faults.jsonl", Told)
+    put_table(PAGE, "Kills", _table_of_kills(trials, asked.seed))
+    put_table(PAGE, "Other faults", _table_of_faults(told))
+    return 1 if any(trial.wrong for trial in trials) or any(one.wrong for one in told) else 0
+
+
+def _faults(end: float | None) -> list[Told]:
+    """Those that were not tried yet."""
+    told = _read(WORK / "faults.jsonl", Told)
+    small = make_contest(WORK / "small")
+    for name in FAULTS:
+        if all(one.fault != name for one in told) and (end is None or time.monotonic() < end):
+            told.append(try_fault(name, small, WORK))
+            _note(WORK / "faults.jsonl", told[-1])
+            print(told[-1], flush=True)
+    return told
+
+
+def _read(log: Path, kind: type) -> list:
+    return [kind(**json.loads(line)) for line in log.read_text("utf-8").splitlines()] if log.exists() else []
+
+
+def _note(log: Path, what: object) -> None:
+    with open(log, "a", encoding="utf-8") as stream:
+        stream.write(json.dumps(vars(what)) + "\n")
+
+
+def _table_of_kills(trials: Sequence[Trial], seed: int) -> str:
+    lines = ["| command | trials | kills | results that differ, or something left |", "|---|---|---|---|"]
+    for name in [*dict.fromkeys(trial.stage for trial in trials), "all"]:
+        own = [trial for trial in trials if name in (trial.stage, "all")]
+        counts = (len(own), sum(len(trial.moments) for trial in own), sum(bool(trial.wrong) for trial in own))
+        lines.append(f"| {name} | {' | '.join(map(str, counts))} |")
+    return "\n".join([*lines, "", f"Seed {seed}, {_machine()}."])
+
+
+def _table_of_faults(told: Sequence[Told]) -> str:
+    lines = ["| fault | what was said, or done | a later run |", "|---|---|---|"]
+    lines += [f"| {one.fault} | {one.said} | {'; '.join(one.wrong) if one.wrong else one.then} |" for one in told]
+    return "\n".join(lines)
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
