@@ -1,7 +1,7 @@
 """Every finding a check can make: its stable code, its title and what to do about it.
 
 A code is never used again for something else. Adding one: a line here, the rule in checker.py (names), pictures.py
-(bytes), story.py (stories) or zips.py (archives), and a row in the table of tests/submission/test_checker.py, for
+(bytes), story.py (stories), package/checker.py (code) or zips.py (archives), and a row in the table of its test, for
 archives in hostile_zips.py beside it.
 """
 
@@ -136,6 +136,16 @@ CHECKS = {
             WARNING,
         ),
         Check("S511", "report not readable", "make it again with: jdart-eval aesthetic", WARNING),
+        Check("S601", "archive of another name", "rename it; the name is made of track, registered team and rank"),
+        Check("S602", "no code", "put the folder with all of the code there"),
+        Check("S603", "no environment file", "write one that names every library in one version"),
+        Check("S604", "environment file not readable", "write it as pip or conda read it, in UTF-8"),
+        Check("S605", "version not pinned", "name the version that was used, as in numpy==1.26.4"),
+        Check("S606", "library missing or of another version", "name what the edition asks for, and run it with that"),
+        Check("S607", "no description", "put the description there, as PDF"),
+        Check("S608", "description is no PDF", "save it as PDF; renaming a file does not make it one"),
+        Check("S609", "framework not used", "the edition asks for models that are made and trained with it"),
+        Check("S610", "beside the package", "leave it out; packing with -o does so by itself", WARNING),
     )
 }
 

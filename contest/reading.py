@@ -19,7 +19,7 @@ from contest.references import where_references_lie
 MAX_NAME = 200  # bytes; a file system takes 255 with the suffix
 _DIGITS = 9  # of a prompt's number; Python refuses to read thousands
 _FORBIDDEN = frozenset('/\\:*?"<>|')
-_SETTINGS = ("name", "version", "references", "styles", "prompts", "size", "limits", "story")
+_SETTINGS = ("name", "version", "references", "styles", "prompts", "size", "limits", "story", "package")
 
 
 def shipped_contests() -> tuple[str, ...]:
@@ -41,13 +41,19 @@ def load_contest(name_or_path: str | os.PathLike[str]) -> Contest:
     Where prompts come with the references: `styles: ["00", "01"]` and `prompts: 25`. A contest of stories has, in place
     of styles, `story: {pictures: 8, prompts: prompts.csv, sheet: sheet.png, rows: 2, columns: 4, aesthetic: 6.0}`.
 
-    UserError lists every problem of the file, or the names that exist.
+    What the section `package` says of an archive of code is read by `submission.package.rules`. UserError lists every
+    problem of the file, or the names that exist.
     """
+    return _from_yaml(contest_file(name_or_path))
+
+
+def contest_file(name_or_path: str | os.PathLike[str]) -> Path:
+    """The file of a shipped contest, or the one that is named. UserError: no such contest."""
     text = os.fspath(name_or_path)
     if text in shipped_contests():
-        return _from_yaml(_shipped_folder() / f"{text}.yaml")
+        return _shipped_folder() / f"{text}.yaml"
     if text.endswith((".yaml", ".yml")) or os.path.isfile(text):
-        return _from_yaml(Path(text))
+        return Path(text)
     raise UserError(f"no contest {text}; shipped: {', '.join(shipped_contests())}; or give a .yaml file")
 
 
@@ -133,10 +139,12 @@ def _from_yaml(path: Path) -> Contest:
     if size is not None and not (isinstance(size, list) and len(size) == 2 and all(_is_whole(side) for side in size)):
         problems.append("size must be [width, height] in pixels")
     styles, story = data.get("styles"), data.get("story")
+    if styles is None and story is None and "package" in data:
+        raise UserError(f"{path}: asks for an archive of code, not for pictures; see: jdart-submit package --help")
     if (styles is None) == (story is None):
         problems.append("styles is missing" if styles is None else "a story has no styles; leave one of them out")
     elif story is not None:
-        problems += _part_problems("story", story, Story) + (
+        problems += part_problems("story", story, Story) + (
             [] if _has(story, "pictures") else ["story.pictures is missing"]
         )
     elif isinstance(styles, list):
@@ -145,7 +153,7 @@ def _from_yaml(path: Path) -> Contest:
         problems += _style_problems(styles)
         if "prompts" in data:
             problems.append("prompts says how many come with the references; here styles lists them, so leave it out")
-    problems += _part_problems("limits", data.get("limits", {}), Limits)
+    problems += part_problems("limits", data.get("limits", {}), Limits)
     if problems:
         raise UserError(f"{path}: " + "; ".join(problems))
     if isinstance(styles, list):
@@ -164,7 +172,7 @@ def _from_yaml(path: Path) -> Contest:
     )
 
 
-def _part_problems(key: str, value: Any, kind: type) -> list[str]:
+def part_problems(key: str, value: Any, kind: type) -> list[str]:
     """What is wrong with a mapping of the fields of `kind`: Limits or Story."""
     if not isinstance(value, dict):
         return [f"{key} must be a mapping of {', '.join(item.name for item in fields(kind))}"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contest.console import FINDINGS, Group, version_option
+from submission.commands.package import package_command
 
 if TYPE_CHECKING:
     from contest.definition import Contest
@@ -193,6 +194,9 @@ def _require_free(plot: Path, *entries: Path) -> None:
         if taken in (plot.resolve(), *plot.resolve().parents):
             raise UserError(f"{plot}: lies in {entry}, where it would be a stray file; choose another place")
     require_file(plot)
+
+
+main.add_command(package_command)
 
 
 def _contest(path: Path, contest: str | None, references: str | None, styles: str | None) -> Contest:

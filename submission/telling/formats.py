@@ -79,15 +79,15 @@ def as_json(path: str, contest: Contest, findings: Sequence[Finding]) -> str:
     return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(value)}, indent=1, ensure_ascii=True)
 
 
-def as_lines(findings: Sequence[Finding], width: int) -> Iterator[tuple[str, str]]:
+def as_lines(findings: Sequence[Finding], width: int, folder: str = "style") -> Iterator[tuple[str, str]]:
     """(role, line) pairs, grouped by style and code; roles are "style", "error", "warning", "item" and "hint".
 
     A style takes at most one screen of `width` columns, however many findings it has and however long they are. Below
-    20 columns the lines are those of 20.
+    20 columns the lines are those of 20. `folder` is what a folder at the top is called.
     """
     width = max(width, _NARROW)
     for style, found in by_style(findings):
-        where = "entry" if style is None else f"style {printable(style)}"
+        where = "entry" if style is None else f"{folder} {printable(style)}"
         head = ("style", f"{where}: {_count(len(found), 'finding')}")
         groups = by_code(found)
         for names in range(_NAMES_A_CODE, -1, -1):

@@ -16,7 +16,7 @@ def references(folder, prompts):
 
 
 def test_shipped_contests_load():
-    assert shipped_contests() == ("jittor-style-a", "jittor-style-b", "kolors-story", "toy")
+    assert shipped_contests() == ("jittor-2026", "jittor-style-a", "jittor-style-b", "kolors-story", "toy")
     board = load_contest("jittor-style-a")
     assert (board.name, len(board.styles), board.pictures, board.references) == (
         "jittor-style-a",
@@ -169,7 +169,9 @@ def test_broken_file_is_one_line(tmp_path, text, part):
 
 
 def test_unknown_name_lists_those_that_exist():
-    with pytest.raises(UserError, match="no contest nope; shipped: jittor-style-a, jittor-style-b, kolors-story, toy"):
+    with pytest.raises(
+        UserError, match="no contest nope; shipped: jittor-2026, jittor-style-a, jittor-style-b, kolors-story, toy"
+    ):
         load_contest("nope")
     with pytest.raises(UserError, match="no such file"):
         load_contest("nope.yaml")

@@ -164,7 +164,7 @@ def test_what_is_said_of_other_tables(data, said):
 
 def test_every_code_has_a_row():
     rows = {code for _, expected in CASES.values() for code, _ in expected}
-    assert {code for code in CHECKS if code > "S5"} - rows == {"S510", "S511"}  # of the report
+    assert {code for code in CHECKS if "S5" < code < "S6"} - rows == {"S510", "S511"}  # of the report
 
 
 def test_wrapped_story_is_seen_through(tmp_path):
