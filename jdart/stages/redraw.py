@@ -18,7 +18,7 @@ from jdart.config.sections.data import DataConfig
 from jdart.data.captions import Picture, load_pictures
 from jdart.data.facts import style_pictures as learnt_pictures
 from jdart.data.layout import picture_folder
-from jdart.data.pictures import average_image
+from jdart.data.pictures import average_image, read_rgb
 from jdart.engines.drawing import draw_elsewhere
 from jdart.engines.look import require_engine
 from jdart.generation.notes import DRAFT, pixels_hash, read_notes, settings_from
@@ -61,14 +61,13 @@ class Redrawn:
 
 def redraw(path: Path, sources: Sources) -> Redrawn:
     """Draw the picture at `path` again. UserError for what is missing, or is not what it was made with."""
-    from jdart.data.pictures import read_rgb
-
     notes = read_notes(path)
     missing = [name for name in FACTS if name not in notes]
     if missing:
         raise UserError(f"{path}: its notes lack {', '.join(missing)}: it was drawn by another version of jdart")
     if DRAFT in notes:
         raise UserError(f"{path}: a draft of a search; redraw the candidate of its number, in search/candidates")
+    _require_shape(path, (notes["size"], notes["size"], 3))  # before hours are spent on what a stranger noted
     place, size = notes["batch"]
     settings = settings_from(notes, batch_size=size)
     run = _run_of(path)
@@ -81,12 +80,16 @@ def redraw(path: Path, sources: Sources) -> Redrawn:
     shown = average, reference, pictures, composition, images, _engine(notes, run, sources)
     scene = Scene(settings, notes["size"], notes["style"], adapters, token, *shown)
     picture, said = _draw(base, scene, notes, place, size)
-    if picture.shape != read_rgb(path).shape:
-        raise UserError(f"{path}: is not of the size that it was drawn in; take the file as jdart wrote it")
+    _require_shape(path, picture.shape)
     out = io.BytesIO()
     save_png(out, picture, said)
     differing = int((picture != read_rgb(path)).any(axis=2).sum())
     return Redrawn(out.getvalue(), out.getvalue() == path.read_bytes(), differing)
+
+
+def _require_shape(path: Path, shape: tuple[int, ...]) -> None:
+    if read_rgb(path).shape != shape:
+        raise UserError(f"{path}: is not of the size that it was drawn in; take the file as jdart wrote it")
 
 
 def _draw(base: Base, scene: Scene, notes: Mapping[str, Any], place: int, size: int) -> tuple[np.ndarray, Any]:
