@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Optional
 
 from leaderboard.reading.left_out import distinct
 from leaderboard.reading.reports import Report
@@ -73,11 +74,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Board:
-    """What a site shows. `language` is that of its pages before a reader chooses another: "en" or "zh"."""
+    """What a site shows. `language` is that of its pages before a reader chooses another: "en" or "zh".
+
+    `home` is a page beside the site's own, such as an event's standing, to which they lead.
+    """
 
     title: str
     sections: tuple[Section, ...]
     language: str = "en"
+    home: Optional[str] = None
 
 
 def rank_reports(reports: Iterable[Report]) -> list[Section]:

@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -35,17 +36,20 @@ def build_site(
     title: str = "Leaderboard",
     force: bool = False,
     language: str = "en",
+    home: str | None = None,
 ) -> list[Section]:
     """Rank the reports and write the site to `out`; equal reports give equal bytes. Returns the sections.
 
     A report is a report.json, its folder, a run folder, or a folder that holds many of them. What has not changed since
-    the last build is not made again. UserError: one that is not a report, none at all, or `out` holding something that
-    is not a site of ours (`force` keeps that and writes beside it).
+    the last build is not made again. `home` is a page beside them, to which they lead.
+
+    UserError: one that is not a report, none at all, or `out` holding something that is not a site of ours (`force`
+    keeps that and writes beside it).
     """
     sources = [Path(path) for path in reports]
     if not sources:
         raise UserError("no reports; give report.json files, report folders or run folders")
-    return _build(sources, Path(out), title, language, force)
+    return _build(sources, Path(out), About(title, language, home=home), force)
 
 
 def add_to_site(
@@ -63,7 +67,7 @@ def add_to_site(
         names = ", ".join(os.path.normpath(source) for source in gone[:5]) + (" and others" if len(gone) > 5 else "")
         raise UserError(f"{folder}: its sources are gone: {names}; bring them back, or leave them out with --forget")
     kept = [Path(os.path.normpath(source)) for source in sources if source not in gone]
-    return _build([*kept, *map(Path, reports)], folder, about.title, about.language)
+    return _build([*kept, *map(Path, reports)], folder, about)
 
 
 def serve_site(site: Path, say: Callable[[str], object], port: int = 0, stop: threading.Event | None = None) -> None:
@@ -115,11 +119,11 @@ def _without_collector() -> Iterator[None]:
 
 
 @_without_collector()
-def _build(sources: Sequence[Path], out: Path, title: str, language: str, force: bool = False) -> list[Section]:
+def _build(sources: Sequence[Path], out: Path, about: About, force: bool = False) -> list[Section]:
     from leaderboard.i18n import catalogue
     from leaderboard.pages import site_pages
 
-    catalogue(language)
+    catalogue(about.language)
     before = Before.of(out, force)  # what is wrong with the place is said before the work
     require_folder(before.folder.parent)
     folder = before.folder
@@ -129,12 +133,13 @@ def _build(sources: Sequence[Path], out: Path, title: str, language: str, force:
     for line in notes(kept, left):
         _log.warning("%s", line)
     sections = rank_reports(kept)
-    title = clean(title, NAME)
-    board = Board(title, tuple(sections), language)
+    title = clean(about.title, NAME)
+    board = Board(title, tuple(sections), about.language, about.home)
     thumbnails = Thumbnails()
     for report in kept:
         thumbnails.take_all(report)
-    about = About(title, language, tuple(sorted({os.path.relpath(source.resolve(), folder) for source in sources})))
+    named = tuple(sorted({os.path.relpath(source.resolve(), folder) for source in sources}))
+    about = replace(about, title=title, sources=named)
     pages = (page for part in (site_pages(board, thumbnails, before), _data(board)) for page in part)
     publish(before, pages, thumbnails.sources, about)
     digests.save()

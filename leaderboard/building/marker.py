@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from contest.disk.files import parse_json
 from contest.errors import UserError
@@ -17,11 +17,15 @@ _VERSION = 2
 
 @dataclass(frozen=True)
 class About:
-    """How a site is built: its title and language, and reports or their folders, relative to it where they can be."""
+    """How a site is built: its title and language, and reports or their folders, relative to it where they can be.
+
+    `home` is a page beside the site's own, to which they lead.
+    """
 
     title: str = "Leaderboard"
     language: str = "en"
     sources: tuple[str, ...] = ()
+    home: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Marker:
             "title": self.about.title,
             "language": self.about.language,
             "sources": list(self.about.sources),
+            **({} if self.about.home is None else {"home": self.about.home}),
             "files": {path: list(self.files[path]) for path in sorted(self.files)},
             "thumbnails": sorted(self.thumbnails),
         }
@@ -73,8 +78,14 @@ def _parse(data: Any) -> Marker:
         str(data.get("title", About.title)),
         str(data.get("language", About.language)),
         tuple(str(source) for source in data.get("sources", ())),
+        _page(data.get("home")),
     )
     plain = frozenset(
         name for name in thumbnails if isinstance(name, str) and "/" not in name and name not in (".", "..")
     )
     return Marker(about, {str(path): (str(key), int(size)) for path, (key, size) in files.items()}, plain)
+
+
+def _page(name: Any) -> str | None:
+    """The name of a page beside the site's own, and of nothing else."""
+    return name if isinstance(name, str) and name.endswith(".html") and not {*"/\\:?#"} & {*name} else None

@@ -35,7 +35,7 @@ class Studio:
         self.thumbnails = thumbnails
         self._before = before
         self.words = Words(board.language)
-        self._shared = (code_digest(), board.title, board.language)
+        self._shared = (code_digest(), board.title, board.language, board.home)
         self._environment = _environment(self.words)
 
     def page(self, path: str, depends: object, template: str, values: Callable[[], dict[str, Any]]) -> Page:

@@ -125,6 +125,23 @@ def test_title_and_language_are_on_every_page(tmp_path):
         build_site([report], tmp_path / "site", language="xx")
 
 
+def test_pages_lead_to_the_one_beside_them_and_add_keeps_that(tmp_path):
+    report = make(tmp_path / "a", "one")
+    build_site([report], tmp_path / "plain")
+    plain = entry_page(tmp_path / "plain", "one").read_text("utf-8")
+    assert "standing.html" not in plain and "home" not in json.loads(
+        (tmp_path / "plain" / ".jdart-board.json").read_text()
+    )
+    build_site([report], tmp_path / "site", home="standing.html")
+    add_to_site(tmp_path / "site", [make(tmp_path / "b", "two")])
+    for name in ("one", "two"):
+        assert '<a href="../standing.html">' in entry_page(tmp_path / "site", name).read_text("utf-8")
+    marker = tmp_path / "site" / ".jdart-board.json"
+    marker.write_text(marker.read_text().replace('"standing.html"', '"javascript:x.html"'))
+    add_to_site(tmp_path / "site")
+    assert "javascript" not in entry_page(tmp_path / "site", "one").read_text("utf-8")
+
+
 def test_file_of_ours_that_is_cut_short_or_gone_is_made_again(tmp_path):
     report, out = make(tmp_path / "r", pictures=True), tmp_path / "site"
     build_site([report], out)
