@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from contest.console import Group, version_option
-from organiser.commands import board, checking, entries, receiving
+from organiser.commands import board, checking, drilling, entries, receiving, reviewing
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,5 +29,8 @@ for command in (
     board.freeze_command,
     checking.rescore_command,
     checking.audit_command,
+    reviewing.review_command,
+    reviewing.reproduce_command,
+    drilling.drill_command,
 ):
     main.add_command(command)

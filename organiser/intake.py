@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,13 +17,13 @@ from contest.findings import Finding, errors, finding
 from contest.names import is_system, printable
 from organiser import rules
 from organiser.books.ledger import Entry
-from organiser.books.states import DUPLICATE, FAILED, LATE, LIVE, OVER_LIMIT, QUEUED, RECEIVED, REFUSED
+from organiser.books.states import DUPLICATE, FAILED, LATE, LIVE, OVER_LIMIT, QUEUED, REFUSED
 from organiser.clock import to_text
 from organiser.desk import ARCHIVE, Desk
 from organiser.letters import write_findings, write_receipt, write_state
 from organiser.settings.reading import team_problem
 
-SETTLE = 2.0  # seconds that a file must not have changed
+SETTLE = 1.0  # seconds that a file must not have changed
 _UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".download")  # of programs that still write
 _BLOCK = 1 << 20
 
@@ -31,12 +32,13 @@ _BLOCK = 1 << 20
 class Inbox:
     """A drop folder: `<team>/<any name>`, or `<team>.zip` in the folder itself. Links are not followed.
 
-    It remembers how large files were at the last look.
+    It remembers how large files were at the last look, and which were taken before.
     """
 
     folder: Path
     settle: float = SETTLE
     _seen: dict[Path, tuple[int, int, float]] = field(default_factory=dict)
+    _known: set[tuple[Path, int, int]] = field(default_factory=set)
 
     def look(self, desk: Desk) -> tuple[list[Path], list[Path]]:
         """(files that have stopped growing, those that may still grow), of those that were not taken before.
@@ -50,7 +52,7 @@ class Inbox:
         growing: list[Path] = []
         there = sorted(self._files())
         for path, found in there:
-            if desk.ledger.is_taken(str(path.resolve()), found.st_size, found.st_mtime_ns):
+            if self._was_taken(desk, path, found):
                 continue
             size, changed, since = self._seen.get(path, (-1, -1, now))
             if (size, changed) != (found.st_size, found.st_mtime_ns) or since > now:  # the clock was set back
@@ -60,12 +62,18 @@ class Inbox:
         self._seen = {path: self._seen[path] for path, _ in there if path in self._seen}
         return settled, growing
 
+    def _was_taken(self, desk: Desk, path: Path, found: os.stat_result) -> bool:
+        key = (path, found.st_size, found.st_mtime_ns)
+        if key not in self._known and desk.ledger.is_taken(str(path.resolve()), *key[1:]):
+            self._known.add(key)
+        return key in self._known
+
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
         for path in _listed(self.folder):
-            if path.is_dir() and not path.is_symlink():
-                yield from ((one, one.lstat()) for one in _listed(path) if stat.S_ISREG(one.lstat().st_mode))
-            elif stat.S_ISREG(path.lstat().st_mode):
-                yield path, path.lstat()
+            with suppress(FileNotFoundError):  # renamed or removed just now, as programs do when they have sent it
+                inside = _listed(path) if path.is_dir() and not path.is_symlink() else [path]
+                found = [(one, one.lstat()) for one in inside]
+                yield from (each for each in found if stat.S_ISREG(each[1].st_mode))
 
     def team_of(self, path: Path) -> str:
         """The folder's name, or the file's without its ending."""
@@ -81,7 +89,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def take(desk: Desk, path: Path, team: str) -> Entry:
-    """Copy a file into a folder of its own and enter it into the ledger. The file itself stays where it is.
+    """Copy a file into a folder of its own, enter it into the ledger, and answer. The file itself stays where it is.
 
     UserError: no such file. OSError, a full disk perhaps, leaves no entry: the file is taken later.
     """
@@ -113,12 +121,9 @@ def take(desk: Desk, path: Path, team: str) -> Entry:
                 shown = printable(os.fsencode(path.name).decode("utf-8", "backslashreplace"))
                 entry = desk.ledger.add(name, shown, digest.hexdigest(), found.st_size, folder, arrived)
                 desk.ledger.take(str(path.resolve()), found.st_size, found.st_mtime_ns)
+    with suppress(OSError):  # the check, which comes next, writes what is missing
+        write_receipt(desk, entry)
     return entry
-
-
-def check_received(desk: Desk) -> list[Entry]:
-    """Check all that was taken, and answer their teams."""
-    return [check(desk, entry) for entry in desk.ledger.entries(RECEIVED)]
 
 
 def check(desk: Desk, entry: Entry) -> Entry:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from contest.disk.files import write_bytes, write_json
 from organiser.books.ledger import Entry
-from organiser.books.states import GRAPH, QUEUED, SCORING, WITH_SCORE
+from organiser.books.states import GRAPH, QUEUED, RECEIVED, SCORING, WITH_SCORE
 from organiser.desk import Desk
 from organiser.settings.event import PUBLIC
 
@@ -27,7 +27,7 @@ def write_receipt(desk: Desk, entry: Entry) -> Path:
     path = _letter(desk, entry, "receipt.json")
     if not path.exists():
         line = {"seq": entry.receipt, "hash": desk.ledger.line_hash(entry.receipt)}
-        place = {"place_in_queue": place_in_queue(desk, entry)} if entry.state == QUEUED else {}
+        place = {"place_in_queue": place_in_queue(desk, entry)} if entry.state in (RECEIVED, QUEUED) else {}
         known = {key: getattr(entry, key) for key in ("team", "file", "sha256", "bytes", "received")}
         write_json(path, {"entry": entry.id, **known, **_state(entry), **place, "log": line})
     return path
@@ -60,8 +60,8 @@ def write_findings(desk: Desk, entry: Entry, findings: Sequence[Finding]) -> Pat
 
 
 def place_in_queue(desk: Desk, entry: Entry) -> int:
-    """1 for the one that is next, or being scored."""
-    return 1 + sum(one.id < entry.id for one in desk.ledger.entries(QUEUED, SCORING))
+    """1 for the one that is next, or being scored; entries before it that are not checked yet count, too."""
+    return 1 + sum(one.id < entry.id for one in desk.ledger.entries(RECEIVED, QUEUED, SCORING))
 
 
 def _state(entry: Entry) -> dict[str, str]:

@@ -13,14 +13,15 @@ from contest.errors import UserError
 from contest.numbers import decimal
 from organiser.books.log import read_lines
 from organiser.books.states import PENDING
-from organiser.clock import from_text, to_text
+from organiser.clock import to_text
 from organiser.desk import Desk
+from organiser.pages.log import latest
+from organiser.pages.render import render
+from organiser.pages.standing import standing_page
 from organiser.rules import Standing, in_words, standing
 from organiser.settings.event import PRIVATE, PUBLIC
 
 FIGURES = ("final", "style", "text", "quality", "dino", "hist", "fid", "lpips", "clip_iqa", "clip_r")
-_SHOWN = {"final": "Final", "style": "Style", "text": "Text", "quality": "Quality"}
-_DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -97,22 +98,29 @@ def make_final(desk: Desk) -> None:
 def publish(desk: Desk) -> Board:
     """Write the site; what has not changed is not made again."""
     from leaderboard import build_site
+    from leaderboard.pages.scripts import static_files
 
     board = current_board(desk)
     if board.rows:
         assert board.scorer is not None
         folders = [_described(desk, row, board.scorer, board.split) for row in board.rows]
-        build_site(folders, desk.site, desk.event.title, force=True)
+        build_site(folders, desk.site, desk.event.title, force=True, home="standing.html")
+    else:  # what the pages look like; the board brings it along otherwise
+        for name in ("board.css", "icon.svg"):
+            write_bytes(desk.site / "static" / name, static_files()[name])
     if board.frozen is None:
         _publish_rescores(desk)
     lines = desk.ledger.lines(board.frozen)
     write_bytes(desk.site / "log.jsonl", "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass"))
+    _publish_log(desk, lines)
     value = _as_json(desk, board, lines)
     write_json(desk.site / "standing.json", value)
     columns = ["rank", "tied", "team", "baseline", "entry", "received", "entries", *FIGURES]
     cells = [tuple({**row, **row["figures"]}[name] for name in columns) for row in value["rows"]]
     write_bytes(desk.site / "standing.csv", to_csv(columns, cells))
-    write_bytes(desk.site / "standing.html", _as_html(desk, board, value).encode())
+    write_bytes(
+        desk.site / "standing.html", standing_page(desk.event, value, _is_toy(desk, board), _around(desk)).encode()
+    )
     return board
 
 
@@ -130,9 +138,23 @@ def _publish_rescores(desk: Desk) -> None:
         for row in one["entries"]:
             row["cells"] = [decimal(row[side]["final"], desk.event.decimals) for side in ("old", "new")]
             row["by"] = decimal(row["new"]["final"] - row["old"]["final"], desk.event.decimals, plus=True)
-    page = render("rescores.html", title=desk.event.title, board=True, rescored=True, rescores=told[::-1])
+    page = render("rescores.html", rescores=told[::-1], **{**_around(desk), "rescored": True})
     write_bytes(desk.site / "rescores.html", page.encode())
     write_json(desk.site / "rescores.json", rescores(desk))
+
+
+def _publish_log(desk: Desk, texts: Sequence[str]) -> None:
+    rows = latest(read_lines(texts), desk.event)
+    page = render("log.html", rows=rows, lines=len(texts), zone=str(desk.event.zone), **_around(desk))
+    write_bytes(desk.site / "log.html", page.encode("utf-8", "backslashreplace"))
+
+
+def _around(desk: Desk) -> dict[str, Any]:
+    """What every page has: the title, and where it leads."""
+    there = {
+        name: (desk.site / f"{file}.html").is_file() for name, file in (("board", "index"), ("rescored", "rescores"))
+    }
+    return {"title": desk.event.title, **there}
 
 
 def _described(desk: Desk, row: Standing, scorer: str, split: str) -> Path:
@@ -180,46 +202,6 @@ def _as_json(desk: Desk, board: Board, lines: Sequence[str]) -> dict[str, Any]:
         "rows": rows,
         "log": {"lines": len(lines), "hash": last[0]["hash"] if last else None},
     }
-
-
-def _as_html(desk: Desk, board: Board, value: dict[str, Any]) -> str:
-    rows = [
-        {
-            **row,
-            "received": desk.event.told(from_text(row["received"])),
-            "cells": [
-                decimal(row["figures"][name], desk.event.decimals if name == "final" else _DIGITS) for name in FIGURES
-            ],
-        }
-        for row in value["rows"]
-    ]
-    kind = "Final standing" if board.final else "Standing"
-    if desk.event.private is not None:
-        kind += f" on the {'hidden' if board.split == PRIVATE else 'public'} part of the pictures"
-    return render(
-        "standing.html",
-        title=desk.event.title,
-        kind=kind,
-        frozen=None if board.frozen is None else desk.event.told(from_text(board.frozen)),
-        toy=_is_toy(desk, board),
-        figures=[_SHOWN.get(name, name) for name in FIGURES],
-        rows=rows,
-        rules=value["rules"],
-        scorer=board.scorer,
-        lines=value["log"]["lines"],
-        digest=value["log"]["hash"],
-        board=(desk.site / "index.html").is_file(),
-        rescored=(desk.site / "rescores.html").is_file(),
-    )
-
-
-def render(template: str, **values: Any) -> str:
-    """A page; whatever strangers wrote is shown as text."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    loader = FileSystemLoader(Path(__file__).parent / "templates")
-    pages = Environment(autoescape=True, loader=loader, undefined=StrictUndefined, trim_blocks=True)
-    return pages.get_template(template).render(**values)
 
 
 def _is_toy(desk: Desk, board: Board) -> bool:

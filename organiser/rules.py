@@ -155,7 +155,8 @@ def in_words(event: Event) -> list[str]:
     tie = f"Finals that are equal to {event.decimals} decimals are a tie"
     lines.append(f"{tie}; ahead is, in this order: {', then '.join(names)}" if names else f"{tie}, and share the rank")
     if event.per_day is not None:
-        lines.append(f"{event.per_day} scored entries a team and day; what is refused or fails is not charged")
+        entries = "entry" if event.per_day == 1 else "entries"
+        lines.append(f"{event.per_day} scored {entries} a team and day; what is refused or fails is not charged")
     if event.deadline is not None:
         what = "is dropped" if event.pending == DROP else "is still scored"
         lines.append(f"deadline {event.told(event.deadline)}; what was received before it and not scored {what}")
@@ -163,6 +164,13 @@ def in_words(event: Event) -> list[str]:
         lines.append(f"this board stands still from {event.told(event.freeze)} to the end")
     if event.private is not None:
         lines.append("the final standing is made of a hidden part of the pictures; the public one of the others")
+    if event.reproduction is not None:
+        rule = event.reproduction
+        lines.append(
+            f"an entry may be drawn again by its own settings, {rule.pictures} pictures a style: a picture is "
+            f"reproduced when it differs by at most {rule.difference:g} of 255 on average, the entry when "
+            f"{rule.share:.0%} of the pictures are"
+        )
     if event.exceptions:
         lines.append(f"there are exceptions for {', '.join(sorted(event.exceptions))}")
     return lines

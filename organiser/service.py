@@ -1,37 +1,24 @@
-"""The evening as a loop: look at the drop folder, take and check what is there, score one entry, look again.
+"""The evening as a loop: look at the drop folder, check what was taken, score one entry, renew the board, look again.
 
-So a receipt never waits for more than one scoring, however long the queue is.
+While that goes on the door stays open (`organiser.reception`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Optional
 
-from contest.errors import UserError, first_line
+from contest.errors import UserError
 from organiser.books.ledger import Entry
 from organiser.books.states import QUEUED, SCORED
 from organiser.desk import Desk, take_up
-from organiser.intake import Inbox, check_received, take
+from organiser.intake import Inbox
 from organiser.publish import Board, publish
+from organiser.reception import EVERY, POLL, Happening, Reception
 from organiser.scorer import EntryScorer
 from organiser.scoring import meet_scorer, score_next
 
-EVERY = 60.0  # seconds between two boards while entries are being scored, and between two tries of what failed
 PATIENCE = 60.0  # seconds that one call waits for files that keep growing
-POLL = 2.0  # seconds between two looks of `--watch`
-
-
-@dataclass(frozen=True)
-class Happening:
-    """One thing that happened: `what` is "entry" (it has a new state), "board", "not taken" or "growing"."""
-
-    what: str
-    entry: Optional[Entry] = None
-    board: Optional[Board] = None
-    said: str = ""
 
 
 def work(
@@ -41,46 +28,49 @@ def work(
 
     UserError: the scorer has changed since the scores that count, so that nothing is scored before `rescore`.
     """
+    door = Reception(desk, inbox)
     scorer: Optional[EntryScorer] = None
     changed = False
-    failed: dict[
-        Path, float
-    ] = {}  # what could not be taken -> when that was; on a full disk it would be tried for ever
     published = tried = idle_since = desk.clock.now().timestamp()
     while True:
-        settled, growing = ([], []) if inbox is None else inbox.look(desk)
-        settled = [path for path in settled if abs(desk.clock.now().timestamp() - failed.get(path, 0.0)) >= EVERY]
-        for path in settled:
-            try:
-                assert inbox is not None
-                take(desk, path, inbox.team_of(path))
-            except (OSError, UserError) as error:
-                failed[path] = desk.clock.now().timestamp()
-                yield Happening("not taken", said=f"{path}: {first_line(error)}")
-        checked = check_received(desk)
-        yield from (Happening("entry", entry) for entry in checked)
-        if scorer is None and desk.ledger.entries(QUEUED):
-            scorer = make_scorer(desk)
-            require_in_force(desk, scorer)
-        entry = None if scorer is None else score_next(desk, scorer)
+        door.look()
+        if scorer is None or not desk.ledger.entries(QUEUED):  # else it is done while that is scored
+            with door.open_while(checking=False):
+                while door.check_next() and scorer is None:
+                    pass
+        moved, told = door.told()
+        yield from told
+        entry: Optional[Entry] = None
+        board: Optional[Board] = None
+        with door.open_while(checking=True):
+            if scorer is None and desk.ledger.entries(QUEUED):
+                scorer = make_scorer(desk)
+                require_in_force(desk, scorer)
+            entry = None if scorer is None else score_next(desk, scorer)
+            changed = changed or (entry is not None and entry.state == SCORED)
+            now = desk.clock.now().timestamp()
+            published, tried, idle_since = (
+                min(now, one) for one in (published, tried, idle_since)
+            )  # it may be set back
+            if (changed and (entry is None or now - published >= EVERY)) or (watch and now - published >= EVERY):
+                board = publish(desk)
+                changed, published = False, desk.clock.now().timestamp()
         if entry is not None:
-            changed = changed or entry.state == SCORED
             yield Happening("entry", entry)
-        now = desk.clock.now().timestamp()
-        published, tried, idle_since = (min(now, one) for one in (published, tried, idle_since))  # it may be set back
-        if (changed and (entry is None or now - published >= EVERY)) or (watch and now - published >= EVERY):
-            yield Happening("board", board=publish(desk))
-            changed, published = False, desk.clock.now().timestamp()
-        if settled or checked or entry is not None:
+        if board is not None:
+            yield Happening("board", board=board)
+        moved_then, told_then = door.told()
+        yield from told_then
+        if moved or told or entry is not None or moved_then or told_then:
             idle_since = now
             continue
         if watch and now - tried >= EVERY:
             take_up(desk)
             tried = now
-        if not watch and (not growing or now - idle_since >= PATIENCE):
-            yield from (Happening("growing", said=str(path)) for path in growing)
+        if not watch and (not door.growing or now - idle_since >= PATIENCE):
+            yield from (Happening("growing", said=str(path)) for path in door.growing)
             return
-        desk.clock.sleep(POLL if inbox is None else max(inbox.settle, 0.1))
+        desk.clock.sleep(POLL)
 
 
 def require_in_force(desk: Desk, scorer: EntryScorer) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -84,21 +85,31 @@ _COLUMNS = ", ".join(item.name for item in fields(Entry))
 
 
 class Ledger:
-    """Reads, and writes whole transactions. UserError: the file is not a ledger or cannot be written."""
+    """Reads, and writes whole transactions; any thread may. UserError: it is no ledger, or cannot be written."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self._clock = clock
+        self._own = threading.local()
         try:
-            self._db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
             raise UserError(f"{path}: {error}; bring back the ledger, with its -wal file, from a copy") from error
 
+    @property
+    def _db(self) -> sqlite3.Connection:
+        """This thread's own connection."""
+        if not hasattr(self._own, "db"):
+            self._own.db = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
+            self._own.db.execute("PRAGMA synchronous = FULL")
+        return self._own.db
+
     def close(self) -> None:
-        self._db.close()
+        """Close this thread's connection; asked again, it opens a new one."""
+        if hasattr(self._own, "db"):
+            self._own.db.close()
+            del self._own.db
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -150,9 +161,12 @@ class Ledger:
 
     def entries(self, *states: str, team: str | None = None) -> list[Entry]:
         """Those in any of the states (all where none is named), in the order in which they came."""
-        rows = self._db.execute(f"SELECT {_COLUMNS} FROM entries ORDER BY id")
-        found = (Entry(*row) for row in rows)
-        return [one for one in found if (not states or one.state in states) and team in (None, one.team)]
+        marks = ", ".join("?" * len(states))
+        wanted = [f"state IN ({marks})"] * bool(states) + ["team = ?"] * (team is not None)
+        where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
+        values = (*states, *([] if team is None else [team]))
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM entries {where} ORDER BY id", values)
+        return [Entry(*row) for row in rows]
 
     def move(self, entry: Entry, state: str, reason: str = "", public: str | None = None, **columns: Any) -> bool:
         """Bring an entry into another state, if it is still in the one that `entry` says; whether it was.
@@ -234,11 +248,11 @@ class Ledger:
         with self.transaction():
             self._db.execute("INSERT OR IGNORE INTO taken VALUES (?, ?, ?)", (path, size, mtime))
 
-    def looks(self) -> dict[str, dict[str, int]]:
-        """Archive's SHA-256 -> picture -> difference hash."""
+    def looks(self) -> dict[str, dict[str, list[int]]]:
+        """Archive's SHA-256 -> picture -> difference hashes."""
         return {sha: json.loads(pictures) for sha, pictures in self._db.execute("SELECT * FROM looks")}
 
-    def add_looks(self, sha256: str, pictures: Mapping[str, int]) -> None:
+    def add_looks(self, sha256: str, pictures: Mapping[str, list[int]]) -> None:
         with self.transaction():
             self._db.execute("INSERT OR REPLACE INTO looks VALUES (?, ?)", (sha256, json.dumps(dict(pictures))))
 

@@ -34,6 +34,34 @@ class Hidden:
 
 
 @dataclass(frozen=True)
+class Suspicion:
+    """What the organiser is shown to look at; nobody is judged by it.
+
+    Two teams' entries of which the share `share` of the pictures have difference hashes at most `bits` of 64 apart; a
+    Final that is more than `jump` above the team's best before.
+    """
+
+    bits: int = 8
+    share: float = 0.5
+    jump: float = 0.1
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """How an entry is drawn again: `pictures` a style by the base model `base`, each in at most `minutes`.
+
+    A picture is reproduced when the mean absolute difference of its channels (0 to 255) is at most `difference`, an
+    entry when the share `share` of the pictures is.
+    """
+
+    base: str
+    pictures: int = 2
+    difference: float = 2.0
+    share: float = 1.0
+    minutes: float = 30.0
+
+
+@dataclass(frozen=True)
 class Event:
     """The rules of one event. Times have a zone; None: there is no such limit, or time."""
 
@@ -55,6 +83,8 @@ class Event:
     private: Optional[Hidden] = None
     decimals: int = 6
     ties: tuple[str, ...] = (EARLIER,)
+    suspicion: Suspicion = field(default_factory=Suspicion)
+    reproduction: Optional[Reproduction] = None
 
     def deadline_of(self, team: str) -> datetime | None:
         """The team's own deadline where it has one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import MappingProxyType
@@ -21,11 +21,14 @@ from organiser.settings.event import (
     TIES,
     Event,
     Hidden,
+    Reproduction,
+    Suspicion,
     Team,
 )
 
 _ZONE = re.compile(r"([+-])(\d\d):(\d\d)")
 _TEAM = 80  # letters
+_HUGE = 1e300  # what is larger need not be a float
 
 
 def team_problem(name: Any) -> str | None:
@@ -89,6 +92,9 @@ class _Taker:
             values["exceptions"] = self.exceptions(data["exceptions"])
         if data.get("private") is not None:
             values["private"] = self.hidden(data["private"])
+        for key, kind in (("suspicion", Suspicion), ("reproduction", Reproduction)):
+            if data.get(key) is not None:
+                values[key] = self.section(data[key], key, kind)
         self.agree(data, values)
         return Event(**values)
 
@@ -114,11 +120,11 @@ class _Taker:
             f"unknown setting {where}{key}; known are {', '.join(known)}" for key in data if key not in known
         ]
 
-    def text(self, data: Mapping[Any, Any], key: str) -> str:
+    def text(self, data: Mapping[Any, Any], key: str, where: str | None = None) -> str:
         value = data[key]
         if isinstance(value, str) and value.strip() and value.isprintable():
             return value
-        return self.wrong(f"{key} must be one line of text in quotes", "")
+        return self.wrong(f"{key if where is None else where} must be one line of text in quotes", "")
 
     def one_of(self, data: Mapping[Any, Any], key: str, kinds: tuple[str, ...]) -> str:
         return data[key] if data[key] in kinds else self.wrong(f"{key} must be one of {', '.join(kinds)}", kinds[0])
@@ -192,3 +198,30 @@ class _Taker:
         if not good:
             prompts = self.wrong('private.prompts must map a style to prompts, such as "00": [Cat, Owl]', {})
         return Hidden(tuple(styles), MappingProxyType({style: tuple(names) for style, names in prompts.items()}))
+
+    def section(self, value: Any, where: str, kind: Any) -> Any:
+        """A section of whole numbers from 1, numbers from 0 (a share: above 0, up to 1) and lines of text."""
+        known = {item.name: item for item in fields(kind)}
+        if not isinstance(value, dict):
+            return self.wrong(f"{where} must be a mapping of {', '.join(known)}")
+        self.unknown(f"{where}.", value, kind)
+        missing = [name for name, item in known.items() if item.default is MISSING and name not in value]
+        self.problems += [f"{where}.{name} is missing" for name in missing]
+        kept: dict[str, Any] = dict.fromkeys(missing, "")
+        for key in (key for key in value if key in known):
+            path = f"{where}.{key}"
+            if known[key].type == "int":
+                kept[key] = self.whole(value[key], path, 1)
+            elif known[key].type == "float":
+                kept[key] = self.share(value[key], path) if key == "share" else self.number(value[key], path)
+            else:
+                kept[key] = self.text(value, key, path)
+        return kind(**kept)
+
+    def number(self, value: Any, where: str) -> float:
+        good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _HUGE
+        return float(value) if good else self.wrong(f"{where} must be a number, not below 0", 0.0)
+
+    def share(self, value: Any, where: str) -> float:
+        good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 1
+        return float(value) if good else self.wrong(f"{where} must be a share, above 0 and at most 1", 1.0)

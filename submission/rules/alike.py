@@ -17,11 +17,14 @@ _COLUMNS, _ROWS = 9, 8
 _STEP = 1  # grey levels; JPEG alone moves the mean of a flat cell by less
 
 
-def difference_hash(image: Image.Image) -> int:
-    """64 bits: is each of 9x8 mean grey levels darker than its right neighbour's?"""
+def difference_hash(image: Image.Image, box: tuple[float, float, float, float] | None = None) -> int:
+    """64 bits: is each of 9x8 mean grey levels darker than its right neighbour's?
+
+    Of the whole picture, or of what is between left, top, right and bottom, in pixels.
+    """
     from PIL import Image
 
-    grey = grey_of(image).resize((_COLUMNS, _ROWS), Image.Resampling.BOX).tobytes()
+    grey = grey_of(image).resize((_COLUMNS, _ROWS), Image.Resampling.BOX, box=box).tobytes()
     value = 0
     for row in range(_ROWS):
         cells = grey[row * _COLUMNS : (row + 1) * _COLUMNS]

@@ -89,7 +89,7 @@ class SmallEvent:
             images = folder / "references" / style / "images"
             images.mkdir(parents=True)
             for seed in range(2):
-                (images / f"one {seed}.png").write_bytes(picture(900 + seed + int(style)))
+                (images / f"one {seed}.png").write_bytes(picture(900 + seed + 10 * int(style)))
             (images.parent / "prompt.json").write_text(json.dumps(dict(enumerate(prompts))))
 
     def write_rules(self, **rules):

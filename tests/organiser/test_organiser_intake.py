@@ -33,7 +33,7 @@ def test_receipt_findings_and_state_are_there_at_once(event):
     event.work(desk, ToldScorer(alpha=0.3, beta=0.4), inbox=True)
     one, two, three = desk.ledger.entries()
     receipt = letter(event, one, "receipt")
-    assert receipt["sha256"] == sha256(first) and receipt["state"] == "queued" and receipt["place_in_queue"] == 1
+    assert receipt["sha256"] == sha256(first) and receipt["state"] == "received" and receipt["place_in_queue"] == 1
     assert letter(event, two, "receipt")["place_in_queue"] == 2
     assert receipt["log"]["hash"] == json.loads(desk.ledger.lines()[receipt["log"]["seq"] - 1])["hash"]
     assert letter(event, one, "state")["figures"]["final"] == 0.3
