@@ -21,9 +21,10 @@ from contest.cores import cores
 from contest.disk import shipped
 from contest.disk.places import user_cache
 from contest.disk.shipped import means_toy, toy_archive
+from contest.errors import UserError
 from jdart import runtime
 from jdart.compiling.warm import found
-from jdart.config import EngineConfig
+from jdart.config import BaseConfig, EngineConfig
 from jdart.engines.look import look_at
 from jdart.jittor_cache import CACHE, jittor_home, obstacle
 from jdart.versions import version_of
@@ -51,7 +52,8 @@ def diagnose(folders: Mapping[str, Path] | None = None, engine_python: str | Non
     """Look at everything a run needs.
 
     `folders` maps a name, as "base model", to a folder that must exist and hold files, or to "toy", for what comes with
-    jdart. `engine_python` is the interpreter of JDiffusion's environment, which is asked for what it has.
+    jdart; a base model is named as anywhere. `engine_python` is the interpreter of JDiffusion's environment, which is
+    asked for what it has.
     """
     return [
         _python(),
@@ -200,10 +202,25 @@ def _numpy() -> Finding:
 def _folder(name: str, path: Path) -> Finding:
     if means_toy(path):
         return _shipped(name, toy_archive(SHIPPED[name]))
+    if name == "base model":
+        return _base_model(str(path))
     if not path.is_dir() or next(path.iterdir(), None) is None:
         found = f"{path} is {'empty' if path.is_dir() else 'missing'}"
         return Finding(name, "fail", found, f"put its files into {path}, or name another folder")
     return Finding(name, "ok", str(path))
+
+
+def _base_model(name: str) -> Finding:
+    """A base model by any of its names; of a repository on the hub the name alone is looked at."""
+    from jdart.models.hub.locate import require_base
+
+    try:
+        require_base(BaseConfig(model=name))
+    except UserError as error:
+        found, _, cure = str(error).partition("; ")
+        return Finding("base model", "fail", found, cure)
+    there = os.path.exists(os.path.expanduser(name))
+    return Finding("base model", "ok", name if there else f"{name}, which is fetched when it is used")
 
 
 def _engine(python: str) -> list[Finding]:

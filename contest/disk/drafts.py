@@ -54,6 +54,20 @@ def draft_folder(path: Path, keep: str | None = None) -> Iterator[Path]:
             os.close(handle)
 
 
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to write in that becomes `path` at the end of the block, and is gone where the block fails.
+
+    OSError where `path` is there by then and holds anything.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with draft_folder(path) as work:
+        draft = work / path.name
+        draft.mkdir()
+        yield draft
+        os.rename(draft, path)
+
+
 def _hold_folder(name: Path, keep: str | None) -> int | None:
     """The lock of a folder that is now empty; None where it cannot be had."""
     if fcntl is None:

@@ -68,7 +68,7 @@ def ablate_command(
 
     place = trials.folder / ("grid.md" if over else "methods.md") if page is None else page
     require_file(place)
-    require_base(trials.plain.base.model)
+    require_base(trials.plain.base)
     speak()
     from jdart.runtime import start
 

@@ -76,7 +76,8 @@ def data_command(
 def _lost_words(settings: Config) -> Callable[[str], str]:
     """The end of a caption that is beyond what is read. The tokenizer is loaded for a caption that may be too long.
 
-    It is that of a base in a folder; a hub's is CLIP's as well, and nothing is downloaded for a look at pictures.
+    It is that of a base in a folder; a file's and a hub's is CLIP's as well: nothing is made or downloaded for a look
+    at pictures.
     """
     from functools import cache
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("doctor")
-@click.option("--base", type=click.Path(path_type=Path), metavar="DIR", help="Look at this base model folder too.")
+@click.option("--base", type=click.Path(path_type=Path), metavar="DIR|FILE|HUB-ID", help="Look at this base model too.")
 @click.option("--weights", type=click.Path(path_type=Path), metavar="DIR", help="Look at these evaluator weights too.")
 @click.option("--engine-python", metavar="PATH", help="Look at JDiffusion's environment, by its interpreter, too.")
 @click.option("--for", "config", metavar="CONFIG", help="Look at all that a run of this configuration needs, too.")

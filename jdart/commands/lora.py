@@ -12,7 +12,7 @@ from contest.errors import UserError
 
 
 def _found(context: click.Context, option: click.Parameter, base: str | None) -> Path | None:
-    """The folder that is meant, as everywhere: a folder, `toy`, or a hub id, whose snapshot is fetched."""
+    """The folder that is meant, as everywhere: a folder, a single file, `toy`, or a hub id, which is fetched."""
     if base is None:
         return None
     from jdart.models.hub.locate import locate
@@ -23,7 +23,7 @@ def _found(context: click.Context, option: click.Parameter, base: str | None) ->
 _DTYPE = click.option("--dtype", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True)
 _BASE = click.option(
     "--base",
-    metavar="DIR|HUB-ID",
+    metavar="DIR|FILE|HUB-ID",
     callback=_found,
     help="Compare with this base model, toy included.",
 )

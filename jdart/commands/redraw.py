@@ -11,7 +11,8 @@ from contest.console import FINDINGS
 
 @click.command("redraw")
 @click.argument("picture", type=click.Path(path_type=Path))
-@click.option("--base", metavar="DIR", help="The base model, where no run folder says it.")
+@click.option("--base", metavar="DIR|FILE|HUB-ID", help="The base model, where no run folder says it.")
+@click.option("--vae", metavar="DIR|FILE|HUB-ID", help="Its VAE, where that was not its own (base.vae).")
 @click.option(
     "--lora", "loras", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A LoRA file; repeatable."
 )
@@ -33,6 +34,7 @@ from contest.console import FINDINGS
 def redraw_command(
     picture: Path,
     base: str | None,
+    vae: str | None,
     loras: tuple[Path, ...],
     images: tuple[Path, ...],
     image_encoder: Path | None,
@@ -62,7 +64,7 @@ def redraw_command(
     start(device)
     from jdart.stages.redraw import Sources, redraw
 
-    again = redraw(picture, Sources(base, loras, references, images, image_encoder, engine_python))
+    again = redraw(picture, Sources(base, vae, loras, references, images, image_encoder, engine_python))
     if output is not None:
         write_bytes(output, again.png)
     said = f"{again.differing_pixels} pixels differ" if again.differing_pixels else "the same pixels"

@@ -291,7 +291,7 @@ def settings_of(config: str, overrides: tuple[str, ...], styles: str | None, out
 
     chosen = {} if styles is None else {"styles": [s.strip() for s in styles.split(",") if s.strip()]}
     settings = load_config(config, overrides, **chosen, **({} if output is None else {"output": output}))
-    require_base(settings.base.model)
+    require_base(settings.base)
     return settings
 
 

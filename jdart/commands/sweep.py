@@ -34,7 +34,7 @@ def sweep_command(
     require_own(plan.plain, "jdart sweep")
     require_folder(plan.folder)
     require_optuna()
-    require_base(plan.plain.base.model)
+    require_base(plan.plain.base)
     speak()
     from jdart.runtime import start
 

@@ -4,6 +4,7 @@ from jdart.config.overrides import PromptOverride, StyleOverride
 from jdart.config.reading import from_mapping, load_config, recipes, to_mapping
 from jdart.config.said import said
 from jdart.config.sections.attention import StyleAlignedConfig, StyleIDConfig, StylePromptingConfig
+from jdart.config.sections.base import BaseConfig
 from jdart.config.sections.blend import CompositionConfig, StyleBlendConfig
 from jdart.config.sections.colour import ColourConfig, ColourGuidanceConfig, FinishConfig, StartConfig, TransportConfig
 from jdart.config.sections.data import DataConfig, PriorConfig
@@ -16,7 +17,7 @@ from jdart.config.sections.search import DraftConfig, PruneConfig, SearchConfig
 from jdart.config.sections.token import TokenConfig
 from jdart.config.sections.train import TrainConfig
 from jdart.config.sections.validation import ValidationConfig
-from jdart.config.whole import BaseConfig, Config, ScoreConfig
+from jdart.config.whole import Config, ScoreConfig
 
 __all__ = [
     "TEXT_TARGETS",

@@ -11,6 +11,7 @@ from jdart.config.overrides import StyleOverride
 
 # Of each section, what JDiffusion heeds, or jdart does around it; docs/engines.md explains the others.
 HEEDED: Mapping[str, tuple[str, ...]] = {
+    "base": ("model", "revision", "vae", "prediction_type"),
     "data": ("size", "template", "instance_prompt", "prior_template", "min_size", "min_aspect", "max_aspect"),
     "lora": ("r", "lora_alpha", "target_modules"),
     "text_encoder_lora": (),

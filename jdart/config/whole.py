@@ -10,6 +10,7 @@ from jdart.config.honoured import refused
 from jdart.config.overrides import StyleOverride, require_good
 from jdart.config.problem import check
 from jdart.config.said import LATER
+from jdart.config.sections.base import BaseConfig
 from jdart.config.sections.data import DataConfig, PriorConfig
 from jdart.config.sections.engine import EngineConfig
 from jdart.config.sections.generate import GenerateConfig
@@ -19,17 +20,6 @@ from jdart.config.sections.search import SearchConfig
 from jdart.config.sections.token import TokenConfig
 from jdart.config.sections.train import TrainConfig
 from jdart.config.sections.validation import ValidationConfig
-
-
-@dataclass(frozen=True)
-class BaseConfig:
-    """The base model: a folder in diffusers' layout, a hub id, or `toy` for the one that comes with jdart."""
-
-    model: str = "base"
-    revision: Optional[str] = None  # a hub commit; None takes the newest once and notes it in the run folder
-
-    def __post_init__(self) -> None:
-        check(bool(self.model), "model: name a folder or a hub id")
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from contest.disk.drafts import draft_folder
+from contest.disk.drafts import whole_folder
 from contest.disk.files import write_json
 from contest.errors import needs
 from jdart.config import EngineConfig
@@ -27,34 +29,31 @@ def bin_folder(base: Base, engine: EngineConfig) -> Path:
 
     UserError for weights that cannot be read, and for a user without a home.
     """
-    out = cache_of(engine) / "bases" / base.identity[:16]
+    scheduler = hashlib.sha256(json.dumps(base.scheduler_config, sort_keys=True).encode()).hexdigest()
+    out = cache_of(engine) / "bases" / f"{base.identity[:16]}-{scheduler[:8]}"
     if out.is_dir():
         return out
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with draft_folder(out) as work:
-        draft = work / out.name
-        draft.mkdir()
-        _write(base.folder, draft)
-        try:
-            draft.rename(out)
-        except OSError:
-            if not out.is_dir():  # where it is, another process was quicker
-                raise
+    try:
+        with whole_folder(out) as draft:
+            _write(base, draft)
+    except OSError:
+        if not out.is_dir():  # where it is, another process was quicker
+            raise
     return out
 
 
-def _write(base: Path, out: Path) -> None:
+def _write(base: Base, out: Path) -> None:
     with needs("train"):
         import torch
 
     for part, stems in STEMS.items():
         (out / part).mkdir()
-        shutil.copyfile(base / part / "config.json", out / part / "config.json")
-        tensors = _renamed(part, weight_files(base / part, stems))
+        shutil.copyfile(base.part(part) / "config.json", out / part / "config.json")
+        tensors = _renamed(part, weight_files(base.part(part), stems))
         state = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in tensors}
         torch.save(state, out / part / f"{NAMES[part]}.bin")
-    for part in ("tokenizer", "scheduler"):
-        shutil.copytree(base / part, out / part)
+    shutil.copytree(base.folder / "tokenizer", out / "tokenizer")
+    write_json(out / "scheduler" / "scheduler_config.json", base.scheduler_config)
     scheduler = ["diffusers", "PNDMScheduler"]
     write_json(out / "model_index.json", {"_class_name": "StableDiffusionPipeline", **CLASSES, "scheduler": scheduler})
 

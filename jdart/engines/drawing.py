@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from contest.disk.files import read_json
 from jdart.config import EngineConfig, GenerateConfig
 from jdart.data.pictures import read_rgb
 from jdart.engines.base_folder import bin_folder
@@ -55,7 +54,7 @@ def draw_elsewhere(
             "do": "draw",
             "base": str(bin_folder(base, engine)),
             "folder": name,
-            "scheduler": scheduler_config(read_json(base.folder / "scheduler/scheduler_config.json"), settings.sampler),
+            "scheduler": scheduler_config(base.scheduler_config, settings.sampler),
             "lora": None if lora is None else str(lora),
             "weight": adapters[0].weight if adapters else None,
             "latents": None if latents is None else str(latents),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contest.disk.files import write_json
-from jdart.models.build import TEXT_STEMS, UNET_STEMS, VAE_STEMS
+from jdart.models.build import TEXT_STEMS, UNET_STEMS, VAE_STEMS, Base
 from jdart.models.weights import choose_weights, weight_files
 
 STEMS = {"unet": UNET_STEMS, "vae": VAE_STEMS, "text_encoder": TEXT_STEMS}
@@ -23,7 +23,7 @@ CLASSES = {
 }
 
 
-def write_base_folder(base: Path, scheduler: Mapping[str, Any], out: Path, copy: bool) -> None:
+def write_base_folder(base: Base, scheduler: Mapping[str, Any], out: Path, copy: bool) -> None:
     """`base` with another scheduler_config.json at `out`; its files are links unless `copy`."""
     for source, place in _files(base):
         target = out / place
@@ -42,10 +42,10 @@ def write_base_folder(base: Path, scheduler: Mapping[str, Any], out: Path, copy:
     write_json(out / "model_index.json", index)  # last: with it the folder is whole
 
 
-def _files(base: Path) -> Iterator[tuple[Path, str]]:
+def _files(base: Base) -> Iterator[tuple[Path, str]]:
     """The files that jdart reads, and their places. Half precision gets the name that diffusers looks for unasked."""
     for part, stems in STEMS.items():
-        folder = base / part
+        folder = base.part(part)
         yield folder / "config.json", f"{part}/config.json"
         chosen = choose_weights({path.name for path in folder.iterdir()}, stems)
         if chosen is not None and chosen.endswith(".json"):
@@ -53,6 +53,6 @@ def _files(base: Path) -> Iterator[tuple[Path, str]]:
             yield from ((path, f"{part}/{path.name}") for path in weight_files(folder, stems))  # as the index has them
         else:
             yield from ((path, f"{part}/{path.name.replace('.fp16', '')}") for path in weight_files(folder, stems))
-    for path in sorted((base / "tokenizer").iterdir()):
+    for path in sorted((base.folder / "tokenizer").iterdir()):
         if path.is_file():
             yield path, f"tokenizer/{path.name}"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from contest.definition import Contest
-from contest.disk.drafts import draft_folder
-from contest.disk.files import read_json, write_bytes, write_json
+from contest.disk.drafts import whole_folder
+from contest.disk.files import write_bytes, write_json
 from contest.disk.shipped import place_in_run
 from contest.errors import UserError
 from jdart.config import Config, GenerateConfig, from_mapping
@@ -29,7 +27,7 @@ from jdart.generation.samplers import sampling_plan
 from jdart.generation.start import Ground, first_latent
 from jdart.lora.convert import merge_files
 from jdart.models.build import Base
-from jdart.models.hub.locate import locate
+from jdart.models.hub.locate import open_base
 from jdart.runs.folder import RunFolder, contest_of, earlier_run
 
 SCRIPT_NAME = "draw.py"
@@ -75,11 +73,10 @@ def export_diffusers(run: Path, out: Path, copy: bool = False) -> int:
     folder, config, base, contest = _open(run)
     _require_possible(config)
     groups = {style: _groups(folder, config, style, contest) for style in contest.styles}
-    raw = read_json(base.folder / "scheduler" / "scheduler_config.json")
-    scheduler = scheduler_config(raw, config.generate.sampler)
+    scheduler = scheduler_config(base.scheduler_config, config.generate.sampler)
     for settings in {settings for own in groups.values() for settings, _ in own}:
         require_same_path(base.schedule, scheduler, settings)
-    with _whole(out) as draft:
+    with whole_folder(out) as draft:
         noted = [
             {
                 "style": style,
@@ -92,22 +89,11 @@ def export_diffusers(run: Path, out: Path, copy: bool = False) -> int:
             for style, own in groups.items()
             for number, (settings, pictures) in enumerate(own)
         ]
-        write_base_folder(base.folder, scheduler, draft / "base", copy)
+        write_base_folder(base, scheduler, draft / "base", copy)
         facts = {"base": {"source": config.base.model, "sha256": base.identity}, "noise": NOISE_RULE}
         write_json(draft / "pictures.json", {**facts, "groups": noted})
         write_bytes(draft / SCRIPT_NAME, SCRIPT.encode())
     return sum(len(pictures) for own in groups.values() for _, pictures in own)
-
-
-@contextmanager
-def _whole(out: Path) -> Iterator[Path]:
-    """A folder to write in that becomes `out` at the end of the block, and is gone where the block fails."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with draft_folder(out) as work:
-        draft = work / out.name
-        draft.mkdir()
-        yield draft
-        os.rename(draft, out)
 
 
 Picture = Mapping[str, Any]  # image: its place; prompt; seed
@@ -122,13 +108,17 @@ def _open(run: Path) -> tuple[RunFolder, Config, Base, Contest]:
     references = place_in_run(run, said["local"]["references"])
     config = from_mapping({**said["config"], "references": str(references)}, str(run / "run.json"))
     contest = contest_of(replace(config, styles=tuple(said["styles"])))
-    base = Base(locate(config.base.model, said["base"].get("revision"))[0])
+    base, _ = open_base(replace(config.base, revision=said["base"].get("revision")))
     if base.identity != said["base"]["sha256"]:
         raise UserError(f"{config.base.model}: other weights than those of the run; put back the base that it was")
     return RunFolder(run, config.train.packed), config, base, contest
 
 
 def _require_possible(config: Config) -> None:
+    if config.base.clip_skip > 0:
+        raise UserError(
+            "base.clip_skip: diffusers' pipelines skip no layer for the negative prompt; set it to 0 to export"
+        )
     every = [config.generate]
     for style, own in config.overrides.items():
         every += [settings_of(config.generate, 0, config.overrides, style, p)[0] for p in ("", *own.prompts)]

@@ -33,8 +33,8 @@ SAMPLER_NAMES = {"ddim": "DDIM", "pndm": "PLMS", "dpmpp_2m": "DPM++ 2M", "unipc"
 def picture_notes(request: Any, settings: GenerateConfig, **facts: Any) -> dict[str, Any]:
     """What decides a picture: the settings, its `Request`, and `facts` of the place where it is drawn.
 
-    The facts are `base`, `style`, `size`, `loras` (file, sha256, weight), `token` (sha256), `average`
-    and `reference` (hashes of pixels) and `batch` (place, size).
+    The facts are `base` (and `base_settings`, where it is read otherwise than its files say), `style`, `size`, `loras`
+    (file, sha256, weight), `token` (sha256), `average` and `reference` (hashes of pixels) and `batch` (place, size).
     """
     noted = noted_settings(settings)
     wording = {"prompt": request.prompt, "plain_prompt": request.plain, "seed": request.seed}
@@ -80,6 +80,9 @@ def common_text(notes: Mapping[str, Any]) -> str:
         "Size": f"{notes['size']}x{notes['size']}",
         "Model hash": notes["base"][:10],
     }
+    clip_skip = notes.get("base_settings", {}).get("clip_skip", 0)
+    if clip_skip > 0:
+        settings["Clip skip"] = clip_skip + 1  # counted from 1 there
     if notes["strength"] is not None:
         settings["Denoising strength"] = f"{notes['strength']:g}"
     if notes["guidance_rescale"] > 0:

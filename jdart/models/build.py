@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from contest.disk.files import read_json, sha256
 from contest.errors import UserError, needs
-from jdart.config import MemoryConfig
+from jdart.config import BaseConfig, MemoryConfig
 from jdart.models.hub.architecture import require_architecture
 from jdart.models.hub.spelling import pointers, require_base_name, why_no_base
 from jdart.models.schedule import NoiseSchedule
@@ -25,10 +25,15 @@ TEXT_STEMS = ("model", "pytorch_model")
 
 @dataclass(frozen=True)
 class Base:
-    """A base model folder. Each part is read when it is first asked for, and then kept."""
+    """A base model folder. Each part is read when it is first asked for, and then kept.
+
+    `config` says what is read otherwise than the files say; `vae_folder` is that of a VAE in place of the folder's own.
+    """
 
     folder: Path
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    config: BaseConfig = field(default_factory=BaseConfig)
+    vae_folder: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
@@ -42,7 +47,7 @@ class Base:
             name
             for name in (
                 "unet/config.json",
-                "vae/config.json",
+                *(["vae/config.json"] if self.config.vae is None else []),
                 "text_encoder/config.json",
                 "tokenizer",
                 "scheduler",
@@ -66,11 +71,19 @@ class Base:
         from jdart.models.networks.vae import VAEConfig
 
         kinds = (("unet", UNetConfig), ("vae", VAEConfig), ("text_encoder", TextConfig))
-        return {part: kind.from_dict(read_json(self.folder / part / "config.json")) for part, kind in kinds}
+        return {part: kind.from_dict(read_json(self.part(part) / "config.json")) for part, kind in kinds}
+
+    def part(self, name: str) -> Path:
+        """The folder of a network: unet, vae or text_encoder."""
+        return self.vae_folder if name == "vae" and self.vae_folder is not None else self.folder / name
 
     def require_match(self) -> None:
         """Raise UserError when the configurations of the parts do not belong together. No weights are read."""
         unet, vae, text = self.configs["unet"], self.configs["vae"], self.configs["text_encoder"]
+        self._require_vae()
+        skip, layers = self.config.clip_skip, text.num_hidden_layers
+        if skip >= layers:
+            raise UserError(f"base.clip_skip: {skip}: the text encoder has {layers} layers; take less than that")
         pairs = [
             ("UNet in_channels", unet.in_channels, "VAE latent_channels", vae.latent_channels),
             ("UNet out_channels", unet.out_channels, "VAE latent_channels", vae.latent_channels),
@@ -80,10 +93,32 @@ class Base:
         if unlike:
             raise UserError(f"{self.folder}: its parts are of different models: {'; '.join(unlike)}; fetch it again")
 
+    def _require_vae(self) -> None:
+        """UserError when the VAE of base.vae is not of the shape that the UNet, and the base's own VAE, ask for."""
+        if self.vae_folder is None:
+            return
+        from jdart.models.networks.vae import VAEConfig
+
+        unet, vae, own = self.configs["unet"], self.configs["vae"], self.folder / "vae" / "config.json"
+        pairs = [("latent channels", vae.latent_channels, unet.in_channels)]
+        if own.exists():
+            pairs.append(("pixels a latent", vae.factor, VAEConfig.from_dict(read_json(own)).factor))
+        for what, there, here in pairs:
+            if there != here:
+                raise UserError(
+                    f"base.vae: {self.config.vae}: {there} {what}, and {self.folder} has {here}; take a VAE of its kind"
+                )
+
+    @cached_property
+    def scheduler_config(self) -> Any:
+        """`scheduler/scheduler_config.json`, with what the settings of the base say otherwise."""
+        raw = read_json(self.folder / "scheduler" / "scheduler_config.json")
+        return {**raw, **self.config.scheduling} if isinstance(raw, Mapping) else raw
+
     @cached_property
     def schedule(self) -> NoiseSchedule:
-        """Noise schedule and prediction type, from `scheduler/scheduler_config.json`."""
-        return NoiseSchedule.from_config(read_json(self.folder / "scheduler" / "scheduler_config.json"))
+        """Noise schedule and prediction type, from `scheduler_config`."""
+        return NoiseSchedule.from_config(self.scheduler_config)
 
     @cached_property
     def unet(self) -> Any:
@@ -115,7 +150,8 @@ class Base:
         """The text encoder with its weights."""
         from jdart.models.networks.text_encoder import TextEncoder
 
-        return self._network("text_encoder", TextEncoder, TEXT_STEMS, text_name)
+        build = partial(TextEncoder, clip_skip=self.config.clip_skip)
+        return self._network("text_encoder", build, TEXT_STEMS, text_name)
 
     def _network(
         self,
@@ -126,7 +162,7 @@ class Base:
     ) -> Any:
         network = build(self.configs[name])
         network.eval()
-        load(network, weight_files(self.folder / name, stems), rename)
+        load(network, weight_files(self.part(name), stems), rename)
         return network
 
     @cached_property
@@ -174,7 +210,7 @@ class Base:
         """
         digest = hashlib.sha256()
         for name, stems in (("unet", UNET_STEMS), ("vae", VAE_STEMS), ("text_encoder", TEXT_STEMS)):
-            for path in weight_files(self.folder / name, stems):
+            for path in weight_files(self.part(name), stems):
                 found, blob = sha256(path), path.resolve()
                 if len(blob.name) == len(found) and blob.name != found:
                     raise UserError(f"{blob}: damaged, its SHA-256 is {found}; remove the file and run again")

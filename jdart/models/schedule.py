@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from contest.errors import UserError
+from jdart.config.sections.base import PREDICTION_TYPES, SPACINGS
 
 Array = Any  # numpy.ndarray or jittor.Var, float32
 
-PREDICTION_TYPES = ("epsilon", "v_prediction")
 BETA_SCHEDULES = ("linear", "scaled_linear")
-SPACINGS = ("leading", "trailing", "linspace")
 # Settings of diffusers that change the numbers and no Stable Diffusion 1 or 2 uses: refused, not ignored. Each with
 # what it may be beside absent, null and false.
 OF_THE_MODEL = {  # it was trained so: with another value its pictures would come out wrong, without a word
@@ -80,8 +79,8 @@ class NoiseSchedule:
             if prediction == "epsilon":
                 raise UserError(
                     "scheduler config: rescale_betas_zero_snr with prediction_type epsilon: the last timestep is noise "
-                    "alone, which says nothing of a picture; set one of the two otherwise in the base's "
-                    "scheduler/scheduler_config.json"
+                    "alone, which says nothing of a picture; set one of the two otherwise: base.prediction_type to "
+                    "v_prediction, or base.rescale_betas_zero_snr to false"
                 )
             betas = rescale_zero_terminal_snr(betas)
         # float32 but for the running product, exactly as torch.cumprod does it in diffusers.

@@ -16,8 +16,8 @@ from contest.disk.tensor_files import read_header, require_readable
 from contest.errors import UserError
 from jdart.config import Config
 from jdart.doctor import Finding
-from jdart.models.build import TEXT_STEMS, UNET_STEMS, VAE_STEMS
-from jdart.models.hub.locate import locate
+from jdart.models.build import TEXT_STEMS, UNET_STEMS, VAE_STEMS, Base
+from jdart.models.hub.locate import open_base
 from jdart.models.weights import weight_files
 
 PARTS = {"unet": UNET_STEMS, "vae": VAE_STEMS, "text_encoder": TEXT_STEMS}
@@ -29,19 +29,22 @@ def precision_of(config: Config) -> list[Finding]:
     return [_base(config), _added(config)]
 
 
-def base_folder(config: Config) -> Path | None:
-    """The folder of a base that is on this machine; None for one of the hub, which a run fetches. UserError: broken."""
-    model = config.base.model
-    local = means_toy(model) or os.path.isdir(os.path.expanduser(model))
-    return locate(model, None)[0] if local else None
+def local_base(config: Config) -> Base | None:
+    """The base where it is on this machine, of a single file the folder that is made of it; None where it is fetched.
+
+    UserError: broken.
+    """
+    names = [name for name in (config.base.model, config.base.vae) if name is not None]
+    local = all(means_toy(name) or os.path.exists(os.path.expanduser(name)) for name in names)
+    return open_base(config.base)[0] if local else None
 
 
-def weight_bytes(folder: Path) -> int:
+def weight_bytes(base: Base) -> int:
     """Bytes of a base's weights in float32; 0 for the parts that are no safetensors."""
     return FLOAT32 * sum(
         math.prod(stored.shape)
         for part, stems in PARTS.items()
-        for path in weight_files(folder / part, stems)
+        for path in weight_files(base.part(part), stems)
         if path.suffix == ".safetensors"
         for stored in read_header(path).tensors.values()
     )
@@ -50,10 +53,10 @@ def weight_bytes(folder: Path) -> int:
 def _base(config: Config) -> Finding:
     name = "precision of the base"
     try:
-        folder = base_folder(config)
-        if folder is None:
+        base = local_base(config)
+        if base is None:
             return Finding(name, "ok", f"float32, whatever the files of {config.base.model} have")
-        found = [f"{part} {_types(weight_files(folder / part, stems))}" for part, stems in PARTS.items()]
+        found = [f"{part} {_types(weight_files(base.part(part), stems))}" for part, stems in PARTS.items()]
     except UserError as error:
         return refused(name, error)
     return Finding(name, "ok", f"float32; in the files {', '.join(found)}")

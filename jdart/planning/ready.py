@@ -17,7 +17,7 @@ from jdart.doctor import Finding
 from jdart.models.hub.locate import require_base
 from jdart.planning.fitting import GIB, fitting, free_memory
 from jdart.planning.plan import plan_run
-from jdart.planning.precision import base_folder, precision_of, refused, weight_bytes
+from jdart.planning.precision import local_base, precision_of, refused, weight_bytes
 from jdart.runs.folder import contest_of
 from jdart.versions import at_odds
 
@@ -69,7 +69,7 @@ def _paths(config: Config) -> Iterator[Finding]:
             cure = f"set {setting} to the full path of what is there"
             yield Finding(name, "fail", f"{full} is not there{here}", cure)
     try:
-        require_base(config.base.model)
+        require_base(config.base)
         yield Finding("path: base.model", "ok", _base_place(config))
     except UserError as error:
         yield refused("path: base.model", error)
@@ -81,8 +81,8 @@ def _paths(config: Config) -> Iterator[Finding]:
 
 
 def _base_place(config: Config) -> str:
-    folder = base_folder(config)
-    return f"{config.base.model}, of the hub" if folder is None else os.path.abspath(folder)
+    base = local_base(config)
+    return f"{config.base.model}, of the hub" if base is None else os.path.abspath(base.folder)
 
 
 def _named(config: Config) -> Iterator[tuple[str, str]]:
@@ -133,8 +133,8 @@ def _pictures(config: Config) -> Iterator[Finding]:
 def _weights_fit(config: Config) -> Iterator[Finding]:
     """The base's weights alone, before anything is measured with them, which would take all memory there is."""
     try:
-        folder = base_folder(config)
-        needed = 0 if folder is None else weight_bytes(folder)
+        base = local_base(config)
+        needed = 0 if base is None else weight_bytes(base)
     except UserError:
         return  # said already
     free = free_memory()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,8 +65,7 @@ def open_job(config: Config, notes: bool = True) -> Job:
 
     `notes` says whether this process keeps run.json.
     """
-    from jdart.models.build import Base
-    from jdart.models.hub.locate import locate
+    from jdart.models.hub.locate import open_base
 
     require_variable(config)
     if config.engine is not None:
@@ -89,8 +88,7 @@ def open_job(config: Config, notes: bool = True) -> Job:
     revision = config.base.revision
     if revision is None and earlier is not None:
         revision = earlier["base"].get("revision")
-    path, revision = locate(config.base.model, revision)
-    base = Base(path, config.memory)
+    base, revision = open_base(replace(config.base, revision=revision), config.memory)
     base.require_match()
     _check_size(base, config)
     _check_steps(base, config)

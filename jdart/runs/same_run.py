@@ -20,6 +20,7 @@ FREE = (
     "references",
     "base.model",
     "base.revision",
+    "base.vae",  # these three: run.json has the hash of the weights
     "engine.python",
     "generate.batch_size",
     "memory.attention_slice",

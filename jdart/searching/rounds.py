@@ -134,7 +134,7 @@ def _sketched(
         for each in found:
             for request, preview in zip(each.batch.requests, each.previews):
                 candidate, prompt = _number_and_prompt(request)
-                notes = {**scene.notes(request, job.base.identity, (0, 1)), "sketch": prune.at}
+                notes = {**scene.notes(request, job.base, (0, 1)), "sketch": prune.at}
                 write_picture(folder.sketch(style, prompt, candidate), finish(preview), notes, job)
     return resting
 
@@ -162,7 +162,7 @@ def _drawn_on(job: Job, resting: Resting, wanted: set[str]) -> Iterator[Path]:
                 for place, (request, picture) in enumerate(each.drawn(rows)):
                     path = Path(request.name)
                     if not path.exists():
-                        notes = scene.notes(request, job.base.identity, (place, len(rows)))
+                        notes = scene.notes(request, job.base, (place, len(rows)))
                         write_picture(path, scene.finish(picture), notes, job)
                         yield path
 

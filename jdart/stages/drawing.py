@@ -151,7 +151,7 @@ def _write_missing(job: Job, scene: Scene, everything: Sequence[Request]) -> Ite
         for (request, picture), place in zip(made, places):
             path = Path(request.name)
             if not path.exists():
-                write_picture(path, finish(picture), scene.notes(request, job.base.identity, place), job)
+                write_picture(path, finish(picture), scene.notes(request, job.base, place), job)
                 yield path
 
 
@@ -168,7 +168,7 @@ def _inject_missing(job: Job, scene: Scene, requests: Sequence[Request]) -> Iter
             path = Path(request.name)
             if not path.exists():
                 picture = scene.finish(inject(job.base, read_rgb(job.folder.content(path)), style, styleid))
-                notes = scene.notes(request, job.base.identity, (place, len(batch)))
+                notes = scene.notes(request, job.base, (place, len(batch)))
                 write_picture(path, picture, notes, job)
                 yield path
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from contest.disk.files import sha256
 from contest.disk.shipped import place_in_run, references_folder
 from contest.errors import UserError
-from jdart.config import EngineConfig, GenerateConfig, IPAdapterConfig
+from jdart.config import BaseConfig, EngineConfig, GenerateConfig, IPAdapterConfig
 from jdart.config.reading import read_as
 from jdart.config.sections.data import DataConfig
 from jdart.data.captions import Picture, load_pictures
@@ -43,6 +43,7 @@ class Sources:
     """Where to look for what a picture was made with. None and () leave it to the run folder that it lies in."""
 
     base: str | None = None
+    vae: str | None = None  # that is not the base's own
     loras: tuple[Path, ...] = ()
     references: Path | None = None
     images: tuple[Path, ...] = ()  # that prompted
@@ -103,7 +104,7 @@ def _draw(base: Base, scene: Scene, notes: Mapping[str, Any], place: int, size: 
             batches, log = [[request] * size], Path(folder, "log")
             drawn = draw_elsewhere(scene.engine, base, batches, plain, scene.size, scene.adapters, log)
             picture = [picture for _, picture in drawn][place]
-        return scene.finish(picture), scene.notes(request, base.identity, (place, size))
+        return scene.finish(picture), scene.notes(request, base, (place, size))
     shown = scene.average, scene.pictures, scene.composition, scene.images
     with scene.networks(base):
         copies = draw(base, [request] * size, plain, scene.size, *shown)
@@ -113,7 +114,7 @@ def _draw(base: Base, scene: Scene, notes: Mapping[str, Any], place: int, size: 
         from jdart.generation.attention.styleid import inject, read_style
 
         picture = inject(base, picture, read_style(base, scene.reference, styleid), styleid)
-    return scene.finish(picture), scene.notes(request, base.identity, (place, size))
+    return scene.finish(picture), scene.notes(request, base, (place, size))
 
 
 Run = tuple[RunFolder, Mapping[str, Any]]
@@ -129,17 +130,26 @@ def _run_of(path: Path) -> Run | None:
 
 
 def _base(notes: Mapping[str, Any], run: Run | None, sources: Sources) -> Base:
-    from jdart.models.build import Base
-    from jdart.models.hub.locate import locate
+    """The base, read as the picture says. UserError when its weights are others."""
+    from jdart.models.hub.locate import open_base
 
-    name, revision = sources.base, None
+    name, revision, vae = sources.base, None, sources.vae
     if name is None:
         if run is None:
             raise UserError("there is no run.json above the picture; name the base model with --base")
         name, revision = run[1]["base"]["source"], run[1]["base"].get("revision")
-    base = Base(locate(name, revision)[0])
+    if vae is None and run is not None:
+        vae = run[1]["config"].get("base", {}).get("vae")
+    said = notes.get("base_settings", {})
+    if not isinstance(said, Mapping):
+        raise UserError("its notes: base_settings: must be a mapping: it was drawn by another version of jdart")
+    settings = {**said, "model": name, "revision": revision, "vae": vae}
+    base, _ = open_base(read_as(BaseConfig, settings, "its notes: base_settings"))
     if base.identity != notes["base"]:
-        raise UserError(f"{name}: other weights than the picture was drawn with; name the base model with --base")
+        raise UserError(
+            f"{name}: other weights than the picture was drawn with; name the base model with --base, and with --vae "
+            "its VAE if that was not its own"
+        )
     return base
 
 

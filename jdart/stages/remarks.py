@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jdart.config.idle import contrary_settings, idle_overrides, idle_settings
 from jdart.lora.origin import from_another_base
+from jdart.models.single_file.convert import is_assumed
 from jdart.runs.init_from import start_file
 from jdart.runs.job import Job
 from jdart.stages.learning import lessons
@@ -28,7 +29,7 @@ def warn_of_other_bases(job: Job) -> None:
 
 
 def warn_of_idle_settings(job: Job) -> None:
-    """A line for each setting that was given and does nothing, or works against another."""
+    """A line for each setting that was given and does nothing, works against another, or had to be guessed."""
     config = job.config
     for line in [
         *idle_settings(config),
@@ -37,7 +38,16 @@ def warn_of_idle_settings(job: Job) -> None:
     ]:
         log.warning(line)
     if config.base.revision is not None and job.revision is None:
-        log.warning("base.revision: %s does nothing with the folder %s", config.base.revision, config.base.model)
+        log.warning(
+            "base.revision: %s does nothing with %s, which is no hub id", config.base.revision, config.base.model
+        )
+    if config.base.prediction_type is None and is_assumed(job.base.folder):
+        predicts = job.base.schedule.prediction_type
+        other = "epsilon" if predicts == "v_prediction" else "v_prediction"
+        log.warning(
+            "%s does not say what it predicts: %s is assumed; if pictures are noise, set base.prediction_type: %s",
+            *(config.base.model, predicts, other),
+        )
     if not lessons(job) and config.prior.used:
         log.warning("prior: its pictures are drawn and not learnt, with generate.lora_weight: 0")
     if not lessons(job) and config.lora.init_from is not None:

@@ -70,19 +70,20 @@ class Scene:
         """What is done to a picture when all else is done. UserError when it cannot be, with the style's pictures."""
         return finisher(finish_of(self.settings), self.pictures.values())
 
-    def notes(self, request: Request, base: str, batch: tuple[int, int]) -> dict[str, Any]:
+    def notes(self, request: Request, base: Base, batch: tuple[int, int]) -> dict[str, Any]:
         """What a picture's PNG says; `batch` is its place and the size of its batch."""
         return picture_notes(
             request,
             self.settings,
             style=self.style,
             size=self.size,
-            base=base,
+            base=base.identity,
             token=None if self.token is None else sha256(self.token),
             loras=[lora_note(adapter.path, adapter.weight) for adapter in self.adapters],
             average=pixels_hash(self.average),
             reference=pixels_hash(self.reference),
             batch=list(batch),
+            **({"base_settings": base.config.noted} if base.config.noted else {}),
             **({"pictures": [*map(pixels_hash, self.pictures.values())]} if self.pictures else {}),
             **({} if self.composition is None else {"composition": sha256(self.composition.lora)}),
             **({} if self.images is None else {"image_prompt": self.images.noted}),

@@ -114,6 +114,7 @@ def _train(job: Job, name: str, styles: Sequence[str]) -> Iterator[Event]:
         "alpha": learner.config.lora.alpha,
         **note_of(learner.config.lora.rank_by_noise),
         "prediction_type": base.schedule.prediction_type,
+        **({"clip_skip": config.base.clip_skip} if config.base.clip_skip > 0 else {}),
         "seed": config.seed,
         **_started_from(config, name),
         "steps": end,

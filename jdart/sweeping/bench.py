@@ -107,7 +107,7 @@ class RealBench:
 
     def _sharing(self, job: Job) -> Job:
         """The job with the base that is in memory already, if its memory settings are the same."""
-        return replace(job, base=self.bases.setdefault((job.base.folder, job.base.memory), job.base))
+        return replace(job, base=self.bases.setdefault(job.base, job.base))
 
     def _try_space(self) -> None:
         """UserError for values that the base, or a style, does not go with; a line for settings that do nothing."""

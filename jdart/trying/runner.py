@@ -66,7 +66,7 @@ class Progress:
 def open_runs(trials: Sequence[Trial]) -> tuple[Run, ...]:
     """Look up everything that the runs need before anything is computed. Raises UserError.
 
-    All share one base model in memory where their memory settings are alike, and one job for equal training.
+    All share one base model in memory where they read it alike, and one job for equal training.
     """
     if trials[0].config.score.weights is None:
         raise UserError("score.weights: not set, so that there would be nothing to compare; take toy, or a folder")
@@ -75,7 +75,7 @@ def open_runs(trials: Sequence[Trial]) -> tuple[Run, ...]:
 
     def opened(config: object) -> Job:
         job = open_job(config)  # type: ignore[arg-type]
-        return replace(job, base=bases.setdefault((job.base.folder, job.base.memory), job).base)
+        return replace(job, base=bases.setdefault(job.base, job).base)
 
     runs = []
     for trial in trials:

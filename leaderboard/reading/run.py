@@ -22,7 +22,7 @@ _STYLES = 200
 _DECISIONS = 300
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # Where things lay on the machine of the run, and what the entry's page says elsewhere
-_LEFT_OUT = ("name", "output", "references", "contest", "styles", "score.weights", "base.model")
+_LEFT_OUT = ("name", "output", "references", "contest", "styles", "score.weights", "base.model", "base.vae")
 
 
 class Losses(Mapping[str, "tuple[tuple[int, float], ...]"]):

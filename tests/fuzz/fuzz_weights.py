@@ -21,6 +21,9 @@ from jdart.lora.formats.file import LoraFile
 from jdart.lora.formats.reading import load_lora, load_notes
 from jdart.lora.formats.writing import save_lora
 from jdart.lora.pairs import LoraPair
+from jdart.models.single_file.checkpoint import open_checkpoint
+from jdart.models.single_file.convert import parts
+from jdart.models.single_file.recognise import CLIP, CONV_IN, CONV_OUT, UNET, recognise
 from jdart.models.tensors import read_tensors, to_safetensors
 from jdart.models.weights import weight_files
 from jdart.training.checkpoint import Checkpoint, _digest, load_checkpoint, save_checkpoint, steps_of
@@ -46,6 +49,14 @@ def tensors(path: Path) -> None:
     read_header(path)
     for _ in read_tensors([path]):
         pass
+
+
+def one_file(path: Path) -> None:
+    """A base as one file."""
+    found = open_checkpoint(path)
+    for part in parts(found, recognise(found)):
+        for name in part.names:
+            found.raw(name)
 
 
 def network(path: Path) -> None:
@@ -143,6 +154,13 @@ def weight_targets() -> dict[str, Target]:
     peft, diffusers = a_lora("peft"), a_lora("diffusers")
     index = text({"metadata": {}, "weight_map": {"a": "x-00001.safetensors"}})
     shard = (("x-00001.safetensors", plain),)
+    words = ("embeddings.token_embedding", "embeddings.position_embedding", "encoder.layers.0.mlp.fc1")
+    names = [CONV_IN, CONV_OUT, f"{UNET}input_blocks.1.0.out_layers.3.weight"]
+    names += [f"{CLIP}text_model.{word}.weight" for word in words]
+    base = {name: np.ones((4, 4, 1, 1), np.float32) for name in names}
+    tables = {name: torch.ones(4, 4, 1, 1) for name in names}
+    state = {"state_dict": tables, "global_step": 1}
+    ckpts = (torch_file(state), torch_file(state, _use_new_zipfile_serialization=False))
     return {
         "lora": Target("x.safetensors", lora, (diffusers, a_lora("kohya")), HEADER),
         "lora-bin": Target("x.bin", lora, bins, PICKLE),
@@ -165,6 +183,8 @@ def weight_targets() -> dict[str, Target]:
         "network": Target("model.safetensors", network, (plain,), HEADER),
         "network-bin": Target("x.pth", read_checkpoint, bins, PICKLE),
         "network-script": Target("x.pt", read_archive, (script(),), PICKLE),
+        "one-file": Target("x.safetensors", one_file, (to_safetensors(base, {}),), HEADER),
+        "one-file-ckpt": Target("x.ckpt", one_file, ckpts, PICKLE),
         "shards": Target(
             "x.safetensors.index.json", lambda path: weight_files(path.parent, ("x",)), (index,), JSON, shard
         ),

@@ -83,7 +83,7 @@ class Runs:
         return os.system, (f"touch {self.path}",)
 
 
-@pytest.mark.parametrize("name", ["lora-bin", "network-bin", "network-script", "pack"])
+@pytest.mark.parametrize("name", ["lora-bin", "network-bin", "network-script", "one-file-ckpt", "pack"])
 def test_no_code_of_a_file_is_run(name, tmp_path):
     mark = tmp_path / "ran"
     for data in (pickle.dumps(Runs(mark)), pickle.dumps({"a": Runs(mark)}, protocol=2), saved({"a": Runs(mark)})):

@@ -193,7 +193,7 @@ def test_every_setting_of_the_sections_is_heeded_refused_or_free():
     from jdart.config import Config
     from jdart.config.honoured import HEEDED
 
-    outside = {"name", "references", "contest", "styles", "output", "seed", "base", "overrides", "score", "engine"}
+    outside = {"name", "references", "contest", "styles", "output", "seed", "overrides", "score", "engine"}
     assert set(HEEDED) == set(vars(Config())) - outside
 
 

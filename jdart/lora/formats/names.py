@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, Optional
 
-from jdart.lora.formats.ldm import from_ldm, is_ldm
+from jdart.models.single_file.unet_names import from_ldm, is_ldm
 
 NETWORKS = ("unet", "text_encoder")
 KOHYA_PREFIXES = {"unet": "lora_unet_", "text_encoder": "lora_te_"}

@@ -10,11 +10,17 @@ from contest.disk.files import read_json
 from contest.errors import UserError
 
 LOADS = (
-    "jdart loads Stable Diffusion 1.x and 2.x in diffusers' layout, such as "
+    "jdart loads Stable Diffusion 1.x and 2.x in diffusers' layout or as one file, such as "
     "stable-diffusion-v1-5/stable-diffusion-v1-5 (data.size 512) or Charles-Elena/stable-diffusion-2-1 (768), and toy"
 )
 KOLORS = "Kolors, which has SDXL's UNet and ChatGLM as its text encoder"
 SDXL = "SDXL, which has a second text encoder and conditions on sizes"
+OTHER_UNETS = {  # by the channels that they take; that of Stable Diffusion takes as many as it gives
+    5: "a model that looks at depth",
+    7: "an upscaler",
+    8: "a model that edits pictures (InstructPix2Pix)",
+    9: "an inpainting model",
+}
 KNOWN = {  # repositories that are refused before anything of them is downloaded
     "kwai-kolors/kolors": KOLORS,
     "kwai-kolors/kolors-diffusers": KOLORS,
@@ -45,8 +51,17 @@ def require_architecture(folder: Path) -> None:
         kind = SDXL
     elif (folder / "transformer").is_dir():
         kind = "a diffusion transformer, which has no UNet"
+    else:
+        kind = other_unet(unet.get("in_channels"), unet.get("out_channels", 4))
     if kind is not None:
         raise UserError(f"{folder}: {kind}; {LOADS}")
+
+
+def other_unet(takes: Any, gives: Any) -> str | None:
+    """What a UNet is that takes other channels than it gives, as far as it is known; None for the others."""
+    if not isinstance(takes, int) or takes not in OTHER_UNETS or takes == gives:
+        return None
+    return f"{OTHER_UNETS[takes]}, whose UNet takes {takes} channels"
 
 
 def _said(path: Path) -> dict[str, Any]:

@@ -107,8 +107,9 @@ class Encoder(nn.Module):
     def __init__(self, config: TextConfig):
         self.layers = nn.ModuleList([Layer(config) for _ in range(config.num_hidden_layers)])
 
-    def execute(self, x: jt.Var, mask: jt.Var) -> jt.Var:
-        for layer in self.layers:
+    def execute(self, x: jt.Var, mask: jt.Var, skip: int = 0) -> jt.Var:
+        """What comes out of the last layer but `skip`."""
+        for layer in list(self.layers)[: len(self.layers) - skip]:
             x = layer(x, mask)
         return x
 
@@ -121,18 +122,21 @@ class TextTransformer(nn.Module):
         self.encoder = Encoder(config)
         self.final_layer_norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
 
-    def execute(self, ids: jt.Var) -> jt.Var:
+    def execute(self, ids: jt.Var, skip: int = 0) -> jt.Var:
         length = ids.shape[1]
         mask = jt.array(np.triu(np.full((length, length), -1e9, np.float32), 1))  # no token sees a later one
-        return self.final_layer_norm(self.encoder(self.embeddings(ids), mask))
+        return self.final_layer_norm(self.encoder(self.embeddings(ids), mask, skip))
 
 
 class TextEncoder(nn.Module):
-    """Token ids (B, 77) -> last hidden state after the final norm (B, 77, hidden_size)."""
+    """Token ids (B, 77) -> last hidden state after the final norm (B, 77, hidden_size).
 
-    def __init__(self, config: TextConfig):
-        self.config = config
+    The last `clip_skip` layers are left out; the final norm is not.
+    """
+
+    def __init__(self, config: TextConfig, clip_skip: int = 0):
+        self.config, self.clip_skip = config, clip_skip
         self.text_model = TextTransformer(config)
 
     def execute(self, ids: jt.Var) -> jt.Var:
-        return self.text_model(ids)
+        return self.text_model(ids, self.clip_skip)

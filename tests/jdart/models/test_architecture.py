@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from contest.errors import UserError
+from jdart.config import BaseConfig
 from jdart.models.build import Base
 from jdart.models.hub.architecture import LOADS, require_repository
 from jdart.models.hub.locate import require_base
@@ -31,6 +32,7 @@ def other(base_folder, tmp_path):
         ("model_index.json", {"_class_name": "KolorsPipeline"}, "Kolors"),
         ("text_encoder/config.json", {"architectures": ["ChatGLMModel"]}, "ChatGLM"),
         ("unet/config.json", {"addition_embed_type": "text_time"}, "SDXL"),
+        ("unet/config.json", {"in_channels": 9}, "an inpainting model, whose UNet takes 9 channels"),
     ],
 )
 def test_other_folders_are_refused_with_what_is_loaded(part, values, kind, other):
@@ -48,7 +50,7 @@ def test_the_base_itself_is_loaded(other):
 @pytest.mark.parametrize("name", ["Kwai-Kolors/Kolors", "Kwai-Kolors/Kolors-diffusers"])
 def test_kolors_is_refused_by_its_name(name):
     with pytest.raises(UserError, match=f"{name}: Kolors, which has SDXL's UNet and ChatGLM.*jdart loads Stable Diff"):
-        require_base(name)
+        require_base(BaseConfig(model=name))
 
 
 def test_repositories_are_told_by_their_files():

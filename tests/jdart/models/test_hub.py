@@ -288,13 +288,13 @@ def test_a_folder_is_taken_as_it_is(base_folder, monkeypatch):
         ("huggingface.co/a/b/tree/fp16/unet", ["write base.model: a/b and base.revision: fp16"]),
         ("https://hf.co/a/b/blob/main/x.ckpt?download=true", ["write base.model: a/b"]),
         ("hf://a/b", ["write base.model: a/b"]),
-        ("https://example.org/model.zip", ["an address", "name the folder"]),
+        ("https://example.org/model.zip", ["an address", "name the folder or file"]),
         ("models/x.ckpt", ["no such file"]),
         ("absent.safetensors", ["no such file"]),
-        ("one.safetensors", ["a file, not a folder", "from_single_file('one.safetensors')"]),
-        ("models/one.ckpt", ["a file, not a folder", "from_single_file('models/one.ckpt')"]),
+        ("one.safetensors", ["not a readable safetensors file", "it is a text file"]),
+        ("models/one.ckpt", ["not a PyTorch file", "it is a text file"]),
         ("base/model_index.json", ["name its folder: base"]),
-        ("notes.txt", ["a file, not a folder"]),
+        ("notes.txt", ["neither a folder nor a checkpoint"]),
     ],
 )
 def test_what_is_no_base_is_told_without_asking_the_hub(model, words, base_folder, tmp_path, monkeypatch):
