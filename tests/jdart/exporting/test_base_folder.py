@@ -9,6 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from jdart.exporting.base_folder import write_base_folder
 from jdart.exporting.scheduler import scheduler_config
+from jdart.models.build import Base
 from jdart.models.presets import SD_SCHEDULER
 
 
@@ -39,7 +40,7 @@ def test_diffusers_opens_it(copy, base_folder, tmp_path):
     shutil.copytree(base_folder, base)
     half(base, "unet", "diffusion_pytorch_model")
     sharded(base, "vae", "diffusion_pytorch_model")
-    write_base_folder(base, scheduler_config(SD_SCHEDULER, "ddim"), tmp_path / "out", copy)
+    write_base_folder(Base(base), scheduler_config(SD_SCHEDULER, "ddim"), tmp_path / "out", copy)
     assert (tmp_path / "out" / "tokenizer" / "vocab.json").is_symlink() != copy
     pipe = StableDiffusionPipeline.from_pretrained(tmp_path / "out")
     plain = StableDiffusionPipeline.from_pretrained(base_folder)
