@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import tempfile
@@ -23,8 +24,11 @@ from jdart.lora.rank_by_noise import require_one_rank
 from jdart.runs.job import Event, Job
 from jdart.training.logs import StepRecord, TrainingLog
 from jdart.training.plots import loss_plot
+from jdart.training.watch import remark
 
 BIN_NAME = Path(FILE_NAME).with_suffix(".bin").name
+
+log = logging.getLogger(__name__)
 
 
 def train_elsewhere(job: Job, name: str) -> Iterator[Event]:
@@ -34,7 +38,7 @@ def train_elsewhere(job: Job, name: str) -> Iterator[Event]:
     """
     engine, records = job.config.engine, list[StepRecord]()
     assert engine is not None
-    losses, log = job.folder.losses(name), job.folder.log(f"{name}-{engine.name}")
+    losses, said_by_it = job.folder.losses(name), job.folder.log(f"{name}-{engine.name}")
     with tempfile.TemporaryDirectory(prefix=f"jdart-{engine.name}-") as place:
         pictures, out = Path(place, "pictures"), Path(place, "lora")
         _link(job.references[name], pictures)
@@ -44,16 +48,19 @@ def train_elsewhere(job: Job, name: str) -> Iterator[Event]:
         task = {"do": "train", "seed": seed, "arguments": arguments}
         with (
             TrainingLog(losses, None, records) as table,
-            closing(run_task(engine, task, log, f"style {name}")) as told,
+            closing(run_task(engine, task, said_by_it, f"style {name}")) as told,
         ):
             for said in told:
                 record = StepRecord(said["done"], said["loss"], said["learning_rate"], None)
                 if not math.isfinite(record.loss):
                     wrong = f"the loss is {record.loss} at step {record.step}"
-                    raise UserError(f"style {name}: {wrong}; lower train.learning_rate")
+                    raise UserError(f"style {name}: {wrong}; lower train.learning_rate, with another --output")
                 records.append(record)
                 table.add(record)
                 yield Event("train", name, record.step, said["total"], f"loss {record.loss:.4f}")
+        found = remark([record.loss for record in records])
+        if found is not None:
+            log.warning("style %s: %s", name, found)
         load_lora(out / BIN_NAME)  # what is not finite, or no LoRA, is not taken in
         loss_plot(records, losses.with_suffix(".png"), f"Training loss, style {name}")
         copy_file(job.folder.learnt(name) / BIN_NAME, out / BIN_NAME)  # last: a style with this file is done

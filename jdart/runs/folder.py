@@ -251,7 +251,7 @@ def _hashes(folder: RunFolder, styles: Sequence[str], root: Path) -> dict[str, d
     """Place below `root` and hash of each style's LoRA that is there."""
     loras = {style: folder.lora(style) for style in sorted(set(styles))}
     return {
-        style: {"file": str(path.relative_to(root)), "sha256": sha256(path)}
+        style: {"file": str(path.relative_to(root)), "sha256": sha256(path), **_told(path)}
         for style, path in loras.items()
         if path.exists()
     }
@@ -260,6 +260,17 @@ def _hashes(folder: RunFolder, styles: Sequence[str], root: Path) -> dict[str, d
 def _rules(config: Config) -> str | None:
     """The file of a contest that does not come along, in which alone its prompts may be."""
     return None if config.contest is None or config.contest in shipped_contests() else config.contest
+
+
+def _told(lora: Path) -> dict[str, str]:
+    """What a LoRA says of the loss of its training, where that did not fall."""
+    from jdart.lora.formats.reading import load_notes
+
+    try:
+        loss = load_notes(lora).get("loss")
+    except UserError:  # which is told where it is read
+        return {}
+    return {"loss": loss} if isinstance(loss, str) else {}
 
 
 def _local(path: str, root: Path) -> str:

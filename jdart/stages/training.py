@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -27,9 +28,12 @@ from jdart.stages.learning import adapters_of, lessons, open_learner, split
 from jdart.stages.prior import prior_pictures
 from jdart.stages.validation import Validation
 from jdart.training.lr import OPEN_ENDED
+from jdart.training.watch import remark, trouble
 
 if TYPE_CHECKING:
     from jdart.training.logs import StepRecord
+
+log = logging.getLogger(__name__)
 
 
 def train_styles(job: Job) -> Iterator[Event]:
@@ -103,8 +107,12 @@ def _train(job: Job, name: str, styles: Sequence[str]) -> Iterator[Event]:
             f"style {name}: its references, or their captions, changed while it was trained; put them back and run the "
             "same command again, or train anew in another folder, with --output"
         )
-    losses, end = job.folder.losses(name), len(records)
-    loss_plot(records, losses.with_suffix(".png"), f"Training loss, style {name}")
+    table, end = job.folder.losses(name), len(records)
+    losses = [record.loss for record in records]
+    found = trouble(losses)
+    if found is not None:
+        log.warning("style %s: %s", name, remark(losses))
+    loss_plot(records, table.with_suffix(".png"), f"Training loss, style {name}")
     settings = {
         "style": name,
         "styles": list(styles),
@@ -119,6 +127,7 @@ def _train(job: Job, name: str, styles: Sequence[str]) -> Iterator[Event]:
         **_started_from(config, name),
         "steps": end,
         **({STOPPED_EARLY: True} if end < config.train.steps else {}),
+        **({} if found is None else {"loss": found}),
     }
     kept = set_aside(job.folder, name, styles)
     if kept is not None:
@@ -153,7 +162,7 @@ def _steps(job: Job, style: str, validation: Validation, belongs_to: str, record
         records.extend(checkpoint.records)
         trainer.restore(len(records), checkpoint.tensors)
         yield Event("train", style, len(records), settings.steps, "goes on from its checkpoint", skipped=True)
-    with TrainingLog(folder.losses(style), folder.events(style) if settings.tensorboard else None, records) as log:
+    with TrainingLog(folder.losses(style), folder.events(style) if settings.tensorboard else None, records) as table:
         while len(records) < settings.steps:
             if validation.gave_up(records):
                 text = f"stopped: no better for {job.config.validation.patience} validations"
@@ -161,10 +170,10 @@ def _steps(job: Job, style: str, validation: Validation, belongs_to: str, record
                 return
             record, strip = validation.look(trainer.step())
             records.append(record)
-            log.add(record, strip)
+            table.add(record, strip)
             every = settings.checkpointing_steps
             if every is not None and (record.step % every == 0 or record.step == settings.steps):
-                log.flush()
+                table.flush()
                 save_checkpoint(folder.checkpoint(style), Checkpoint(belongs_to, tuple(records), trainer.state()))
             yield Event("train", style, record.step, settings.steps, _text(records))
 
@@ -185,7 +194,9 @@ def _there(notes: Mapping[str, Any], steps: int) -> str:
 def _text(records: Sequence[StepRecord]) -> str:
     """How training stands, in a few words."""
     seen = [record.validation_loss for record in records if record.validation_loss is not None]
-    return f"loss {records[-1].loss:.4f}" + (f", val {seen[-1]:.4f}" if seen else "")
+    found = trouble([record.loss for record in records])
+    still = "" if found is None else f", {found}"
+    return f"loss {records[-1].loss:.4f}{still}" + (f", val {seen[-1]:.4f}" if seen else "")
 
 
 def _fingerprint(job: Job, name: str, styles: Sequence[str]) -> str:

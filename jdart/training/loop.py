@@ -54,7 +54,8 @@ class Trainer:
         loss = sum(loss.item() for loss in losses)  # asked for last: until then a GPU need not be waited for
         if not np.isfinite(loss):
             raise UserError(
-                f"style {self.learner.style}: the loss is {loss} at step {step + 1}; lower train.learning_rate"
+                f"style {self.learner.style}: the loss is {loss} at step {step + 1}; "
+                "lower train.learning_rate, with another --output"
             )
         return StepRecord(step + 1, loss, settings.learning_rate * factor, norm.item())
 
