@@ -12,6 +12,7 @@ from pathlib import Path
 
 from contest.disk.drafts import draft_folder
 from contest.disk.files import atomic_write
+from contest.entry.zip_records import BrokenZip, read_end
 from contest.errors import UserError, first_line
 from contest.findings import Finding, errors, finding
 from contest.names import is_system, printable
@@ -23,7 +24,8 @@ from organiser.desk import ARCHIVE, Desk
 from organiser.letters import write_findings, write_receipt, write_state
 from organiser.settings.reading import team_problem
 
-SETTLE = 1.0  # seconds that a file must not have changed
+SETTLE = 2.0  # seconds that a file must not have changed
+_QUICK = 1 / 8  # of them for a file that ends as a whole zip does
 _UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".download")  # of programs that still write
 _BLOCK = 1 << 20
 
@@ -58,7 +60,9 @@ class Inbox:
             if (size, changed) != (found.st_size, found.st_mtime_ns) or since > now:  # the clock was set back
                 size, changed, since = found.st_size, found.st_mtime_ns, now
             self._seen[path] = (size, changed, since)
-            (settled if now - since >= self.settle else growing).append(path)
+            calm = now - since
+            quick = calm >= self.settle * _QUICK and _ends_whole(path, size)
+            (settled if calm >= self.settle or quick else growing).append(path)
         self._seen = {path: self._seen[path] for path, _ in there if path in self._seen}
         return settled, growing
 
@@ -78,6 +82,25 @@ class Inbox:
     def team_of(self, path: Path) -> str:
         """The folder's name, or the file's without its ending."""
         return path.stem if path.parent == self.folder else path.parent.name
+
+
+def _ends_whole(path: Path, size: int) -> bool:
+    """Whether a file ends with a zip's end record, and has as many bytes before that as the record says."""
+
+    def read_at(place: int, count: int) -> bytes:
+        return os.pread(handle, count, place)
+
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return False
+    try:
+        end = read_end(read_at, size)
+    except (OSError, BrokenZip):
+        return False
+    finally:
+        os.close(handle)
+    return end.stop == size and end.offset + end.size == end.start
 
 
 def _listed(folder: Path) -> list[Path]:

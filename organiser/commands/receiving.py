@@ -35,7 +35,13 @@ def init_command(rules: Path, folder: Path) -> None:
 @click.argument("place", metavar="INBOX|FILE", type=click.Path(path_type=Path))
 @click.option("--team", metavar="NAME", help="Whose FILE it is; in a drop folder the folders or the files say it.")
 @click.option("--watch", is_flag=True, help="Go on for ever, until Ctrl-C.")
-@click.option("--settle", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Seconds without growth.")
+@click.option(
+    "--settle",
+    type=click.FloatRange(min=0),
+    default=2.0,
+    show_default=True,
+    help="Seconds without growth; an eighth where a whole zip ends.",
+)
 @folder_option
 @threads_option
 def receive_command(

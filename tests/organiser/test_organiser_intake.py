@@ -78,6 +78,27 @@ def test_a_clock_that_is_set_back_meanwhile_makes_nothing_wait_for_it(event):
     assert event.clock.time < START  # not a day later
 
 
+@pytest.mark.parametrize(
+    ("data", "waited"),
+    [
+        (entry_bytes("alpha"), 0.25),
+        (entry_bytes("alpha")[:-1], 2.0),
+        (entry_bytes("alpha")[1:], 2.0),
+        (b"", 2.0),
+        (b"no zip", 2.0),
+        (b"PK\5\6" + bytes(18), 0.25),
+    ],
+    ids=["whole", "without its last byte", "without its first byte", "nothing", "no zip", "an empty zip"],
+)
+def test_what_ends_as_a_whole_zip_is_taken_sooner(event, data, waited):
+    desk = event.found()
+    (event.inbox / "alpha.zip").write_bytes(data)
+    inbox, begun = Inbox(event.inbox), event.clock.now()
+    while not inbox.look(desk)[0]:
+        event.clock.sleep(0.05)
+    assert (event.clock.now() - begun).total_seconds() == pytest.approx(waited, abs=0.051)
+
+
 def test_one_that_never_stops_is_told_and_left(event):
     desk = event.found()
     path = drop(event, "alpha")
