@@ -7,14 +7,17 @@
 #   make chaos                                             kill every command at random moments, and other faults: docs/reliability.md
 #   make soak                                              hundreds of scorings and boards in one process: docs/reliability.md
 #   make toy                                               train the toy base model and the toy weights anew (under 2 hours)
+#   make test LOCKED=1                                     with the very packages that it was run with, by their hashes: docs/supply-chain.md
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu    with PyTorch's smaller CPU wheels
 
 PYTHON ?= python3
 TORCH_INDEX ?=
+LOCKED ?=
+LOCK := requirements/test-py311-linux.txt
 BIN := .venv/bin
 FONT := /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 
-.PHONY: demo methods recipes toy test slow clients fuzz chaos soak lint format docs
+.PHONY: demo methods recipes toy test slow clients fuzz chaos soak lock lint format docs
 demo: .venv/all
 	$(BIN)/jdart demo
 
@@ -60,6 +63,13 @@ BOARDS ?= 500
 soak: .venv/test
 	$(BIN)/python -m benchmarks.reliability.soak --scorings $(SCORINGS) --boards $(BOARDS)
 
+# the packages that are installed here, with hashes from PyPI
+lock: .venv/test
+	$(BIN)/pip install --quiet 'uv == 0.8.17'
+	mkdir -p build && $(BIN)/pip freeze --exclude-editable > build/installed.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		--python-platform x86_64-unknown-linux-gnu --constraint build/installed.txt --extra all --extra test setup.cfg -o $(LOCK)
+
 lint: .venv/dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -75,6 +85,7 @@ format: .venv/dev
 # Stamps of what is installed: all = train and eval, test and dev add their extras.
 .venv/all: setup.cfg | .venv/bin/python
 	@command -v g++ >/dev/null || { echo "g++ is needed: apt-get install g++"; exit 2; }
+	$(if $(LOCKED),$(BIN)/pip install --quiet --require-hashes --requirement $(LOCK))
 	$(if $(TORCH_INDEX),$(BIN)/pip install --quiet torch torchvision --index-url $(TORCH_INDEX))
 	$(BIN)/pip install --quiet --editable '.[all]'
 	@touch $@
