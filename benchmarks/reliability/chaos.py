@@ -33,13 +33,13 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100, help="in all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=None, help="begin no other trial after so many")
-    parser.add_argument("--only", help="one stage, or faults")
+    parser.add_argument("--only", action="append", help="a stage, or faults; may be given again")
     asked = parser.parse_args()
     end = None if asked.minutes is None else time.monotonic() + 60 * asked.minutes
     WORK.mkdir(parents=True, exist_ok=True)
     every = stages(make_contest(WORK / "small"), WORK)
     trials = _read(WORK / f"kills-{asked.seed}.jsonl", Trial)
-    chosen = [stage for stage in every.values() if asked.only in (None, stage.name)]
+    chosen = [stage for stage in every.values() if asked.only is None or stage.name in asked.only]
     begun = {}
     for stage in chosen:
         begun[stage.name] = stage.undisturbed(WORK / "undisturbed")
@@ -57,7 +57,7 @@ def main() -> int:
         _note(WORK / f"kills-{asked.seed}.jsonl", trials[-1])
         print(trials[-1], flush=True)
         number += 1
-    told = _faults(end) if asked.only in (None, "faults") else _read(WORK / "faults.jsonl", Told)
+    told = _faults(end) if asked.only is None or "faults" in asked.only else _read(WORK / "faults.jsonl", Told)
     put_table(PAGE, "Kills", _table_of_kills(trials, asked.seed))
     put_table(PAGE, "Other faults", _table_of_faults(told))
     return 1 if any(trial.wrong for trial in trials) or any(one.wrong for one in told) else 0

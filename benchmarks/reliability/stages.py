@@ -193,7 +193,7 @@ def stages(small: SmallContest, work: Path) -> dict[str, Stage]:
             found_event,
             after=[*_module("organiser"), "audit", "--folder", str(event)],
             at_once=2,  # an entry whose scoring is cut off three times waits for the organiser's word
-            apart=("features/", "ledger.sqlite3", ".lock"),
+            apart=("features/", "ledger.sqlite3", ".lock", "site/entries/", "site/data/"),
         ),
     ]
     return {stage.name: stage for stage in every}
