@@ -17,7 +17,7 @@ from contest.errors import UserError
 from jdart.generation.attention.layers import self_attentions
 from jdart.image_prompts.projections import Projection, projection_for
 from jdart.lora.formats.names import parse
-from jdart.models.networks.unet import UNetConfig
+from jdart.models.networks.unet_config import UNetConfig
 from jdart.models.tensors import read_tensors
 from jdart.models.weights import fill, mismatch
 

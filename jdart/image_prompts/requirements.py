@@ -11,7 +11,7 @@ from jdart.image_prompts.adapter import read_adapter
 from jdart.image_prompts.attention import layer_scales
 from jdart.image_prompts.encoder import encoder_folder, open_encoder
 from jdart.image_prompts.prompt import require_width
-from jdart.models.networks.unet import UNetConfig
+from jdart.models.networks.unet_config import UNetConfig
 
 
 def require_promptable(settings: IPAdapterConfig, unet: UNetConfig, score_weights: str | None) -> None:

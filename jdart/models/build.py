@@ -67,7 +67,7 @@ class Base:
     def configs(self) -> Mapping[str, Any]:
         """The shape of each network by its folder's name, from its `config.json`."""
         from jdart.models.networks.text_encoder import TextConfig
-        from jdart.models.networks.unet import UNetConfig
+        from jdart.models.networks.unet_config import UNetConfig
         from jdart.models.networks.vae import VAEConfig
 
         kinds = (("unet", UNetConfig), ("vae", VAEConfig), ("text_encoder", TextConfig))

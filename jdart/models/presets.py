@@ -175,7 +175,8 @@ WEIGHTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", 
 def build_network(part: str, config: Mapping[str, Any]) -> Any:
     """An untrained jittor network for `part` ("unet", "vae" or "text_encoder"). Nothing is allocated until use."""
     from jdart.models.networks.text_encoder import TextConfig, TextEncoder
-    from jdart.models.networks.unet import UNet, UNetConfig
+    from jdart.models.networks.unet import UNet
+    from jdart.models.networks.unet_config import UNetConfig
     from jdart.models.networks.vae import VAE, VAEConfig
 
     if part == "unet":

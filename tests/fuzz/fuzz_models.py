@@ -14,7 +14,7 @@ from jdart.image_prompts.adapter import PARTS, cross_attentions, read_adapter
 from jdart.image_prompts.encoder import ImageEncoder
 from jdart.lora.token import load_token
 from jdart.models.build import Base
-from jdart.models.networks.unet import UNetConfig
+from jdart.models.networks.unet_config import UNetConfig
 from jdart.models.presets import PRESETS
 from jdart.models.tensors import to_safetensors
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contest.errors import UserError
-from jdart.models.networks.unet import UNetConfig
-from jdart.models.networks.unet_blocks import DOWN, UP
+from jdart.models.networks.unet_config import DOWN, UP, UNetConfig
 
 
 def self_attentions(config: UNetConfig) -> tuple[str, ...]:

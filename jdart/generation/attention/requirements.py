@@ -12,7 +12,7 @@ from jdart.generation.attention.layers import numbered, self_attentions
 from jdart.lora.formats.reading import load_lora
 from jdart.lora.pairs import LoraPair
 from jdart.lora.rank_by_noise import rule_of
-from jdart.models.networks.unet import UNetConfig
+from jdart.models.networks.unet_config import UNetConfig
 
 
 def require_shareable(settings: GenerateConfig, unet: UNetConfig, style: str, names: Sequence[str]) -> None:

@@ -5,8 +5,6 @@ Parameter names equal diffusers'; source: Rombach et al., 2112.10752.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import jittor as jt
 from jittor import nn
 
@@ -22,12 +20,7 @@ from jdart.models.networks.layers import (
     ResnetBlock2D,
     Upsample2D,
 )
-
-if TYPE_CHECKING:
-    from jdart.models.networks.unet import UNetConfig
-
-DOWN = {"DownBlock2D": False, "CrossAttnDownBlock2D": True}  # block type -> has attention
-UP = {"UpBlock2D": False, "CrossAttnUpBlock2D": True}
+from jdart.models.networks.unet_config import DOWN, UP, UNetConfig
 
 
 class GEGLU(nn.Module):

@@ -17,7 +17,7 @@ from jdart.image_prompts.adapter import cross_attentions, read_adapter
 from jdart.image_prompts.encoder import ImageEncoder
 from jdart.image_prompts.prompt import beside, prompted, read_prompt
 from jdart.models.encode import encode_text
-from jdart.models.networks.unet import UNetConfig
+from jdart.models.networks.unet_config import UNetConfig
 from jdart.models.presets import PRESETS
 
 PICTURES = [picture(1), picture(2)]

@@ -11,7 +11,8 @@ from contest.disk.files import read_json
 from contest.errors import UserError
 from jdart.models.config import read_config
 from jdart.models.networks.text_encoder import TextConfig, TextEncoder
-from jdart.models.networks.unet import UNet, UNetConfig
+from jdart.models.networks.unet import UNet
+from jdart.models.networks.unet_config import UNetConfig
 from jdart.models.networks.vae import VAE, VAEConfig
 from jdart.models.presets import PRESETS, build_network
 from jdart.models.weights import load, slots_of, text_name, vae_name, weight_files

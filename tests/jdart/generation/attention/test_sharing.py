@@ -18,7 +18,7 @@ from jdart.generation.guided import Guided
 from jdart.generation.references import References
 from jdart.generation.samplers import SAMPLERS, sampling_plan
 from jdart.models.encode import encode_text
-from jdart.models.networks.unet import UNetConfig
+from jdart.models.networks.unet_config import UNetConfig
 from jdart.models.presets import PRESETS
 from jdart.models.schedule import NoiseSchedule
 

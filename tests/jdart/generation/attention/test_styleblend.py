@@ -19,7 +19,7 @@ SETTINGS = StyleBlendConfig(lora_weight=0.3, middle_first=0.3, middle_last=0.8)
 
 
 def test_of_stable_diffusion_the_middle_ones_are_those_of_the_paper():
-    from jdart.models.networks.unet import UNetConfig
+    from jdart.models.networks.unet_config import UNetConfig
     from jdart.models.presets import PRESETS
 
     names = self_attentions(UNetConfig.from_dict(PRESETS["sd21"]["unet"]))

@@ -100,7 +100,7 @@ def test_adain_gives_the_statistics_of_the_style(rng):
 
 def test_layers_are_the_last_of_the_decoder():
     """In Stable Diffusion they are layers 7 to 11 of the paper: up_blocks[i // 3].attentions[i % 3]."""
-    from jdart.models.networks.unet import UNetConfig
+    from jdart.models.networks.unet_config import UNetConfig
     from jdart.models.presets import PRESETS
 
     paper = [f"up_blocks.{i // 3}.attentions.{i % 3}.transformer_blocks.0.attn1" for i in range(7, 12)]
