@@ -10,7 +10,7 @@ from jdart.config.sections.colour import ColourConfig, ColourGuidanceConfig, Fin
 from jdart.config.sections.data import DataConfig, PriorConfig
 from jdart.config.sections.engine import EngineConfig
 from jdart.config.sections.generate import GenerateConfig, WeightedLora
-from jdart.config.sections.ip_adapter import IPAdapterConfig, WeightedImage, WeightedLayer
+from jdart.config.sections.ip_adapter import IPAdapterConfig, IPAdapterTrainConfig, WeightedImage, WeightedLayer
 from jdart.config.sections.lora import TEXT_TARGETS, UNET_TARGETS, LoraConfig, TextLoraConfig
 from jdart.config.sections.memory import MemoryConfig
 from jdart.config.sections.search import DraftConfig, PruneConfig, SearchConfig
@@ -33,6 +33,7 @@ __all__ = [
     "FinishConfig",
     "GenerateConfig",
     "IPAdapterConfig",
+    "IPAdapterTrainConfig",
     "LoraConfig",
     "MemoryConfig",
     "PriorConfig",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from jdart.config.sections.colour import ColourConfig, ColourGuidanceConfig
 from jdart.config.sections.data import DataConfig, PriorConfig
 from jdart.config.sections.generate import GenerateConfig
+from jdart.config.sections.ip_adapter import IPAdapterConfig
 from jdart.config.sections.lora import TextLoraConfig
 from jdart.config.sections.train import TrainConfig
 from jdart.config.sections.validation import ValidationConfig
@@ -55,6 +56,9 @@ def idle_settings(config: Config) -> list[str]:
     blend = generate.style_blend
     if blend is None and train.composition is not None:
         said.append("train.composition: is learnt, and nothing is drawn with it without generate.style_blend")
+    if train.ip_adapter is not None and not any(each.learnt for each in _image_prompts(config)):
+        cure = "generate.ip_adapter: {encoder: dino}"
+        said.append(f"train.ip_adapter: is learnt, and nothing is drawn with it without {cure}")
     if blend is not None and blend.queries_until == blend.keys_values_until == 0:
         said.append("generate.style_blend: does nothing with queries_until and keys_values_until at 0")
     guidance = None if generate.colour is None else generate.colour.guidance
@@ -87,6 +91,12 @@ def _given(section: object, default: object, names: Sequence[str], title: str, w
         value = getattr(section, name)
         if value != getattr(default, name):
             yield f"{title}.{name}: {value!r} does nothing {why}"
+
+
+def _image_prompts(config: Config) -> list[IPAdapterConfig]:
+    """The image prompts of the run and of its overrides."""
+    overrides = [each.ip_adapter for own in config.overrides.values() for each in own.every]
+    return [each for each in (config.generate.ip_adapter, *overrides) if each is not None]
 
 
 def _origin(config: Config) -> bool:

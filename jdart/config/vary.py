@@ -64,5 +64,7 @@ def require_variable(config: Config) -> None:
             continue
         if settings.style_blend is not None and config.train.composition is None:
             problems.append("search.vary: generate.style_blend: needs train.composition; set it, as {}")
+        if settings.ip_adapter is not None and settings.ip_adapter.learnt and config.train.ip_adapter is None:
+            problems.append("search.vary: generate.ip_adapter: needs train.ip_adapter, as {}, or weights")
     if problems:
         raise UserError("; ".join(dict.fromkeys(problems)))

@@ -72,6 +72,7 @@ class Config:
             check(self.train.composition is not None, "generate.style_blend: needs train.composition; set it, as {}")
             for name, on in (("use_dora", self.lora.use_dora), ("rank_by_noise", self.lora.rank_by_noise is not None)):
                 check(not on, f"lora.{name}: generate.style_blend cannot weigh such a LoRA; leave one of the two out")
+        self._check_ip_adapter()
         if self.token is not None:
             word = self.token.placeholder
             for name in ("template", "caption"):
@@ -97,6 +98,15 @@ class Config:
             check("{id}" in self.data.template, "train.packed: data.template needs {id} to tell the styles apart")
             check("{id}" in self.data.caption, "train.packed: data.instance_prompt needs {id} to tell the styles apart")
 
+    def _check_ip_adapter(self) -> None:
+        if self.train.ip_adapter is not None:
+            check(not self.train.packed, "train.ip_adapter: is learnt for one style; leave it out with train.packed")
+            return
+        overrides = [each.ip_adapter for style in self.overrides.values() for each in style.every]
+        for drawn in (self.generate.ip_adapter, *overrides):
+            learnt = drawn is not None and drawn.learnt
+            check(not learnt, "generate.ip_adapter: needs train.ip_adapter, as {}, or weights; set one of them")
+
     @property
     def frozen_text(self) -> bool:
         """Whether the text encoder stays as it is, so that each caption needs to be encoded once only."""
@@ -107,4 +117,5 @@ class Config:
         own = self.overrides.get(style)
         overrides = () if own is None else (own, *own.prompts.values())
         weights = [self.generate.lora_weight, *(override.lora_weight for override in overrides)]
-        return self.token is not None or any(weight is not None and weight != 0 for weight in weights)
+        beside = self.token is not None or self.train.ip_adapter is not None
+        return beside or any(weight is not None and weight != 0 for weight in weights)

@@ -78,7 +78,7 @@ def measure(job: Job, begun: float) -> Costs:
             call=plain_call + share * (call - plain_call),
             memory=_peak_memory(),
             device_memory=_device_memory(),
-            lora=run.folder.lora(style).stat().st_size,
+            lora=sum(path.stat().st_size for path in _learnt(run, style)),
             picture=sum(path.stat().st_size for path in drawn) // len(drawn),
             sheet=run.folder.sheet(style).stat().st_size,
             plain_call=plain_call,
@@ -86,6 +86,11 @@ def measure(job: Job, begun: float) -> Costs:
             composition_lora=composed.stat().st_size if composed.exists() else 0,
             ways=tuple(known[way] for way in ways),
         )
+
+
+def _learnt(job: Job, style: str) -> list[Path]:
+    """The files that a style learnt: its LoRA and, where one is asked for, its IP-Adapter."""
+    return [path for path in (job.folder.lora(style), job.folder.ip_adapter(style)) if path.exists()]
 
 
 def _drawn_as(job: Job, settings: GenerateConfig) -> Job:

@@ -84,7 +84,7 @@ def _layers(config: Config) -> Iterator[str]:
     if config.generate.loras:
         yield f"{len(config.generate.loras)} LoRAs of other files"
     if config.generate.ip_adapter is not None:
-        yield "the IP-Adapter"
+        yield "the IP-Adapter" if config.train.ip_adapter is None else "the IP-Adapter that is learnt"
 
 
 def _added_files(config: Config) -> Iterator[Path]:

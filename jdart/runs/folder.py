@@ -25,6 +25,7 @@ from submission.packing.provenance import find_commit
 SCHEMA_VERSION = 1
 PACKED = "packed"  # the name of the LoRA of all styles
 TOKEN_NAME = "learned_embeds.safetensors"  # as diffusers looks for it
+IP_ADAPTER_NAME = "ip_adapter.safetensors"
 LIBRARIES = ("jittor", "numpy", "pillow", "transformers")
 
 
@@ -90,6 +91,10 @@ class RunFolder:
     def token(self, style: str) -> Path:
         """The embeddings of the style's token."""
         return self.learnt(style) / TOKEN_NAME
+
+    def ip_adapter(self, style: str) -> Path:
+        """The IP-Adapter that was learnt on the style."""
+        return self.learnt(style) / IP_ADAPTER_NAME
 
     def lora(self, style: str) -> Path:
         """The style's LoRA; a `.bin` of the JDiffusion baseline where that is what was put there."""

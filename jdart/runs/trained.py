@@ -57,7 +57,7 @@ def set_aside(folder: RunFolder, name: str, styles: Sequence[str]) -> tuple[Path
     place = folder.earlier(f"{_steps(load_notes(lora))}-steps")
     if place.lora(name).exists() and sha256(place.lora(name)) != digest:
         place = folder.earlier(digest[:8])
-    for path in (folder.token(name), lora):
+    for path in (folder.token(name), folder.ip_adapter(name), lora):
         if path.exists():
             write_bytes(place.root / path.relative_to(folder.root), path.read_bytes())
     moved = 0
@@ -86,7 +86,9 @@ def stale_pictures(folder: RunFolder, config: Config, style: str, prompts: Seque
         settings, seed = settings_of(config.generate, config.seed, config.overrides, style, prompt)
         files = [*own, *(Path(lora.path) for lora in settings.loras)]
         files += [] if settings.style_blend is None else [folder.composition.lora(style)]
-        files += [] if settings.ip_adapter is None else [Path(str(settings.ip_adapter.weights))]
+        if settings.ip_adapter is not None:
+            given = settings.ip_adapter.weights
+            files.append(folder.ip_adapter(style) if given is None else Path(given))
         for number in range(config.generate.num_images_per_prompt):
             path = folder.candidate(style, prompt, number)
             noted = noted_files(path) if path.exists() and all(file.is_file() for file in files) else None

@@ -61,5 +61,7 @@ def _state(job: Job, weights: Mapping[str, str]) -> dict[str, Any]:
 
 def _style(job: Job, style: str) -> dict[str, Any]:
     references = {picture.path.name: sha256(picture.path) for picture in job.references[style]}
-    learnt = {"LoRA": job.folder.lora(style), "token": job.folder.token(style)} if job.config.learns(style) else {}
+    folder = job.folder
+    places = {"LoRA": folder.lora(style), "token": folder.token(style), "IP-Adapter": folder.ip_adapter(style)}
+    learnt = places if job.config.learns(style) else {}
     return {"references": references, **{what: sha256(path) for what, path in learnt.items() if path.exists()}}

@@ -33,12 +33,13 @@ def take_loras(job: Job, run: Path, put: Callable[[Path, Path], None] = copy_fil
     if not names:
         log.warning("--loras %s: not used, with generate.lora_weight: 0", run)
     for name in names:
-        lora, token, own = other.lora(name), other.token(name), job.folder.lora(name)
+        lora, own = other.lora(name), job.folder.lora(name)
         if lora.exists() and own.exists() and sha256(lora) != sha256(own):
             log.warning("--loras %s: its LoRA of %s is not used, %s has another", run, name, job.folder.root)
         if lora.exists() and not own.exists():
-            if token.exists():
-                put(job.folder.token(name), token)
+            for beside in (other.token(name), other.ip_adapter(name)):
+                if beside.exists():
+                    put(job.folder.learnt(name) / beside.name, beside)
             put(job.folder.learnt(name) / lora.name, lora)  # last: with this file it is done
     for style in job.contest.styles if job.config.train.composition is not None else ():
         lora, own = other.composition.lora(style), job.folder.composition.lora(style)

@@ -6,28 +6,55 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from contest.disk.files import sha256
 from contest.errors import UserError
 from jdart.config import Config, IPAdapterConfig
+from jdart.data.captions import Picture
 from jdart.data.pictures import read_rgb
 from jdart.generation.notes import pixels_hash
+from jdart.runs.folder import IP_ADAPTER_NAME
+from jdart.runs.job import Job
 
 if TYPE_CHECKING:
+    from jdart.image_prompts.encoder import ImageEncoder
     from jdart.image_prompts.prompt import ImagePrompt
     from jdart.models.build import Base
 
 
 def image_prompt(
-    settings: IPAdapterConfig | None, config: Config, base: Base, references: Sequence[Path]
+    settings: IPAdapterConfig | None, config: Config, base: Base, references: Sequence[Path], learnt: Path
 ) -> ImagePrompt | None:
-    """What a style's pictures are prompted with; None where nothing asks for it. UserError for what does not fit."""
+    """What a style's pictures are prompted with; None where nothing asks for it. UserError for what does not fit.
+
+    `learnt` is the style's own adapter.
+    """
     from jdart.image_prompts.encoder import encoder_folder
     from jdart.image_prompts.requirements import paths_of
 
     if settings is None:
         return None
     folder = encoder_folder(settings, config.score.weights)
-    return _prompt(settings, base, Path(str(settings.weights)), folder, paths_of(settings, references))
+    weights = learnt if settings.weights is None else Path(settings.weights)
+    return _prompt(settings, base, weights, folder, paths_of(settings, references))
+
+
+def image_features(job: Job, pictures: Sequence[Picture]) -> np.ndarray | None:
+    """What DINOv2 sees in a style's pictures, (N, C) float32, for train.ip_adapter; None without."""
+    encoder = learnt_encoder(job)
+    return None if encoder is None else np.stack([encoder.features(read_rgb(each.path), False) for each in pictures])
+
+
+def learnt_encoder(job: Job) -> ImageEncoder | None:
+    """The encoder of the adapter that is trained: what the run draws with, else score.weights'; None where none is."""
+    from jdart.image_prompts.encoder import encoder_folder, open_encoder
+
+    if job.config.train.ip_adapter is None:
+        return None
+    drawn = job.config.generate.ip_adapter
+    own = drawn if drawn is not None and drawn.learnt else IPAdapterConfig(encoder="dino")
+    return open_encoder(encoder_folder(own, job.config.score.weights), own.encoder)
 
 
 def noted_again(
@@ -49,9 +76,8 @@ def noted_again(
     noted = notes["image_prompt"]
     adapter = next((path for path in weights if sha256(path) == noted["weights"]), None)
     if adapter is None:
-        raise UserError(
-            f"the IP-Adapter {settings.weights} (SHA-256 {noted['weights'][:12]}...) is not there; name it with --lora"
-        )
+        name = IP_ADAPTER_NAME if settings.weights is None else settings.weights
+        raise UserError(f"its IP-Adapter {name} (SHA-256 {noted['weights'][:12]}...) is not there; name it with --lora")
     folders = [folder for folder in encoders if (folder / "config.json").is_file()]
     folder = next((each for each in folders if _identity(open_encoder, each, settings) == noted["encoder"]), None)
     if folder is None:

@@ -13,6 +13,7 @@ from jdart.data.seeds import rng_for
 from jdart.runs.folder import PACKED
 from jdart.runs.init_from import load_start, log_start
 from jdart.runs.job import Job
+from jdart.stages.image_prompts import image_features
 from jdart.stages.prior import prior_pictures
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def open_learner(job: Job, name: str, styles: Sequence[str]) -> tuple[Learner, E
     if config.prior.used:
         prior = encode(base, prior_pictures(job, *styles), config.data.of_prior(), config.seed, config.frozen_text)
     start = load_start(base, config, name)
-    learner = Learner(base, config, name, instance, prior, start)
+    learner = Learner(base, config, name, instance, prior, start, image_features(job, pictures))
     if start is not None:
         log_start(config, name, learner, start)
     return learner, measured

@@ -250,11 +250,13 @@ def _named_paths(settings: Any) -> Iterator[str]:
     """Every `path` of a `loras` list in a configuration, and every IP-Adapter's."""
     for loras in _sections(settings, "loras"):
         yield from (lora["path"] for lora in loras)
-    yield from (str(own.weights) for own in _ip_adapters(settings))
+    yield from (own.weights for own in _ip_adapters(settings) if own.weights is not None)
 
 
-def _ip_adapters(settings: Any) -> Iterator[IPAdapterConfig]:
-    yield from (read_as(IPAdapterConfig, own, "run.json") for own in _sections(settings, "ip_adapter"))
+def _ip_adapters(settings: Mapping[str, Any]) -> Iterator[IPAdapterConfig]:
+    """Every section that draws with one; train.ip_adapter is of another kind."""
+    drawing = {key: value for key, value in settings.items() if key != "train"}
+    yield from (read_as(IPAdapterConfig, own, "run.json") for own in _sections(drawing, "ip_adapter"))
 
 
 def _sections(settings: Any, name: str) -> Iterator[Any]:

@@ -111,7 +111,7 @@ def scene_of(job: Job, style: str, settings: GenerateConfig, requests: Sequence[
     plain = settings if settings.styleid is None else without_finish(replace(settings, styleid=None))
     looked_at = style_pictures(plain, pictures, size)
     composition = _composition(job, style, settings, requests, adapters)
-    images = image_prompt(settings.ip_adapter, job.config, job.base, pictures)
+    images = image_prompt(settings.ip_adapter, job.config, job.base, pictures, job.folder.ip_adapter(style))
     shown = average, None, looked_at, composition, images, job.config.engine
     return Scene(plain, size, style, adapters, token, *shown)
 

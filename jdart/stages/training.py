@@ -24,6 +24,7 @@ from jdart.runs.init_from import load_start, start_file, start_hash
 from jdart.runs.job import Event, Job
 from jdart.runs.same_run import what_matters
 from jdart.runs.trained import STOPPED_EARLY, is_trained, set_aside
+from jdart.stages.image_prompts import learnt_encoder
 from jdart.stages.learning import adapters_of, lessons, open_learner, split
 from jdart.stages.prior import prior_pictures
 from jdart.stages.validation import Validation
@@ -84,6 +85,7 @@ def require_startable(job: Job) -> None:
 
 
 def _train(job: Job, name: str, styles: Sequence[str]) -> Iterator[Event]:
+    from jdart.image_prompts.learning import save_adapter
     from jdart.lora.token import save_token
     from jdart.training.loop import Trainer
     from jdart.training.plots import loss_plot
@@ -100,6 +102,7 @@ def _train(job: Job, name: str, styles: Sequence[str]) -> Iterator[Event]:
                 learner.require_trained()
             pairs = learner.pairs()
             words = learner.learnt_words()
+            images = learner.learnt_adapter()
     finally:
         learner.close()
     if _fingerprint(job, name, styles) != belongs_to:
@@ -135,6 +138,8 @@ def _train(job: Job, name: str, styles: Sequence[str]) -> Iterator[Event]:
         yield Event("train", name, end, end, f"the LoRA before, and {pictures} pictures: in {place}")
     if words is not None:
         save_token(job.folder.token(name), *words)
+    if images is not None:
+        save_adapter(job.folder.ip_adapter(name), images)
     save_lora(job.folder.lora(name), LoraFile(pairs, settings))  # last: a style with this file is done
 
 
@@ -210,5 +215,8 @@ def _fingerprint(job: Job, name: str, styles: Sequence[str]) -> str:
     learnt = [{**asdict(picture), "path": picture.path.name, "sha256": sha256(picture.path)} for picture in pictures]
     start = start_file(job.config, name)
     settings["lora.init_from"] = None if start is None else start_hash(start)
+    encoder = learnt_encoder(job)
+    if encoder is not None:
+        settings["train.ip_adapter.encoder"] = encoder.identity
     value = [name, settings, job.base.identity, learnt]
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

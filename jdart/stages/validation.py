@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contest.disk.files import atomic_write
@@ -76,8 +78,12 @@ class Validation:
                 requests.append(Request(str(number), text, seed, plain))
             if requests:
                 looked_at = style_pictures(config.generate, references, config.data.size)
-                images = image_prompt(config.generate.ip_adapter, config, job.base, references)
-                with prompted(job.base, images):
+                learnt = self.trainer.learner.images
+                if learnt is None:
+                    images = image_prompt(config.generate.ip_adapter, config, job.base, references, Path())
+                else:
+                    images = learnt.prompt()
+                with nullcontext() if learnt is not None else prompted(job.base, images):
                     settings = config.generate
                     drawn = draw(job.base, requests, settings, config.data.size, average, looked_at, images=images)
                     pictures += [picture for _, picture in drawn]

@@ -24,7 +24,7 @@ from jdart.stages.training import require_startable
 from jdart.sweeping.study import Point
 from jdart.sweeping.sweep import Plan
 from jdart.trying.pace import timed_drawing
-from jdart.trying.sharing import shared_training
+from jdart.trying.sharing import drawing_of_training, shared_training
 
 if TYPE_CHECKING:
     from evaluator.scoring.scorer import Scorer
@@ -132,7 +132,7 @@ def training_of(plan: Plan, config: Config) -> Config:
 
     The base's own pictures, of a prior or a composition, are drawn as the trial draws.
     """
-    drawing = replace(plan.plain.generate, lora_weight=1.0)
+    drawing = drawing_of_training(plan.plain.generate, config)
     if config.prior.used or config.train.composition is not None:
         own = config.generate
         drawing = replace(

@@ -16,6 +16,7 @@ from contest.errors import UserError
 from jdart.config import Config
 from jdart.config.sections.lora import fits, one_by_one
 from jdart.data.seeds import rng_for
+from jdart.image_prompts.learning import LearntAdapter
 from jdart.lora.layers import Adapter, inject, remove
 from jdart.lora.noise_ranks import masked
 from jdart.lora.pairs import LoraPair
@@ -55,7 +56,9 @@ class Learner:
         instance: Examples,
         prior: Examples | None,
         start: Start | None = None,
+        looks: np.ndarray | None = None,
     ):
+        """`looks` (N, C) are the features of the style's pictures, with which train.ip_adapter prompts."""
         self.base, self.config, self.style = base, config, style
         self.instance, self.prior = instance, prior
         self.timesteps = Timesteps(config.train, base.schedule)
@@ -68,6 +71,11 @@ class Learner:
         self.within = ExitStack()
         count = base.schedule.num_train_timesteps
         self.within.enter_context(masked(base.unet, self.adapters.get("unet", {}), config.lora.rank_by_noise, count))
+        self.images: LearntAdapter | None = None
+        if config.train.ip_adapter is not None and looks is not None:
+            rng = rng_for("ip_adapter", config.seed, style)
+            self.images = LearntAdapter(base, looks, config.train.ip_adapter, rng)
+            self.within.callback(self.images.close)
         if config.memory.gradient_checkpointing:
             self.within.enter_context(recomputed(base.unet))
         self.texts = Texts(base, config.frozen_text, [instance, *([] if prior is None else [prior])])
@@ -110,6 +118,9 @@ class Learner:
                     found.append(Trainable(f"{name}.{layer}.lora_magnitude_vector", magnitude, rate))
         if self.token is not None and self.config.token is not None:
             found.append(Trainable("token", self.token.vectors, self.config.token.learning_rate))
+        if self.images is not None:
+            rate = self.images.settings.learning_rate
+            found += [Trainable(name, value, rate) for name, value in self.images.values.items()]
         return tuple(found)
 
     def pairs(self) -> dict[str, dict[str, LoraPair]]:
@@ -121,6 +132,10 @@ class Learner:
     def learnt_words(self) -> tuple[str, np.ndarray] | None:
         """The style token as it is now: placeholder and vectors (vectors, D)."""
         return None if self.token is None else (self.token.placeholder, self.token.vectors.numpy())
+
+    def learnt_adapter(self) -> dict[str, np.ndarray] | None:
+        """The IP-Adapter as it is now: the tensors of its file."""
+        return None if self.images is None else {name: value.numpy() for name, value in self.images.values.items()}
 
     def require_trained(self) -> None:
         """Raise UserError when training left every adapter of a target as it was: B starts from zero and must move.
@@ -160,6 +175,8 @@ class Learner:
         target = base.schedule.target(latents, noise, timesteps)
 
         context = self.texts(batch.captions)
+        if self.images is not None:
+            context = self.images.beside(context, batch.instances, draw("image prompt"))
         if any(adapter.dropout > 0 for layers in self.adapters.values() for adapter in layers.values()):
             jt.set_seed(int(draw("dropout").integers(2**31)))
         noisy = base.schedule.add_noise(latents, noise, timesteps)

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from jdart.config import Config, said
+from jdart.config import Config, GenerateConfig, IPAdapterConfig, said
 from jdart.runs.same_run import what_matters
 
 
@@ -16,3 +16,14 @@ def shared_training(config: Config, folder: Path) -> Config:
     settings = json.dumps(what_matters(said(config)), sort_keys=True)
     key = hashlib.sha256(settings.encode()).hexdigest()[:8]
     return replace(config, name=f"training {key}", output=str(folder / "trained" / key))
+
+
+def drawing_of_training(plain: GenerateConfig, config: Config) -> GenerateConfig:
+    """How a training draws, that knows of what only drawing needs no more than the plain run.
+
+    It knows the encoder of an IP-Adapter that it learns, whatever looks through it.
+    """
+    own, images = config.generate.ip_adapter, plain.ip_adapter
+    if own is not None and own.learnt:
+        images = IPAdapterConfig(encoder=own.encoder, image_encoder=own.image_encoder)
+    return replace(plain, lora_weight=1.0, ip_adapter=images)

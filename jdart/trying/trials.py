@@ -9,7 +9,7 @@ from pathlib import Path
 from contest.errors import UserError
 from jdart.config import Config
 from jdart.trying.ablation import PLAIN, Trials, full_name
-from jdart.trying.sharing import shared_training
+from jdart.trying.sharing import drawing_of_training, shared_training
 
 MOST_SEEDS = 31  # for which figures.py knows Student's t
 
@@ -67,5 +67,5 @@ def _trial(trials: Trials, method: str, variant: str, config: Config, seed: int)
 
 def _training(trials: Trials, config: Config) -> Config:
     """The training of a variant, with the plain run's seed, and not told of what only drawing needs."""
-    drawing = replace(trials.plain.generate, lora_weight=1.0)
+    drawing = drawing_of_training(trials.plain.generate, config)
     return shared_training(replace(config, seed=trials.plain.seed, generate=drawing, search=None), trials.folder)

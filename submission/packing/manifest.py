@@ -21,9 +21,10 @@ from contest.typed import from_json, to_schema
 
 SCHEMA_VERSION = 1
 _MAX_BYTES = 8 << 20  # 20,000 files take 3 MiB; parsed, it is some twenty times as much in memory
-TOKEN_NAME = "learned_embeds.safetensors"
+TOKEN_NAME, IP_ADAPTER_NAME = "learned_embeds.safetensors", "ip_adapter.safetensors"
 _WEIGHTS = re.compile(
-    r"(?:composition/)?lora/[^/]+/pytorch_lora_weights\.(?:safetensors|bin)|lora/[^/]+/" + re.escape(TOKEN_NAME)
+    r"(?:composition/)?lora/[^/]+/pytorch_lora_weights\.(?:safetensors|bin)|"
+    rf"lora/[^/]+/(?:{re.escape(TOKEN_NAME)}|{re.escape(IP_ADAPTER_NAME)})"
 )
 
 
@@ -231,7 +232,8 @@ def check_claims(manifest: Manifest) -> Iterator[Finding]:
     said = {} if run is None else {"lora": run.lora, "composition": run.composition}
     for path in sorted(weights_of(manifest)):
         place = PurePosixPath(path)
-        lora = None if place.name == TOKEN_NAME else said.get(place.parts[0], {}).get(place.parent.name)
+        beside = place.name in (TOKEN_NAME, IP_ADAPTER_NAME)
+        lora = None if beside else said.get(place.parts[0], {}).get(place.parent.name)
         if lora is not None and lora.sha256 != manifest.files[path].sha256:
             yield finding("S309", path, "is not the file that run.json says was drawn with")
 

@@ -2,6 +2,7 @@
 
     lora/<style>/pytorch_lora_weights.safetensors or .bin                the style's LoRA
     lora/<style>/learned_embeds.safetensors                              its token, where the run learnt one
+    lora/<style>/ip_adapter.safetensors                                  its IP-Adapter, where the run learnt one
     composition/lora/<style>/pytorch_lora_weights.safetensors or .bin    its composition, where the run learnt one
 
 To the rules these are unknown folders, so what the manifest lists of them is taken out before.
@@ -15,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from contest.definition import Contest
 from contest.entry.listing import Item, Listing
 from contest.errors import UserError
-from submission.packing.manifest import TOKEN_NAME, usable_manifest, weights_of
+from submission.packing.manifest import IP_ADAPTER_NAME, TOKEN_NAME, usable_manifest, weights_of
 from submission.packing.source import Source
 
 _NAMES = ("pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin")  # the first where a run has both
@@ -33,7 +34,7 @@ def without_weights(listing: Listing) -> Listing:
 
 
 def find_weights(source: Source, listing: Listing, contest: Contest) -> dict[str, Item]:
-    """Each style's LoRA, token and composition by their places in the archive, from a run folder or an archive.
+    """What each style learnt, by its place in the archive, from a run folder or an archive.
 
     UserError: a style has no LoRA, or they make the entry larger than the contest takes.
     """
@@ -76,6 +77,7 @@ def _in_archive(source: Source, listing: Listing) -> dict[str, Item]:
 
 
 def _places(style: str) -> tuple[list[str], ...]:
-    """Where the style's LoRA may lie, its token, and its composition; the first counts that is there."""
+    """Where the style's LoRA may lie, and what was learnt beside it; the first of each counts that is there."""
     lora = [f"lora/{style}/{name}" for name in _NAMES]
-    return lora, [f"lora/{style}/{TOKEN_NAME}"], [f"composition/{place}" for place in lora]
+    beside = ([f"lora/{style}/{name}"] for name in (TOKEN_NAME, IP_ADAPTER_NAME))
+    return (lora, *beside, [f"composition/{place}" for place in lora])

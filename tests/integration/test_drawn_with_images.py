@@ -82,7 +82,7 @@ def test_a_picture_alone_is_drawn_again_from_the_files_that_are_named(public, jd
     named = []
     for option, value, said in (
         ("--base", models / "base", "name the base model with --base"),
-        ("--lora", public / "base.bin", "the IP-Adapter base.bin (SHA-256"),
+        ("--lora", public / "base.bin", "its IP-Adapter base.bin (SHA-256"),
         ("--image-encoder", public / "image_encoder", "name its folder with --image-encoder"),
         ("--image", public / "0.png", "2 pictures of its image prompt are not there; name them with --image"),
         ("--image", public / "1.png", "1 pictures of its image prompt are not there"),

@@ -8,6 +8,7 @@ from typing import Optional, Union  # Python 3.9 evaluates the annotations of fi
 from jdart.config.problem import check
 from jdart.config.said import LATER
 from jdart.config.sections.blend import CompositionConfig
+from jdart.config.sections.ip_adapter import IPAdapterTrainConfig
 
 Formats = Union[tuple[str, ...], str]
 ALSO = ("kohya", "peft", "bin")  # formats of jdart.lora.formats.file beside the one that is always written
@@ -52,6 +53,7 @@ class TrainConfig:
     checkpointing_steps: Optional[int] = 100  # updates after which a stop costs nothing; None: a style is begun anew
     tensorboard: bool = False  # write event files beside the LoRA
     composition: Optional[CompositionConfig] = field(default=None, metadata=LATER)  # for generate.style_blend
+    ip_adapter: Optional[IPAdapterTrainConfig] = field(default=None, metadata=LATER)  # for generate.ip_adapter
     also: Formats = ()  # formats that it is written in as well: kohya (ComfyUI), peft, bin
 
     def __post_init__(self) -> None:

@@ -153,6 +153,7 @@ def test_what_is_given_and_does_nothing_is_named(given, cured):
             "generate.colour.guidance.balance: 0.5 does nothing with matching: sliced",
         ),
         (["train.composition={}"], "train.composition: is learnt, and nothing is drawn with it"),
+        (["train.ip_adapter={}"], "train.ip_adapter: is learnt, and nothing is drawn with it"),
         (
             ["train.composition={}", "generate.style_blend={queries_until: 0, keys_values_until: 0}"],
             "generate.style_blend: does nothing with queries_until",

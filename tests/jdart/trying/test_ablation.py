@@ -4,9 +4,10 @@ import pytest
 import yaml
 
 from contest.errors import UserError
-from jdart.config import load_config
+from jdart.config import IPAdapterConfig, load_config
 from jdart.config.idle import contrary_settings, idle_settings
 from jdart.trying.ablation import load_ablation, shipped_ablations
+from jdart.trying.sharing import drawing_of_training
 from jdart.trying.trials import all_trials
 
 
@@ -143,3 +144,11 @@ def test_what_each_run_has_of_its_own_is_not_set(tmp_path):
             load_ablation(path, [f"{key}=here"])
     with pytest.raises(UserError, match="--output: must not be empty"):
         load_ablation(path, output="")
+
+
+def test_a_training_knows_the_encoder_of_the_adapter_that_it_learns_and_not_how_it_is_looked_through():
+    plain = load_config("demo")
+    images = "generate.ip_adapter={encoder: dino, image_encoder: folder, scale: 0.3}"
+    own = drawing_of_training(plain.generate, load_config("demo", ["train.ip_adapter={}", images]))
+    assert own.ip_adapter == IPAdapterConfig(encoder="dino", image_encoder="folder")
+    assert drawing_of_training(plain.generate, plain) == plain.generate
