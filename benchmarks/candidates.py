@@ -45,7 +45,6 @@ def drawn(folder: Path, case: Case, pictures: int, drafts: int) -> Iterator[None
     from jdart.config import DraftConfig, GenerateConfig
     from jdart.generation.draw import Request, draw
     from jdart.models.build import Base
-    from jdart.searching.drafts import cheaper
 
     base, draft = Base(folder), DraftConfig(case.draft_steps, case.interval)
     settings = GenerateConfig(sampler="ddim", steps=case.steps, guidance_scale=GUIDANCE, batch_size=case.prompts)
@@ -54,7 +53,7 @@ def drawn(folder: Path, case: Case, pictures: int, drafts: int) -> Iterator[None
         return [Request(f"{n}/{p}", f"thing {p}", 100 * n + p) for n in range(each) for p in range(case.prompts)]
 
     while True:
-        for _ in draw(base, ask(drafts), cheaper(settings, draft), case.size, None, interval=draft.interval):
+        for _ in draw(base, ask(drafts), draft.cheaper(settings), case.size, None, interval=draft.interval):
             pass
         for _ in draw(base, ask(pictures), settings, case.size, None):
             pass

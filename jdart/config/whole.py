@@ -68,6 +68,8 @@ class Config:
         check(self.story != "", "story: name a file of prompts, or leave it out")
         check(self.story is None or self.search is None, "story, search: a search chooses by Final, which no story has")
         require_good(self.generate, self.overrides)
+        if self.search is not None and self.search.draft is not None:
+            self.search.draft.cheaper(self.generate)
         if self.generate.style_blend is not None:
             check(self.train.composition is not None, "generate.style_blend: needs train.composition; set it, as {}")
             for name, on in (("use_dora", self.lora.use_dora), ("rank_by_noise", self.lora.rank_by_noise is not None)):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from contest.errors import UserError
 from jdart.config import DraftConfig, GenerateConfig
+from jdart.config.problem import Problem
 from jdart.runs.job import Event, Job
 from jdart.searching.folder import SearchFolder
 from jdart.searching.judging import Looks, look_at_drafts
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
 
 def cheaper(settings: GenerateConfig, draft: DraftConfig) -> GenerateConfig:
     """How a draft of what is drawn with `settings` is drawn. UserError where its steps do not fit them."""
-    if draft.steps is None:
-        return settings
-    if draft.steps > settings.steps:
-        raise UserError(f"search.draft.steps: {draft.steps} are more than the picture's {settings.steps}; take fewer")
-    return replace(settings, steps=draft.steps)
+    try:
+        return draft.cheaper(settings)
+    except Problem as problem:
+        raise UserError(str(problem)) from None
 
 
 def draw_drafts(job: Job, style: str, groups: Sequence[Group], draft: DraftConfig) -> Iterator[Event]:

@@ -93,7 +93,7 @@ def test_drafts_that_are_there_are_not_drawn_again(searched, jdart, config, tmp_
     ("draft", "word"),
     [
         ({"interval": 1}, "is the picture itself"),
-        ({"steps": 9}, "are more than the picture's 8"),
+        ({"steps": 9}, "9 are more than the 8 of a picture"),
         ({"keep": 1.0}, "keep: 1.0 is not between"),
         ({"interval": 0}, "interval: 0 is below 1"),
     ],
@@ -101,6 +101,16 @@ def test_drafts_that_are_there_are_not_drawn_again(searched, jdart, config, tmp_
 def test_a_draft_that_makes_no_sense_is_refused(jdart, config, draft, word):
     result = jdart("search", config(**{**CHANGES, "search": {**CHANGES["search"], "draft": draft}}))
     assert (result.exit_code, word in result.output) == (2, True), result.output
+
+
+def test_fewer_steps_must_fit_what_else_is_asked(jdart, config, tmp_path):
+    changes = {
+        **CHANGES,
+        "generate": {"steps": 8, "strength": None, "colour": {"guidance": {"first": 0.8, "last": 0.95}}},
+    }
+    result = jdart("search", config(**changes))
+    assert result.exit_code == 2 and "search.draft.steps: 4 do not fit" in result.output
+    assert not (tmp_path / "out").exists(), "before anything is trained"
 
 
 def test_both_ways_of_stopping_are_refused(jdart, config):

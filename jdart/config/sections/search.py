@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Optional  # Python 3.9 evaluates the annotations of fields: no `X | None` in them
 
-from jdart.config.problem import check
+from jdart.config.problem import Problem, check
 from jdart.config.said import LATER
+
+if TYPE_CHECKING:
+    from jdart.config.sections.generate import GenerateConfig
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,19 @@ class DraftConfig:
         saves = self.steps is not None or self.interval > 1
         check(saves, "a draft of all steps and layers is the picture itself; set steps, or interval above 1")
         check(0 < self.keep < 1, f"keep: {self.keep} is not between 0 and 1")
+
+    def cheaper(self, settings: GenerateConfig) -> GenerateConfig:
+        """How a draft of what is drawn with `settings` is drawn. Raises Problem where its steps do not fit them."""
+        if self.steps is None:
+            return settings
+        check(
+            self.steps <= settings.steps,
+            f"search.draft.steps: {self.steps} are more than the {settings.steps} of a picture",
+        )
+        try:
+            return replace(settings, steps=self.steps)
+        except Problem as problem:
+            raise Problem(f"search.draft.steps: {self.steps} do not fit the settings of a picture: {problem}") from None
 
 
 @dataclass(frozen=True)
