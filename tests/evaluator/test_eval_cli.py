@@ -160,6 +160,7 @@ def test_weights_that_are_missing_or_wrong(pack, references, outputs, tmp_path):
 
     (weights / files.RN50).write_bytes(b"not an archive")
     assert "RN50.pt: not a TorchScript archive" in refused()
+    shutil.copyfile(pack / files.RN50, weights / files.RN50)
     state = torch.load(weights / files.SQUEEZENET)
     state.pop("features.3.squeeze.bias")
     state["features.0.weight"] = torch.zeros(1)
