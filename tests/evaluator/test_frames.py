@@ -21,7 +21,7 @@ from evaluator.cli import main
 from evaluator.frames import read_csv, read_reports
 from evaluator.reporting.frame import frame_to_csv
 from evaluator.reporting.report import StyleScores
-from evaluator.scoring.batch import SUMMARY_COLUMNS, Outcome, _summary
+from evaluator.scoring.batch import SUMMARY_COLUMNS, Outcome, summary_of
 
 STYLES = ["00", "NA", "None", "nan", "007", "1e5", "True", "null", "=1+1", "'=1", "-", "画 风", 'a,"b"', " x "]
 TEXTS = ("style", "image", "clip_r_top5", "gain_metric", "seen_instead", "figure", "verdict")
@@ -147,7 +147,7 @@ def test_the_summary_of_a_batch(made, tmp_path):
         Outcome("00", tmp_path / "=00", "scored", tmp_path / "00", report),
         Outcome("NA", tmp_path / "NA", "refused", tmp_path / "NA", None, ("it is, empty", "-")),
     ]
-    (tmp_path / "summary.csv").write_bytes(_summary(outcomes, tmp_path))
+    (tmp_path / "summary.csv").write_bytes(summary_of(outcomes, tmp_path))
     read = read_csv(tmp_path / "summary.csv")
     assert list(read["entry"]) == ["00", "NA"]
     assert list(read["problems"]) == ["", "it is, empty; -"]
