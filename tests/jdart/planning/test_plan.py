@@ -155,7 +155,7 @@ def test_one_lora_for_all_styles_is_trained_once():
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("notes.txt", "notes.txt: a file, not a folder"),
+        ("notes.txt", "notes.txt: neither a folder nor a checkpoint"),
         ("gone", "gone: no such folder"),
         ("", ": not a diffusers folder"),
     ],
