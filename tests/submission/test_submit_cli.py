@@ -90,7 +90,7 @@ def test_styles_option(entry, references):
     [
         (["check", "{entry}"], "which contest is it for"),
         (["check", "nowhere", "--contest", "toy"], "no such file or folder"),
-        (["check", "{entry}", "--contest", "nope"], "shipped: jittor-style-a, jittor-style-b"),
+        (["check", "{entry}", "--contest", "nope"], "shipped: jittor-2026, jittor-style-a, jittor-style-b"),
         (["check", "{entry}", "--contest", "jittor-style-b"], "give --references DIR, too"),
         (["check", "{entry}", "--references", "nowhere"], "no such folder"),
         (["check", "{entry}", "--contest", "toy", "--styles", "77"], "no style '77'"),
