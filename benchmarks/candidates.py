@@ -8,14 +8,13 @@ draw in turns from the same random weights; README.md beside this file says how 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
-from turns import Program, compared, new_base, run_cases, surroundings, take_turns
+from turns import Program, on_new_base, run_cases
 
 SEED, GUIDANCE = 11, 7.5
 ONE, EIGHT = "one candidate", "eight, by drafts"
@@ -62,16 +61,14 @@ def drawn(folder: Path, case: Case, pictures: int, drafts: int) -> Iterator[None
 
 def run(case: Case, turns: int) -> dict[str, Any]:
     """One case: two programs in turns."""
-    around = surroundings()
-    with tempfile.TemporaryDirectory(prefix="benchmark-") as temporary:
-        folder = Path(temporary) / "base"
-        new_base(folder, case.preset, SEED)
-        programs = {
+
+    def programs(folder: Path) -> dict[str, Program]:
+        return {
             ONE: Program(drawn, (folder, case, 1, 0)),
             EIGHT: Program(drawn, (folder, case, 2, 7)),
         }
-        measured = take_turns(programs, turns)
-    return {**vars(case), **around, "programs": measured, **compared(measured, RATIOS)}
+
+    return on_new_base(case, SEED, programs, RATIOS, turns)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -8,7 +8,6 @@ cases.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import click
 import numpy as np
-from turns import Program, compared, new_base, run_cases, surroundings, take_turns
+from turns import Program, on_new_base, run_cases
 from workload import paint
 
 from contest.cores import cores
@@ -101,18 +100,16 @@ def theirs(folder: Path, case: Case, device: str = "cpu") -> Iterator[None]:
 
 def run(case: Case, turns: int) -> dict[str, Any]:
     """One case: four programs in turns."""
-    around = surroundings()
-    with tempfile.TemporaryDirectory(prefix="benchmark-") as temporary:
-        folder = Path(temporary) / "base"
-        new_base(folder, case.preset, SEED)
-        programs = {
+
+    def programs(folder: Path) -> dict[str, Program]:
+        return {
             OURS: Program(ours, (folder, case, False, True)),
             THEIRS: Program(theirs, (folder, case)),
             SHARED: Program(ours, (folder, case, True, True)),
             ANEW: Program(ours, (folder, case, True, False)),
         }
-        measured = take_turns(programs, turns)
-    return {**vars(case), **around, "programs": measured, **compared(measured, RATIOS)}
+
+    return on_new_base(case, SEED, programs, RATIOS, turns)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

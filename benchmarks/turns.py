@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,6 +123,22 @@ def new_base(folder: Path, preset: str, seed: int) -> None:
         str(seed),
     ]
     measure(command, folder.parent / f"{folder.name}.log", {})
+
+
+def on_new_base(
+    case: Any,
+    seed: int,
+    programs: Callable[[Path], Mapping[str, Program]],
+    ratios: Mapping[str, tuple[str, str, float, bool]],
+    turns: int,
+) -> dict[str, Any]:
+    """A case's programs in turns on a base of random weights, of the case's preset, with what `compared` says."""
+    around = surroundings()
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as temporary:
+        folder = Path(temporary) / "base"
+        new_base(folder, case.preset, seed)
+        measured = take_turns(programs(folder), turns)
+    return {**vars(case), **around, "programs": measured, **compared(measured, ratios)}
 
 
 def surroundings() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from contest.errors import UserError
 from jdart.config import DraftConfig, GenerateConfig
 from jdart.config.problem import Problem
 from jdart.runs.job import Event, Job
-from jdart.searching.folder import SearchFolder
+from jdart.searching.folder import SearchFolder, number_and_prompt
 from jdart.searching.judging import Looks, look_at_drafts
 from jdart.stages.drawing import Group, draw_groups
 
@@ -44,5 +44,5 @@ def drafts_looks(job: Job, style: str, numbers: Sequence[int], scorer: Scorer) -
 
 
 def _renamed(folder: SearchFolder, style: str, request: Request) -> Request:
-    path = Path(request.name)
-    return replace(request, name=str(folder.draft(style, path.stem, int(path.parents[1].name))))
+    number, prompt = number_and_prompt(Path(request.name))
+    return replace(request, name=str(folder.draft(style, prompt, number)))

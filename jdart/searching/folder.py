@@ -49,3 +49,8 @@ class SearchFolder:
     def round(self, style: str, first: int) -> Path:
         """What came of the candidates of a style from number `first` on that were tried together."""
         return self.root / "rounds" / style / f"{first:02}.json"
+
+
+def number_and_prompt(picture: Path) -> tuple[int, str]:
+    """Of a candidate's path, as `SearchFolder.candidate` makes it."""
+    return int(picture.parents[1].name), picture.stem

@@ -16,7 +16,7 @@ from jdart.config.vary import changes_of, varied
 from jdart.data.seeds import image_seed
 from jdart.runs.job import Event, Job
 from jdart.searching.drafts import drafts_looks, draw_drafts
-from jdart.searching.folder import SearchFolder
+from jdart.searching.folder import SearchFolder, number_and_prompt
 from jdart.searching.judging import Looks, look_at_sketches, worth
 from jdart.stages.drawing import Group, draw_groups, request_of, write_picture
 from jdart.stages.scene import Scene, scene_of
@@ -114,9 +114,7 @@ def draw_round(job: Job, style: str, numbers: Sequence[int], scorer: Scorer) -> 
     yield Event("search", style, total, total, f"candidates {numbers[0]} to {numbers[-1]}", skipped=not fresh)
 
 
-def _sketched(
-    job: Job, style: str, groups: Sequence[tuple[GenerateConfig, list[Request]]], prune: PruneConfig
-) -> Generator[Event, None, Resting]:
+def _sketched(job: Job, style: str, groups: Sequence[Group], prune: PruneConfig) -> Generator[Event, None, Resting]:
     """Draw part of the way what can rest there, with a file of each."""
     from jdart.generation.sketch import sketch
 
@@ -133,7 +131,7 @@ def _sketched(
         resting.append((scene, found))
         for each in found:
             for request, preview in zip(each.batch.requests, each.previews):
-                candidate, prompt = _number_and_prompt(request)
+                candidate, prompt = number_and_prompt(Path(request.name))
                 notes = {**scene.notes(request, job.base, (0, 1)), "sketch": prune.at}
                 write_picture(folder.sketch(style, prompt, candidate), finish(preview), notes, job)
     return resting
@@ -174,12 +172,7 @@ def _event(folder: SearchFolder, style: str, told: Round, total: int) -> Event:
 
 def _only(groups: Sequence[Group], numbers: Sequence[int]) -> list[Group]:
     """What is asked for of these candidates."""
-    return [(settings, own) for settings, own in groups if _number_and_prompt(own[0])[0] in numbers]
-
-
-def _number_and_prompt(request: Request) -> tuple[int, str]:
-    path = Path(request.name)
-    return int(path.parents[1].name), path.stem
+    return [(settings, own) for settings, own in groups if number_and_prompt(Path(own[0].name))[0] in numbers]
 
 
 def _read(file: Path) -> Round:
