@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+TESTS = ROOT / "tests"
 FLOORS = (("contest",), ("evaluator", "submission"), ("leaderboard",), ("jdart", "organiser"), ("toylab", "benchmarks"))
 GROUND = (
     {"yaml", "click"},
@@ -128,3 +129,44 @@ def test_every_package_says_what_it_may_import():
             assert first is not None, f"{package}/__init__.py has no docstring"
             line = first.split("\n")[0]
             assert "imports" in line.lower(), f"{package}/__init__.py: its first line does not say what it may import"
+
+
+def at_the_top(path: Path) -> list[ast.stmt]:
+    return ast.parse(path.read_text("utf-8")).body
+
+
+def imported_at_once(path: Path) -> set[str]:
+    """The dotted names that are imported as soon as the file is."""
+    body = at_the_top(path)
+    names = {alias.name for node in body if isinstance(node, ast.Import) for alias in node.names}
+    return names | {
+        f"{node.module}.{alias.name}" for node in body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+
+
+def brings_jittor() -> set[str]:
+    """The modules that import Jittor as soon as they are imported themselves."""
+    needs = {module: imported_at_once(path) for module, path in KNOWN.items()}
+    found = {module for module, names in needs.items() if any(name.split(".")[0] == "jittor" for name in names)}
+    while more := {m for m, names in needs.items() if m not in found and {ours(name, KNOWN) for name in names} & found}:
+        found |= more
+    return found
+
+
+def starts_jittor(path: Path) -> bool:
+    calls = (node.value for node in at_the_top(path) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call))
+    return any(isinstance(call.func, ast.Name) and call.func.id == "start" for call in calls)
+
+
+def test_the_tests_start_jittor_before_they_import_it():
+    """On a machine with nvcc and no driver Jittor dies at import, unless `jdart.runtime.start` was there first."""
+    heavy = brings_jittor()
+    assert {"jdart.models.networks.unet", "jdart.image_prompts.adapter"} <= heavy and "jdart.config" not in heavy
+    started = {path.parent for path in TESTS.rglob("conftest.py") if starts_jittor(path)}
+    assert TESTS / "jdart" in started
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in sorted(TESTS.rglob("*.py"))
+        if not started & set(path.parents) and {ours(name, KNOWN) for name in imported_at_once(path)} & heavy
+    ]
+    assert not wrong, "a conftest.py beside these calls jdart.runtime.start first:\n" + "\n".join(wrong)

@@ -113,7 +113,10 @@ def noted_picture() -> bytes:
 
 
 def targets() -> dict[str, Target]:
-    """By name. What needs the extras is imported here."""
+    """By name. What needs the extras is imported here, and Jittor is started before anything imports it."""
+    from jdart.runtime import start
+
+    start("cpu")
     from fuzz_data import data_targets
     from fuzz_documents import document_targets
     from fuzz_models import model_targets
