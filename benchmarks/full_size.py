@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from contest.console import FINDINGS
 from contest.cores import cores
 from contest.disk.files import write_json
 from contest.errors import UserError
+from jdart.config.sections.memory import STORAGE
 
 SEED = 11
 OURS = "jdart"
@@ -42,6 +43,7 @@ class Size:
     preset: str = "sd21"
     size: int = 512
     text: int = 1024
+    storage_dtype: str = "float32"  # what jdart keeps the weights in
 
 
 def inputs(size: Size) -> tuple[np.ndarray, np.ndarray]:
@@ -57,9 +59,10 @@ def ours(folder: Path, size: Size, device: str = "cpu") -> Iterator[None]:
     from jdart.runtime import start
 
     jt = start(device)
+    from jdart.config import MemoryConfig
     from jdart.models.build import Base
 
-    unet = Base(folder).unet
+    unet = Base(folder, MemoryConfig(storage_dtype=size.storage_dtype)).unet
     latents, text = inputs(size)
     with jt.no_grad():
         while True:
@@ -152,7 +155,7 @@ def forward(rival: str, base: Path, size: Size, turns: int) -> dict[str, Any]:
 
 def step(rank: int, base: Path, size: Size, turns: int) -> dict[str, Any]:
     """A training step of batch 1 with gradient checkpointing."""
-    case = training.Case(size.preset, size.size, rank, recompute=True)
+    case = training.Case(size.preset, size.size, rank, recompute=True, storage_dtype=size.storage_dtype)
     images = training.paint_pictures(base.parent, size.size)
     programs = {
         OURS: Program(training.ours, (base, images, case, True)),
@@ -165,11 +168,12 @@ DRAWN = """
 from pathlib import Path
 from jdart.runtime import start
 start("cpu")
-from jdart.config import GenerateConfig
+from jdart.config import GenerateConfig, MemoryConfig
 from jdart.generation.draw import Request, draw
 from jdart.models.build import Base
 settings = GenerateConfig(sampler="ddim", steps=2, guidance_scale=7.5)
-next(draw(Base(Path({base!r})), [Request("0", "a cat", 0)], settings, {size}, None))
+base = Base(Path({base!r}), MemoryConfig(storage_dtype={kept!r}))
+next(draw(base, [Request("0", "a cat", 0)], settings, {size}, None))
 """
 PIPED = """
 import torch
@@ -189,7 +193,7 @@ def first(base: Path, size: Size) -> dict[str, Any]:
     peaks: dict[str, float] = {}
     for side in (other, size.size, size.size):  # the first time for Jittor's kernels alone
         for name, code in codes.items():
-            filled = code.format(base=str(base), size=side, cores=cores())
+            filled = code.format(base=str(base), size=side, cores=cores(), kept=size.storage_dtype)
             cost = measure([sys.executable, "-c", filled], log / f"{name}.log", {})
             seconds[name].append(cost.seconds)
             peaks[name] = cost.peak / 1e9
@@ -213,11 +217,12 @@ CASES: dict[str, Callable[[Path, Size, int], dict[str, Any]]] = {
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--case", "cases", type=click.Choice(list(CASES)), multiple=True, help="Which [default: all].")
 @click.option("--turns", type=click.IntRange(min=1), default=3, show_default=True, help="Calls that are counted.")
+@click.option("--storage-dtype", type=click.Choice(STORAGE), default=STORAGE[0], help="Of jdart's weights in memory.")
 @click.option("--quick", is_flag=True, help="For trials: a miniature at 64 px, two calls, targets not judged.")
 @click.option("--json", "place", type=click.Path(dir_okay=False, path_type=Path), help="Write every figure there.")
-def main(cases: tuple[str, ...], turns: int, quick: bool, place: Path | None) -> None:
+def main(cases: tuple[str, ...], turns: int, storage_dtype: str, quick: bool, place: Path | None) -> None:
     """Measure the cases and print them. Exit code 1: a target is missed."""
-    size = Size("tiny", 64, 32) if quick else Size()
+    size = replace(Size("tiny", 64, 32) if quick else Size(), storage_dtype=storage_dtype)
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as temporary:
         base = Path(temporary) / "base"
@@ -225,7 +230,7 @@ def main(cases: tuple[str, ...], turns: int, quick: bool, place: Path | None) ->
         for name in cases or CASES:
             try:
                 results[name] = CASES[name](base, size, 2 if quick else turns)
-                show(f"{name}: {size.size} px", "call", results[name])
+                show(f"{name}: {size.size} px, weights kept in {storage_dtype}", "call", results[name])
             except UserError as error:
                 results[name] = {"error": str(error)}
                 Console().print(f"[yellow]{name} could not be measured[/yellow]: {error}", highlight=False)

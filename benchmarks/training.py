@@ -35,6 +35,7 @@ class Case:
     size: int
     rank: int
     recompute: bool = False
+    storage_dtype: str = "float32"  # what jdart keeps the weights of the base in
 
 
 CASES = {"tiny": Case("tiny", 64, 4), "small": Case("small", 256, 4), "rank-32": Case("small", 256, 32)}
@@ -69,9 +70,9 @@ def ours(folder: Path, images: list[Path], case: Case, once: bool, device: str =
         data=DataConfig(size=case.size),
         lora=LoraConfig(r=case.rank),
         train=TrainConfig(steps=10**6),
-        memory=MemoryConfig(gradient_checkpointing=case.recompute),
+        memory=MemoryConfig(gradient_checkpointing=case.recompute, storage_dtype=case.storage_dtype),
     )
-    base = Base(folder)
+    base = Base(folder, config.memory)
     pictures = [Picture(path, path.stem, caption(number)) for number, path in enumerate(images)]
     examples = encode(base, pictures, config.data, config.seed, True)
     steps = train(Learner(base, config, "00", examples, None), config.train)

@@ -145,6 +145,10 @@ def _require_possible(config: Config) -> None:
                 f"generate.guidance_scale: {settings.guidance_scale}: diffusers knows no guidance below 1; "
                 "take 1 or more to export"
             )
+    if config.memory.storage_dtype != "float32":
+        raise UserError(
+            "memory.storage_dtype: the script computes with weights in float32; set it to float32 to export"
+        )
     tile = config.memory.vae_tile
     if tile is not None and config.data.size > tile:
         raise UserError("memory.vae_tile: diffusers' tiles have other seams; set it to null to export")

@@ -45,7 +45,7 @@ def merge(
     for name, (delta, factor) in changes.items():
         layer = at(network, name)
         if factor is None:
-            layer.weight = (layer.weight + jt.array(delta)).stop_grad()
+            layer.weight = (layer.weight.float32() + jt.array(delta)).stop_grad()
         else:  # in NumPy: Jittor would compile a kernel for every shape
             layer.weight = jt.array((layer.weight.float32().numpy() + delta) * factor).stop_grad()
 

@@ -120,7 +120,7 @@ class _Weights:
                 self._set(name, own, ranks)
 
     def _set(self, name: str, own: Sequence[tuple[Falling, jt.Var, jt.Var]], ranks: Sequence[int]) -> None:
-        weight = self.plain[name]
+        weight = self.plain[name].float32()
         for (_, a, b), rank in zip(own, ranks):
             weight = weight + jt.matmul(b[:, :rank], a[:rank]).reshape(weight.shape)
         self.layers[name].weight = weight.stop_grad()

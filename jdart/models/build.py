@@ -162,7 +162,7 @@ class Base:
     ) -> Any:
         network = build(self.configs[name])
         network.eval()
-        load(network, weight_files(self.part(name), stems), rename)
+        load(network, weight_files(self.part(name), stems), rename, self.memory.storage_dtype)
         return network
 
     @cached_property

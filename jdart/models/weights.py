@@ -76,12 +76,19 @@ def text_name(name: str) -> str | None:
     return name if name.startswith("text_model.") else f"text_model.{name}"
 
 
-def load(network: Any, paths: list[Path], rename: Callable[[str], str | None] = lambda name: name) -> None:
+def load(
+    network: Any,
+    paths: list[Path],
+    rename: Callable[[str], str | None] = lambda name: name,
+    storage_dtype: str = "float32",
+) -> None:
     """Fill `network` (a jittor Module) from weight files. Nothing is assigned unless everything fits.
 
-    Raises UserError that names every missing, unexpected, mis-shaped and quantised tensor (at most five of each kind).
+    `storage_dtype`, float32 or float16, is what the weights of linear layers and convolutions are kept in. Raises
+    UserError that names every missing, unexpected, mis-shaped and quantised tensor (at most five of each kind), or one
+    whose numbers float16 cannot hold.
     """
-    problems = fill(network, read_tensors(paths), rename)
+    problems = fill(network, read_tensors(paths), rename, storage_dtype)
     if problems:
         raise UserError(f"{paths[0].parent}: the weights do not fit the configuration: {problems}")
 
@@ -90,9 +97,11 @@ def fill(
     network: Any,
     tensors: Iterable[tuple[str, np.ndarray]],
     rename: Callable[[str], str | None] = lambda name: name,
+    storage_dtype: str = "float32",
 ) -> str:
     """Assign `tensors` (name, array) to `network` if all fit; else nothing, and the text says what `mismatch` says."""
     import jittor as jt
+    from jittor import nn
 
     slots = dict(slots_of(network))
     found: dict[str, np.ndarray] = {}
@@ -104,7 +113,10 @@ def fill(
         if target not in slots:
             unexpected.append(name)
             continue
-        found[target] = _as_slot(array, slots[target][2])
+        module, leaf, shape = slots[target]
+        array = _as_slot(array, shape)
+        narrow = storage_dtype == "float16" and leaf == "weight" and isinstance(module, (nn.Linear, nn.Conv))
+        found[target] = _float16(name, array) if narrow else array
     problems = mismatch({name: shape for name, (_, _, shape) in slots.items()}, found, unexpected)
     if not problems:
         for name, (module, leaf, _) in slots.items():
@@ -138,6 +150,14 @@ def mismatch(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, np.ndarr
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def _float16(name: str, array: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        kept = array.astype(np.float16)
+    if np.isfinite(array).all() and not np.isfinite(kept).all():
+        raise UserError(f"{name} holds numbers beyond float16; leave memory.storage_dtype at float32")
+    return kept
 
 
 def _as_slot(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

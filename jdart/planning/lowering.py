@@ -18,6 +18,8 @@ def ways_to_lower(config: Config, cuda: bool) -> list[str]:
         ways.append("generate.batch_size=1")
     if cuda and memory.attention_slice is None:
         ways.append(f"memory.attention_slice={SLICE}")
+    if memory.storage_dtype == "float32":
+        ways.append("memory.storage_dtype=float16")
     if not memory.gradient_checkpointing:
         ways.append("memory.gradient_checkpointing=true")
     if train.batch_size > 1:

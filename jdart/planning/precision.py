@@ -1,7 +1,7 @@
 """The number types of everything a run computes with: the base's files, and every layer that is added to it.
 
-jdart computes in float32 throughout, whatever a file has: half a network in float16 beside an added layer in float32 is
-what other trainers stop at. What is said here is read from the files' headers.
+jdart computes in float32 throughout, whatever a file has or a base is kept in: half a network in float16 beside an
+added layer in float32 is what other trainers stop at. What is said here is read from the files' headers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jdart.models.hub.locate import open_base
 from jdart.models.weights import weight_files
 
 PARTS = {"unet": UNET_STEMS, "vae": VAE_STEMS, "text_encoder": TEXT_STEMS}
-FLOAT32 = 4  # bytes
+BYTES = {"float32": 4, "float16": 2}
 
 
 def precision_of(config: Config) -> list[Finding]:
@@ -36,12 +36,12 @@ def local_base(config: Config) -> Base | None:
     """
     names = [name for name in (config.base.model, config.base.vae) if name is not None]
     local = all(means_toy(name) or os.path.exists(os.path.expanduser(name)) for name in names)
-    return open_base(config.base)[0] if local else None
+    return open_base(config.base, config.memory)[0] if local else None
 
 
 def weight_bytes(base: Base) -> int:
-    """Bytes of a base's weights in float32; 0 for the parts that are no safetensors."""
-    return FLOAT32 * sum(
+    """Bytes of a base's weights as they are kept; 0 for the parts that are no safetensors."""
+    return BYTES[base.memory.storage_dtype] * sum(
         math.prod(stored.shape)
         for part, stems in PARTS.items()
         for path in weight_files(base.part(part), stems)
@@ -59,7 +59,8 @@ def _base(config: Config) -> Finding:
         found = [f"{part} {_types(weight_files(base.part(part), stems))}" for part, stems in PARTS.items()]
     except UserError as error:
         return refused(name, error)
-    return Finding(name, "ok", f"float32; in the files {', '.join(found)}")
+    kept = "" if config.memory.storage_dtype == "float32" else f", kept in {config.memory.storage_dtype}"
+    return Finding(name, "ok", f"float32{kept}; in the files {', '.join(found)}")
 
 
 def _added(config: Config) -> Finding:

@@ -139,6 +139,7 @@ def _weights_fit(config: Config) -> Iterator[Finding]:
         return  # said already
     free = free_memory()
     if needed > free:
-        found = f"{needed / GIB:.2f} GiB in float32, {free / GIB:.2f} GiB of memory free"
-        cure = "end other programs, take a smaller base or another machine"
+        found = f"{needed / GIB:.2f} GiB in {config.memory.storage_dtype}, {free / GIB:.2f} GiB of memory free"
+        half = "set memory.storage_dtype=float16, " if config.memory.storage_dtype == "float32" else ""
+        cure = f"{half}end other programs, take a smaller base or another machine"
         yield Finding("weights of the base", "fail", found, cure)

@@ -139,6 +139,7 @@ def test_what_diffusers_cannot_do_is_refused(drawn, jdart, tmp_path):
     refused("generate.guidance_interval: diffusers", generate={"guidance_interval": [0.0, 0.5]})
     refused("generate.guidance_scale", generate={"guidance_scale": 0.5})
     refused("memory.vae_tile", memory={"vae_tile": 64}, data={**said["config"]["data"], "size": 128})
+    refused("memory.storage_dtype", memory={"storage_dtype": "float16"})
     refused("generate.origin_scale", overrides={"00": {"prompts": {"Moon": {"origin_scale": 0.5}}}})
     (run / "lora" / "01" / "pytorch_lora_weights.safetensors").unlink()
     refused("style 01 is not trained yet")

@@ -6,7 +6,7 @@ from typing import Any
 
 import jittor as jt
 
-from jdart.models.kernels.native import LINE, WIDE, call, needed, whole
+from jdart.models.kernels.native import LINE, WIDE, call, needed, whole, widened
 
 STEP, POINTS, DEEP = 4, 36, 512  # as in winograd.h and lanes.h
 GAP = 16  # numbers between two points' in memory; GAP in winograd.h
@@ -29,11 +29,11 @@ class Winograd(jt.Function):
     """3x3, stride 1, padding 1: x (B, C, H, W), weight (O, C, 3, 3), perhaps a frozen bias (O,) -> (B, O, H, W)."""
 
     def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None) -> jt.Var:
-        self.weight, self.x = weight, needed(x, weight)
-        return _winograd("convolve", [x, weight] if bias is None else [x, weight, bias], weight.shape[0])
+        self.weight, self.x, wide = weight, needed(x, weight), widened(weight, x)
+        return _winograd("convolve", [x, wide] if bias is None else [x, wide, bias], weight.shape[0])
 
     def grad(self, dy: jt.Var) -> Any:
-        dx = _winograd("convolve_grad", [dy, self.weight], self.weight.shape[1])
+        dx = _winograd("convolve_grad", [dy, widened(self.weight, dy)], self.weight.shape[1])
         if self.x is None:
             return dx, None, None
         return dx, jt.mkl_ops.mkl_conv_backward_w(self.x, dy, 3, 3, 1, 1, 1, 1, 1, 1), None
@@ -61,12 +61,12 @@ class Pointwise(jt.Function):
     """1x1, stride 1: x (B, C, H, W), weight (O, C, 1, 1), perhaps a frozen bias (O,) -> (B, O, H, W)."""
 
     def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None) -> jt.Var:
-        self.shape, self.weight, self.x = x.shape, weight, needed(x, weight)
-        inputs = [x, weight] if bias is None else [x, weight, bias]
+        self.shape, self.weight, self.x, wide = x.shape, weight, needed(x, weight), widened(weight, x)
+        inputs = [x, wide] if bias is None else [x, wide, bias]
         return call("pointwise.h", "pointwise", inputs, [(x.shape[0], weight.shape[0], *x.shape[2:])])[0]
 
     def grad(self, dy: jt.Var) -> Any:
-        turned = self.weight.reshape((self.weight.shape[0], -1)).transpose(1, 0)
+        turned = widened(self.weight, dy).reshape((self.weight.shape[0], -1)).transpose(1, 0)
         (dx,) = call("pointwise.h", "pointwise", [dy, turned], [self.shape])
         if self.x is None:
             return dx, None, None
@@ -77,15 +77,15 @@ class Columns(jt.Function):
     """Any stride, padding and dilation (y, x): x (B, C, H, W), weight (O, C, kh, kw), perhaps a frozen bias (O,)."""
 
     def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None, *window: tuple[int, int]) -> jt.Var:
-        self.shape, self.weight, self.x = x.shape, weight, needed(x, weight)
+        self.shape, self.weight, self.x, wide = x.shape, weight, needed(x, weight), widened(weight, x)
         self.window = [number for pair in window for number in pair]
         sides = zip(x.shape[2:], weight.shape[2:], *window)
         size = [(n + 2 * pad - dilation * (kernel - 1) - 1) // step + 1 for n, kernel, step, pad, dilation in sides]
-        inputs = [x, weight] if bias is None else [x, weight, bias]
+        inputs = [x, wide] if bias is None else [x, wide, bias]
         return call("columns.h", "convolve_columns", inputs, [(x.shape[0], weight.shape[0], *size)], *self.window)[0]
 
     def grad(self, dy: jt.Var) -> Any:
-        dx = jt.mkl_ops.mkl_conv_backward_x(self.weight, dy, *self.shape[2:], *self.window)
+        dx = jt.mkl_ops.mkl_conv_backward_x(widened(self.weight, dy), dy, *self.shape[2:], *self.window)
         if self.x is None:
             return dx, None, None, None, None, None
         dw = jt.mkl_ops.mkl_conv_backward_w(self.x, dy, *self.weight.shape[2:], *self.window)

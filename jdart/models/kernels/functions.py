@@ -6,7 +6,7 @@ from typing import Any
 
 import jittor as jt
 
-from jdart.models.kernels.native import WIDE, call, needed, whole
+from jdart.models.kernels.native import WIDE, call, needed, whole, widened
 
 
 def attend(q: jt.Var, k: jt.Var, v: jt.Var, heads: int, mask: jt.Var | None = None) -> tuple[jt.Var, jt.Var]:
@@ -62,12 +62,12 @@ class Linear(jt.Function):
     """x (..., in), weight (out, in), perhaps a frozen bias (out,) -> (..., out)."""
 
     def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None) -> jt.Var:
-        self.weight, self.x = weight, needed(x, weight)
-        inputs = [x, weight] if bias is None else [x, weight, bias]
+        self.weight, self.x, wide = weight, needed(x, weight), widened(weight, x)
+        inputs = [x, wide] if bias is None else [x, wide, bias]
         return _product("linear", inputs, x, weight.shape[0])
 
     def grad(self, dy: jt.Var) -> Any:
-        dx = _product("linear_grad", [dy, self.weight], dy, self.weight.shape[1])
+        dx = _product("linear_grad", [dy, widened(self.weight, dy)], dy, self.weight.shape[1])
         if self.x is None:
             return dx, None, None
         return dx, *call("linear.h", "linear_grad_weight", [dy, self.x], [self.weight.shape]), None

@@ -42,6 +42,14 @@ def call(
     )
 
 
+def widened(weight: jt.Var, ready: jt.Var) -> jt.Var:
+    """A frozen weight in float32. One kept in float16 is widened once `ready` is there, for one use."""
+    if weight.dtype != "float16":
+        return weight
+    with jt.no_grad():
+        return call("widen.h", "widen", [weight, ready], [weight.shape])[0]
+
+
 def whole(count: int, step: int) -> int:
     """The next multiple of `step`: places for `count` numbers in whole vectors, tiles or parts."""
     return -(-count // step) * step

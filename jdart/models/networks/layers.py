@@ -69,7 +69,7 @@ def linear(x: jt.Var, weight: jt.Var, bias: jt.Var | None = None) -> jt.Var:
     """x (..., in) times the transpose of weight (out, in), plus bias (out,)."""
     if serves(x) and fixed(bias):
         return kernels.Linear()(x, weight, bias)
-    y = nn.matmul_transpose(x, weight)
+    y = nn.matmul_transpose(x, _as_precise(weight, x))
     return y if bias is None else y + bias
 
 
@@ -90,9 +90,14 @@ def conv2d(
     groups: int = 1,
 ) -> jt.Var:
     """A convolution of x (B, C, H, W) with weight (O, C / groups, kh, kw), plus bias (O,)."""
-    if groups == 1 and serves(x, weight) and fixed(bias):
+    if groups == 1 and serves(x) and fixed(bias):
         return convolve(x, weight, bias, stride, padding, dilation)
-    return nn.conv2d(x, weight, bias, stride, padding, dilation, groups)
+    return nn.conv2d(x, _as_precise(weight, x), bias, stride, padding, dilation, groups)
+
+
+def _as_precise(weight: jt.Var, x: jt.Var) -> jt.Var:
+    """A weight that may be kept in float16, in the number type that is computed with."""
+    return weight if weight.dtype == x.dtype else weight.cast(x.dtype)
 
 
 class Conv(nn.Conv):

@@ -17,6 +17,7 @@ from jdart.doctor import GIB
 from jdart.planning import fitting, ready
 from jdart.planning.lowering import ways_to_lower
 from jdart.planning.plan import Costs, Plan, Work, estimate
+from jdart.planning.precision import local_base, weight_bytes
 from jdart.versions import at_odds
 
 
@@ -149,7 +150,12 @@ def test_a_measurement_that_fails_is_a_finding(config, monkeypatch):
 def test_weights_that_do_not_fit_are_said_before_anything_is_measured(config, monkeypatch):
     monkeypatch.setattr(ready, "free_memory", lambda: 1000)
     monkeypatch.setattr(ready, "plan_run", lambda *_: pytest.fail("measured"))
-    assert found(config, measure=True)["weights of the base"].status == "fail"
+    wide = found(config, measure=True)["weights of the base"]
+    assert wide.status == "fail" and wide.cure.startswith("set memory.storage_dtype=float16, ")
+    half = replace(config, memory=replace(config.memory, storage_dtype="float16"))
+    narrow = found(half, measure=True)["weights of the base"]
+    assert narrow.cure.startswith("end other programs") and " GiB in float16" in narrow.found
+    assert weight_bytes(local_base(half)) == weight_bytes(local_base(config)) / 2
 
 
 def test_free_memory_is_the_machine_s_or_the_container_s(monkeypatch, tmp_path):
@@ -169,7 +175,7 @@ def test_what_lowers_memory_stands_in_the_order_of_its_price(config):
     cpu, gpu = ways_to_lower(dear, cuda=False), ways_to_lower(dear, cuda=True)
     assert [way for way in gpu if way not in cpu] == ["memory.attention_slice=1024"]
     assert "train.batch_size=1 with train.gradient_accumulation_steps=2" in cpu
-    lowered = load_config("kolors", ["generate.batch_size=1", "memory.vae_tile=384"])
+    lowered = load_config("kolors", ["generate.batch_size=1", "memory.vae_tile=384", "memory.storage_dtype=float16"])
     assert ways_to_lower(lowered, cuda=False) == ["a smaller data.size or base (another result)"]
     page = (ready.Path(__file__).parents[3] / "docs" / "memory.md").read_text("utf-8")
     listed = page[page.index("cheapest first") :]
