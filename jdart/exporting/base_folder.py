@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contest.disk.files import write_json
+from jdart.exporting.clip_skip import write_text_encoder
 from jdart.models.build import TEXT_STEMS, UNET_STEMS, VAE_STEMS, Base
 from jdart.models.weights import choose_weights, weight_files
 
@@ -24,7 +25,10 @@ CLASSES = {
 
 
 def write_base_folder(base: Base, scheduler: Mapping[str, Any], out: Path, copy: bool) -> None:
-    """`base` with another scheduler_config.json at `out`; its files are links unless `copy`."""
+    """`base` with another scheduler_config.json at `out`; its files are links unless `copy`.
+
+    With `base.clip_skip` the text encoder is written anew, without the layers that are not read.
+    """
     for source, place in _files(base):
         target = out / place
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -32,6 +36,8 @@ def write_base_folder(base: Base, scheduler: Mapping[str, Any], out: Path, copy:
             shutil.copyfile(source, target)
         else:
             os.symlink(source.resolve(), target)
+    if base.config.clip_skip > 0:
+        write_text_encoder(base, out / "text_encoder")
     write_json(out / "scheduler" / "scheduler_config.json", dict(scheduler))
     index = {
         "_class_name": "StableDiffusionPipeline",
@@ -45,6 +51,8 @@ def write_base_folder(base: Base, scheduler: Mapping[str, Any], out: Path, copy:
 def _files(base: Base) -> Iterator[tuple[Path, str]]:
     """The files that jdart reads, and their places. Half precision gets the name that diffusers looks for unasked."""
     for part, stems in STEMS.items():
+        if part == "text_encoder" and base.config.clip_skip > 0:
+            continue
         folder = base.part(part)
         yield folder / "config.json", f"{part}/config.json"
         chosen = choose_weights({path.name for path in folder.iterdir()}, stems)

@@ -22,10 +22,13 @@ from jdart.data.layout import picture_folder
 from jdart.data.pictures import average_image, stretched
 from jdart.data.seeds import image_seed
 from jdart.exporting.base_folder import write_base_folder
+from jdart.exporting.clip_skip import without_unread
 from jdart.exporting.scheduler import require_same_path, scheduler_config, to_diffusers
 from jdart.generation.samplers import sampling_plan
 from jdart.generation.start import Ground, first_latent
 from jdart.lora.convert import merge_files
+from jdart.lora.formats.reading import load_lora
+from jdart.lora.formats.writing import save_lora
 from jdart.models.build import Base
 from jdart.models.hub.locate import open_base
 from jdart.runs.folder import RunFolder, contest_of, earlier_run
@@ -81,7 +84,7 @@ def export_diffusers(run: Path, out: Path, copy: bool = False) -> int:
             {
                 "style": style,
                 "pipeline": PIPELINES[settings.strength is not None],
-                "lora": _write_lora(folder, config, settings, style, number, draft),
+                "lora": _write_lora(folder, config, base, settings, style, number, draft),
                 "token": _write_token(folder, config, style, draft),
                 "settings": _settings(settings),
                 "pictures": _write_pictures(pictures, settings, base, config, style, draft),
@@ -115,10 +118,6 @@ def _open(run: Path) -> tuple[RunFolder, Config, Base, Contest]:
 
 
 def _require_possible(config: Config) -> None:
-    if config.base.clip_skip > 0:
-        raise UserError(
-            "base.clip_skip: diffusers' pipelines skip no layer for the negative prompt; set it to 0 to export"
-        )
     every = [config.generate]
     for style, own in config.overrides.items():
         every += [settings_of(config.generate, 0, config.overrides, style, p)[0] for p in ("", *own.prompts)]
@@ -173,7 +172,7 @@ def _groups(folder: RunFolder, config: Config, style: str, contest: Contest) -> 
 
 
 def _write_lora(
-    folder: RunFolder, config: Config, settings: GenerateConfig, style: str, number: int, out: Path
+    folder: RunFolder, config: Config, base: Base, settings: GenerateConfig, style: str, number: int, out: Path
 ) -> str | None:
     """All LoRAs of a group with their weights as one file; returns its place."""
     own = [(folder.lora(style), settings.lora_weight)] if config.learns(style) else []
@@ -183,6 +182,8 @@ def _write_lora(
     place = f"lora/{style}.safetensors" if number == 0 else f"lora/{style}-{number}.safetensors"
     if not (out / place).exists():
         merge_files(parts, out / place, None, "fp32")
+        if config.base.clip_skip > 0:
+            save_lora(out / place, without_unread(load_lora(out / place), base))
     return place
 
 

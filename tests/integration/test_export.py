@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from contest.errors import UserError
 from jdart.exporting.scheduler import require_same_path, scheduler_config
@@ -76,11 +76,15 @@ def picture(path):
         ),
         ({"sampler": "euler", "start": {"leak": "pixel"}}, {"01": {"strength": 0.7}}),
     ],
-    ids=["pndm, all settings", "euler, style tokens, from a drawn signal, in one style with less noise"],
+    ids=[
+        "pndm, all settings",
+        "euler, style tokens, skipped layers, a drawn signal, in one style less noise",
+    ],
 )
 def test_the_script_draws_the_same_pictures(generate, overrides, drawn, jdart, tmp_path):
-    words = {} if "negative_prompt" in generate else {"token": {"vectors": 2}, "data": {"size": 32, "template": TOKEN}}
-    run = drawn(generate=generate, overrides=overrides, **words)
+    whole = "negative_prompt" in generate
+    words = {"token": {"vectors": 2}, "data": {"size": 32, "template": TOKEN}, "base": {"clip_skip": 1}}
+    run = drawn(generate=generate, overrides=overrides, **({} if whole else words))
     done = jdart("export", "diffusers", run)
     assert done.exit_code == 0, done.output
     out = run / "diffusers"
@@ -94,7 +98,12 @@ def test_the_script_draws_the_same_pictures(generate, overrides, drawn, jdart, t
     different = [np.abs(picture(run / path) - picture(alone / path)).max() for path in ours]
     assert max(different) <= 1, different
     groups = json.loads((alone / "pictures.json").read_text())["groups"]
-    assert len(groups) == (3 if "negative_prompt" in generate else 2)
+    assert len(groups) == (3 if whole else 2)
+    layers = {name.split(".")[4] for name in load_file(alone / groups[0]["lora"]) if name.startswith("text_encoder.")}
+    assert layers == ({"0", "1"} if whole else {"0"})
+    text = alone / "base" / "text_encoder"
+    assert json.loads((text / "config.json").read_text())["num_hidden_layers"] == len(layers)
+    assert any("layers.1." in name for name in load_file(text / "model.safetensors")) is whole
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "pndm", "dpmpp_2m", "unipc", "euler"])

@@ -84,9 +84,6 @@ def test_what_is_set_of_the_base_is_noted_and_drawn_with_again(jdart, config, ba
         other = jdart("generate", path, "--set", change)
         assert other.exit_code == 2
         assert "was made with other settings" in other.output
-    refused = jdart("export", "diffusers", run)
-    assert refused.exit_code == 2
-    assert "base.clip_skip: diffusers' pipelines skip no layer for the negative prompt" in refused.output
 
 
 def test_every_command_that_names_a_base_takes_the_file(jdart, config, bases, tmp_path):
