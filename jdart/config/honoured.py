@@ -33,6 +33,7 @@ HEEDED: Mapping[str, tuple[str, ...]] = {
 OVERRIDES = ("seed", "negative_prompt", "guidance_scale", "guidance_rescale", "lora_weight")
 SAMPLERS = ("pndm", "unipc")
 TARGETS = ("to_q", "to_k", "to_v")
+WEAK = "it draws without guidance below 1; take 1 or more"
 
 
 def refused(config: Any, default: Any) -> list[str]:
@@ -72,6 +73,8 @@ def _values(config: Any) -> Iterator[str]:
         yield "train.max_grad_norm: it clips no gradient; set it to null"
     if generate.sampler not in SAMPLERS:
         yield f"generate.sampler: it has {' and '.join(SAMPLERS)}"
+    if generate.guidance_scale < 1:
+        yield f"generate.guidance_scale: {WEAK}"
 
 
 def _overrides(overrides: Mapping[str, StyleOverride]) -> Iterator[str]:
@@ -81,6 +84,8 @@ def _overrides(overrides: Mapping[str, StyleOverride]) -> Iterator[str]:
             for field in fields(each):
                 if field.name not in (*OVERRIDES, "prompts") and getattr(each, field.name) is not None:
                     yield f"overrides.{place}.{field.name}: leave it out"
+            if each.guidance_scale is not None and each.guidance_scale < 1:
+                yield f"overrides.{place}.guidance_scale: {WEAK}"
 
 
 def _spelt(value: Any) -> str:

@@ -49,6 +49,8 @@ def draw_elsewhere(
             shape = (base.configs["unet"].in_channels, side, side)
             latents = folder / "latents.npy"
             np.save(latents, np.stack([noise(request.seed, shape) for request in requests]))
+        else:  # Jittor draws late: in a batch all noise would come from the seed that was set last
+            batches = [[request] for request in requests]
         lora = bin_lora(adapters[0].path, folder) if adapters else None
         task = {
             "do": "draw",

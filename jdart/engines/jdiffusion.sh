@@ -5,7 +5,7 @@
 #     sh install.sh DIR [PYTHON]      PYTHON: a Python 3.9, python3.9 where it is left out
 #
 # SOURCES is where the repositories are fetched from: https://github.com/JittorRepos, or a mirror of it, such as
-# file:///srv/JittorRepos. What is there already is not fetched again. Needs git and g++; takes 2 GB and some minutes.
+# file:///srv/JittorRepos. What is there already is not fetched again. Needs git and g++; takes 1 GB and some minutes.
 set -eu
 
 dir=$1

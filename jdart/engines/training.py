@@ -91,18 +91,18 @@ def arguments_of(config: Config, style: str, base: Path, pictures: Path, out: Pa
 
 
 def bin_lora(path: Path, folder: Path) -> Path:
-    """A LoRA file as JDiffusion reads it: itself where it is a .bin, else written to `folder` as one.
+    """A LoRA file of any kind, written to `folder` as the .bin that JDiffusion reads; its alpha is in the numbers.
 
     UserError for a LoRA with what JDiffusion has no place for.
     """
     lora = load_lora(path)
     require_one_rank(lora.settings, path)
-    outside = [layer for layer in lora.pairs.get("unet", {}) if layer in ("conv_in", "conv_out")]
+    unet = lora.pairs.get("unet", {})
+    outside = [layer for layer in unet if layer in ("conv_in", "conv_out")]
     outside += [f"text_encoder.{layer}" for layer in lora.pairs.get("text_encoder", {})]
+    outside += [f"the magnitudes of a DoRA ({layer})" for layer, pair in unet.items() if pair.magnitude is not None]
     if outside:
         raise UserError(f"{path}: engine jdiffusion cannot load a LoRA with {outside[0]} in it; draw with jdart itself")
-    if path.suffix == ".bin":
-        return path.absolute()
     out = folder / BIN_NAME
     save_lora(out, lora, "bin")
     return out

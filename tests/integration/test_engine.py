@@ -174,10 +174,12 @@ def test_a_picture_is_drawn_again(jdart, settings, python, tmp_path):
         ({"train": {"max_grad_norm": 1.0}}, ["train.max_grad_norm: it clips no gradient"]),
         ({"train": {"gradient_accumulation_steps": 2}}, ["train.gradient_accumulation_steps: leave it at 1"]),
         ({"generate": {"sampler": "ddim"}}, ["generate.sampler: it has pndm and unipc"]),
+        ({"generate": {"guidance_scale": 0.5}}, ["generate.guidance_scale: it draws without guidance below 1"]),
         ({"prior": {"weight": 1.0}, "validation": {"steps": 2}}, ["prior.weight", "validation.steps"]),
         ({"text_encoder_lora": {"r": 2}}, ["text_encoder_lora.r: leave it at 0"]),
         ({"search": {}}, ["search: set it to null"]),
         ({"overrides": {"00": {"prompts": {"Moon": {"strength": 0.5}}}}}, ["overrides.00.prompts.Moon.strength"]),
+        ({"overrides": {"00": {"guidance_scale": 0.0}}}, ["overrides.00.guidance_scale: it draws without guidance"]),
         ({"engine": {"name": "other"}}, ["engine.name: 'other'; there are jdiffusion"]),
         ({"engine": {"python": ""}}, ["engine.python: name the interpreter"]),
         ({"engine": {"noise": "white"}}, ["engine.noise: 'white'"]),
@@ -209,6 +211,35 @@ def test_a_loss_that_is_no_number_and_a_lora_it_cannot_load(jdart, settings, tmp
     save_lora(put / "lora" / "00" / "pytorch_lora_weights.safetensors", LoraFile({"text_encoder": text}))
     own = ("run", settings(), "--styles", "00", "--output", put)
     assert "cannot load a LoRA with text_encoder.text_model" in refusal(jdart(*own))
+    layer = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
+    dora = LoraPair(
+        *(np.ones(shape, np.float32) for shape in ((2, 64), (64, 2))), 2.0, False, np.ones((64, 1), np.float32)
+    )
+    save_lora(put / "lora" / "00" / "pytorch_lora_weights.safetensors", LoraFile({"unet": {layer: dora}}))
+    assert f"cannot load a LoRA with the magnitudes of a DoRA ({layer}) in it" in refusal(jdart(*own))
+
+
+def test_a_lora_is_handed_over_with_its_alpha_in_the_numbers(tmp_path):
+    """JDiffusion takes alpha to be the rank, whatever a file says."""
+    from safetensors.torch import load_file
+    from torch import save
+
+    from jdart.engines.training import bin_lora
+    from jdart.lora.formats.file import LoraFile
+    from jdart.lora.formats.reading import load_lora
+    from jdart.lora.formats.writing import save_lora
+    from jdart.lora.pairs import LoraPair
+
+    layer = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
+    pair = LoraPair(np.ones((2, 64), np.float32), np.full((64, 2), 3, np.float32), 8.0)
+    save_lora(tmp_path / "kohya.safetensors", LoraFile({"unet": {layer: pair}}), "kohya")
+    save(load_file(tmp_path / "kohya.safetensors"), tmp_path / "kohya.bin")
+    for name in ("kohya.safetensors", "kohya.bin"):
+        out = tmp_path / name.partition(".")[2]
+        out.mkdir()
+        read = load_lora(bin_lora(tmp_path / name, out)).pairs["unet"][layer]
+        assert read.alpha == read.rank == 2
+        np.testing.assert_array_equal(read.b, pair.b * 4)
 
 
 @pytest.mark.parametrize("command", ["search", "plan", "ablate", "sweep"])

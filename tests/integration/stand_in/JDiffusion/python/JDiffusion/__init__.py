@@ -50,11 +50,15 @@ class StableDiffusionPipeline:
         seed=None,
         latents=None,
     ):
-        """Grey: the latent's first value, or the seed; red 1 a step, so that settings show."""
+        """Grey: the latent's first value, or of the seed; red 1 a step, so that settings show.
+
+        As in JDiffusion, all noise of a batch comes from its last seed, since Jittor draws when a number is asked for.
+        """
         assert isinstance(self.scheduler, PNDMScheduler) and jittor.flags.use_cuda == 0
         assert (cross_attention_kwargs is None) == (self.lora is None)
         assert len(negative_prompt) == len(prompts) and (seed is None) != (latents is None)
-        greys = [s % 256 for s in seed] if latents is None else [grey(latent) for latent in latents]
+        seeded = latents is None
+        greys = [(seed[-1] + n) % 256 for n in range(len(seed))] if seeded else [grey(latent) for latent in latents]
         images = []
         for value in greys:
             if self.drawn == int(os.environ.get("STAND_IN_PICTURES", -1)):
