@@ -17,7 +17,7 @@ LOCK := requirements/test-py311-linux.txt
 BIN := .venv/bin
 FONT := /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 
-.PHONY: demo methods recipes toy test slow clients fuzz chaos soak lock lint format docs
+.PHONY: demo methods recipes toy test slow clients jdiffusion fuzz chaos soak lock lint format docs
 demo: .venv/all
 	$(BIN)/jdart demo
 
@@ -45,6 +45,10 @@ slow: .venv/test
 # LoRA files in ComfyUI, sd-scripts and LyCORIS by their own code, cloned from GitHub or taken from CLIENTS_DIR/<program>
 clients: .venv/test
 	$(BIN)/pytest -m clients -s tests/clients
+
+# the engine jdiffusion on the real JDiffusion, whose interpreter is in JDIFFUSION_PYTHON (docs/engines.md)
+jdiffusion: .venv/test
+	$(BIN)/pytest -m jdiffusion -s tests/jdiffusion
 
 # every reader of a stranger's files for SECONDS each (docs/reliability.md); what was found useful is kept in build/fuzz
 SECONDS ?= 60

@@ -1,17 +1,10 @@
 """A contest of two styles, a miniature base and miniature weights: small enough to go the whole way in seconds."""
 
-import json
 import os
 
-import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner
-from PIL import Image
-
-from jdart.cli import main
-
-PROMPTS = {"00": ["Moon", "Ice cream"], "01": ["Dog", "Sun"]}
+from small_contest import call, write_contest
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,15 +31,7 @@ def models(tmp_path_factory):
 @pytest.fixture
 def contest(tmp_path):
     """A references folder: three pictures and two prompts a style."""
-    folder = tmp_path / "references"
-    for style, prompts in PROMPTS.items():
-        (folder / style / "images").mkdir(parents=True)
-        for number, name in enumerate(("star", "wheat_field", "cow")):
-            rng = np.random.default_rng([int(style), number])
-            small = Image.fromarray(rng.integers(0, 255, (5, 5, 3)).astype(np.uint8))
-            small.resize((64, 64), Image.Resampling.BICUBIC).save(folder / style / "images" / f"{name}.png")
-        (folder / style / "prompt.json").write_text(json.dumps(dict(enumerate(prompts))))
-    return folder
+    return write_contest(tmp_path / "references")
 
 
 @pytest.fixture
@@ -77,12 +62,4 @@ def config(tmp_path, contest, models):
 @pytest.fixture
 def jdart():
     """Run the command line in this process; returns click's result, whose output holds no traceback."""
-
-    def run(*arguments):
-        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-        assert "Traceback" not in result.output
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
+    return call
