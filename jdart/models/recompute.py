@@ -3,6 +3,7 @@
 Source: Chen et al., Training Deep Nets with Sublinear Memory Cost, 1604.06174. The blocks are those of diffusers, every
 residual block and every transformer of the UNet, and also its changes of size: Jittor recognises the gradient of a
 convolution only where nothing else is computed together with it, and else unrolls it into 9 x channels feature maps.
+What attention gave is kept: it takes little memory beside the work.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import jittor as jt
 from jittor import nn
 
+from jdart.models.kernels.kept import Tape
 from jdart.models.networks.layers import Downsample2D, ResnetBlock2D, Upsample2D
 from jdart.models.networks.unet_blocks import Transformer2D
 from jdart.models.paths import exchanged
@@ -51,7 +53,8 @@ class _Recompute(jt.Function):
         self.module, self.parameters, self.arguments = module, parameters, values[len(parameters) :]
         self.seed = jt.get_seed() + 1  # every block has a seed of its own, so that it can drop the same values twice
         jt.set_seed(self.seed)
-        with jt.no_grad():
+        self.tape = Tape()
+        with jt.no_grad(), self.tape.recording():
             result = module(*self.arguments)
             result.sync()
         return result
@@ -60,7 +63,8 @@ class _Recompute(jt.Function):
         gradient.sync()
         arguments = [_apart(value) for value in self.arguments]
         jt.set_seed(self.seed)
-        result = self.module(*arguments)
+        with self.tape.playing():
+            result = self.module(*arguments)
         result.sync()
         sources = [*self.parameters, *arguments]
         wanted = [value for value in sources if _asks(value)]

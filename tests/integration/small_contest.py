@@ -26,7 +26,8 @@ def write_contest(folder: Path) -> Path:
 
 def call(*arguments):
     """Run the command line in this process; returns click's result, whose output holds no traceback."""
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    wide = {"COLUMNS": "200"}  # pytest's folders have long names: no line of a table breaks within one
+    result = CliRunner(env=wide).invoke(main, [str(argument) for argument in arguments])
     assert "Traceback" not in result.output
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception

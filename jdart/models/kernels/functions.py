@@ -6,6 +6,7 @@ from typing import Any
 
 import jittor as jt
 
+from jdart.models.kernels.kept import once
 from jdart.models.kernels.native import WIDE, call, needed, whole, widened
 
 
@@ -15,8 +16,16 @@ def attend(q: jt.Var, k: jt.Var, v: jt.Var, heads: int, mask: jt.Var | None = No
     It has no gradient; `Attention` has.
     """
     inputs, (batch, queries, _) = [q, k, v] if mask is None else [q, k, v, mask], q.shape
-    out, sums = call("attention.h", "attend", inputs, [q.shape, (batch, heads, queries)], heads)
+    shapes = [q.shape, (batch, heads, queries), *_packed(k, heads)]
+    out, sums, *_ = call("attention.h", "attend", inputs, shapes, heads)
     return out, sums
+
+
+def _packed(k: jt.Var, heads: int) -> list[tuple[int, ...]]:
+    """Room for keys and for values in the order in which they are multiplied with, whole vectors each."""
+    batch, keys, width = k.shape
+    depth = width // heads
+    return [(batch, heads, whole(keys, WIDE), depth), (batch, heads, keys, whole(depth, WIDE))]
 
 
 class Attention(jt.Function):
@@ -25,13 +34,15 @@ class Attention(jt.Function):
     def execute(self, q: jt.Var, k: jt.Var, v: jt.Var, heads: int, mask: jt.Var | None) -> jt.Var:
         self.inputs = [q, k, v] if mask is None else [q, k, v, mask]
         self.heads = heads
-        self.outputs = attend(q, k, v, heads, mask)
+        self.outputs = once(lambda: attend(q, k, v, heads, mask))
         return self.outputs[0]
 
     def grad(self, dout: jt.Var) -> Any:
-        shapes = [x.shape for x in self.inputs[:3]]
+        q, k, v = self.inputs[:3]
+        keys, values = _packed(k, self.heads)
+        shapes = [q.shape, k.shape, v.shape, keys, keys, values, (2, *k.shape)]
         inputs = [*self.inputs, *self.outputs, dout]
-        return (*call("attention.h", "attend_grad", inputs, shapes, self.heads), None, None)
+        return (*call("attention.h", "attend_grad", inputs, shapes, self.heads)[:3], None, None)
 
 
 class GroupNorm(jt.Function):

@@ -56,8 +56,9 @@ inline void pack(char tb, const float* b, Size ldb, Size depth, Size columns, fl
             packed[k * WIDE + j] = j >= columns ? 0.0f : tb == 'T' ? b[j * ldb + k] : b[k * ldb + j];
 }
 
-// c (COUNT, WIDE) = start + a (COUNT, depth) * packed (depth, WIDE). `start` is a line (WIDE), or null for what c holds.
-template <Size COUNT>
+// c (COUNT, WIDE) = start + a (COUNT, depth) * packed (depth, WIDE). `start` is a line (WIDE), or null for what c holds. TURNED:
+// a is stored as (depth, COUNT).
+template <Size COUNT, bool TURNED>
 inline void product(const float* a, Size lda, const float* packed, Size depth, const float* start, float* c, Size ldc) {
     Lanes sums[COUNT][2];
     for (Size row = 0; row < COUNT; row++)
@@ -66,7 +67,7 @@ inline void product(const float* a, Size lda, const float* packed, Size depth, c
         const Lanes left = load(packed + k * WIDE), right = load(packed + k * WIDE + LANES);
 #pragma GCC unroll 16
         for (Size row = 0; row < COUNT; row++) {
-            const Lanes factor = Lanes{} + a[row * lda + k];
+            const Lanes factor = Lanes{} + (TURNED ? a[k * lda + row] : a[row * lda + k]);
             sums[row][0] += factor * left;
             sums[row][1] += factor * right;
         }
@@ -75,38 +76,41 @@ inline void product(const float* a, Size lda, const float* packed, Size depth, c
         for (Size side = 0; side < 2; side++) store(c + row * ldc + side * LANES, sums[row][side]);
 }
 
-template <Size COUNT>
+template <Size COUNT, bool TURNED>
 struct Rest {
     static void multiply(Size rows, const float* a, Size lda, const float* packed, Size depth, const float* start, float* c,
                          Size ldc) {
         if (rows == COUNT)
-            product<COUNT>(a, lda, packed, depth, start, c, ldc);
+            product<COUNT, TURNED>(a, lda, packed, depth, start, c, ldc);
         else
-            Rest<COUNT - 1>::multiply(rows, a, lda, packed, depth, start, c, ldc);
+            Rest<COUNT - 1, TURNED>::multiply(rows, a, lda, packed, depth, start, c, ldc);
     }
 };
 
-template <>
-struct Rest<0> {
+template <bool TURNED>
+struct Rest<0, TURNED> {
     static void multiply(Size, const float*, Size, const float*, Size, const float*, float*, Size) {}
 };
 
 // `product` with any number of rows
+template <bool TURNED = false>
 inline void multiply(Size rows, const float* a, Size lda, const float* packed, Size depth, const float* start, float* c,
                      Size ldc) {
-    for (; rows >= ROWS; rows -= ROWS, a += ROWS * lda, c += ROWS * ldc) product<ROWS>(a, lda, packed, depth, start, c, ldc);
-    Rest<ROWS - 1>::multiply(rows, a, lda, packed, depth, start, c, ldc);
+    for (; rows >= ROWS; rows -= ROWS, a += ROWS * (TURNED ? 1 : lda), c += ROWS * ldc)
+        product<ROWS, TURNED>(a, lda, packed, depth, start, c, ldc);
+    Rest<ROWS - 1, TURNED>::multiply(rows, a, lda, packed, depth, start, c, ldc);
 }
 
 // `multiply` where c has only so many columns
+template <bool TURNED = false>
 inline void multiply(Size rows, const float* a, Size lda, const float* packed, Size depth, const float* start, float* c,
                      Size ldc, Size columns) {
-    if (columns == WIDE) return multiply(rows, a, lda, packed, depth, start, c, ldc);
+    if (columns == WIDE) return multiply<TURNED>(rows, a, lda, packed, depth, start, c, ldc);
     float edge[ROWS * WIDE];
     for (Size first = 0; first < rows; first += ROWS, c += ROWS * ldc) {
         const Size count = std::min(ROWS, rows - first);
         for (Size row = 0; row < count && !start; row++) std::copy(c + row * ldc, c + row * ldc + columns, edge + row * WIDE);
-        multiply(count, a + first * lda, lda, packed, depth, start, edge, WIDE);
+        multiply<TURNED>(count, a + first * (TURNED ? 1 : lda), lda, packed, depth, start, edge, WIDE);
         for (Size row = 0; row < count; row++) std::copy(edge + row * WIDE, edge + row * WIDE + columns, c + row * ldc);
     }
 }

@@ -292,7 +292,7 @@ def test_inspect_shows_magnitudes(doras, tmp_path):
     report = json.loads(CliRunner().invoke(main, ["lora", "inspect", str(path), "--json"]).output)
     assert report["dora"]["layers"] == sum(map(len, doras.values()))
     assert (report["dora"]["per"], report["dora"]["greatest"]) == ("output", pytest.approx(every.max()))
-    shown = " ".join(CliRunner().invoke(main, ["lora", "inspect", str(path)]).output.split())
+    shown = " ".join(CliRunner(env={"COLUMNS": "200"}).invoke(main, ["lora", "inspect", str(path)]).output.split())
     assert f"magnitudes, one an output: {every.min():.4g} to {every.max():.4g}, mean {every.mean():.4g}" in shown
     plain = {n: {name: LoraPair(p.a, p.b, p.alpha) for name, p in own.items()} for n, own in doras.items()}
     path = written(tmp_path, plain, "kohya")

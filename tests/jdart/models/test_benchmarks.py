@@ -38,6 +38,19 @@ def test_a_quick_run_reports_every_program_and_ratio(script, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_shares_of_a_step_in_small(tmp_path):
+    place = tmp_path / "out.json"
+    command = [sys.executable, ROOT / "benchmarks" / "shares.py", "--quick", "--json", place]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(place.read_text())
+    for name in ("a UNet call, batch 2", "a training step, rank 4"):
+        assert {"3x3 convolutions", "products", "attention", "norms"} <= set(result[name])
+        assert all(seconds >= 0 for seconds in result[name].values())
+    assert "a training step, rank 4" in done.stdout
+
+
+@pytest.mark.slow
 def test_candidates_by_drafts_in_small(tmp_path):
     place = tmp_path / "out.json"
     command = [sys.executable, ROOT / "benchmarks" / "candidates.py", "--quick", "--json", place]

@@ -37,7 +37,8 @@ def frozen(x):
 
 
 @pytest.mark.parametrize(
-    ("batch", "queries", "keys", "heads", "depth"), [(2, 5, 7, 3, 4), (1, 130, 77, 2, 16), (2, 70, 1030, 1, 5)]
+    ("batch", "queries", "keys", "heads", "depth"),
+    [(2, 5, 7, 3, 4), (1, 130, 77, 2, 16), (2, 70, 1030, 1, 5), (1, 700, 1030, 3, 20)],
 )
 def test_attention_is_torchs(rng, close, batch, queries, keys, heads, depth):
     def theirs(q, k, v):

@@ -73,6 +73,23 @@ def test_gradient_checkpointing_keeps_loss_and_gradients(base, rng):
         assert np.abs(a - b).max() <= 1e-5 * max(np.abs(a).max(), 1e-3)
 
 
+def test_gradient_checkpointing_attends_once(base, rng, monkeypatch):
+    """What attention gave is kept: both passes through a block have it from the first."""
+    from jdart.models.kernels import functions
+    from jdart.models.networks.layers import Attention
+
+    unet, attend, calls = base.unet, functions.attend, []
+    monkeypatch.setattr(functions, "attend", lambda *arguments: calls.append(1) or attend(*arguments))
+    adapters = inject(unet, LoraConfig(r=2, target_modules=TARGETS), rng)
+    ups = [adapter.lora_B for adapter in adapters.values()]
+    text = rng.standard_normal((1, 77, base.configs["unet"].cross_attention_dim), np.float32)
+    with recomputed(unet):
+        out = unet(jt.array(rng.standard_normal((1, 4, 4, 4), np.float32)), np.array([3]), jt.array(text))
+        jt.sync(jt.grad((out**2).mean(), ups))
+    remove(unet, adapters)
+    assert len(calls) == sum(isinstance(module, Attention) for module in unet.modules())
+
+
 def test_gradient_checkpointing_lowers_the_peak_of_memory():
     """Each way in a process of its own, as the benchmark measures it: SD 2.1's UNet at a tenth of its width, 512 px."""
     peak = {}
