@@ -74,6 +74,7 @@ lock: .venv/test
 	mkdir -p build && $(BIN)/pip freeze --exclude-editable > build/installed.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--python-platform x86_64-unknown-linux-gnu --constraint build/installed.txt --extra all --extra test setup.cfg -o $(LOCK)
+	sed -i '1i # The environment in which the suite was run: Python 3.11 on Linux x86-64. Written by: make lock' $(LOCK)
 
 lint: .venv/dev
 	$(BIN)/ruff check
