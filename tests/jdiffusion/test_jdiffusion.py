@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from engine_process import engine_of, state
 from PIL import Image
 from small_contest import PROMPTS, call
 
-from jdart.engines.look import script_of
 from jdart.generation import samplers
 
 pytestmark = pytest.mark.jdiffusion
@@ -70,6 +70,9 @@ def test_what_one_engine_has_learnt_the_other_draws(teacher, drawn):
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
     """Writes a run folder that holds a LoRA of numbers made up, on the layers that a test of their names chooses."""
+    from jdart.runtime import start
+
+    start("cpu")
     from jdart.config import BaseConfig
     from jdart.lora.formats.file import LoraFile
     from jdart.lora.formats.writing import save_lora
@@ -110,15 +113,6 @@ def test_noise_of_its_own_is_drawn_again(drawn, settings, python, tmp_path):
     assert "byte for byte the same" in again.output, again.output
 
 
-def engine_of(process):
-    """The number of the engine's process that a process of jdart's has started, or None."""
-    for children in Path("/proc", str(process.pid), "task").glob("*/children"):
-        for number in children.read_text().split():
-            if str(script_of("jdiffusion")) in Path("/proc", number, "cmdline").read_text().split("\0"):
-                return int(number)
-    return None
-
-
 def wait_for(what, process=None):
     """What `what` returns when that is neither None nor False, while the process lasts."""
     end = time.monotonic() + PATIENCE
@@ -133,10 +127,8 @@ def wait_for(what, process=None):
 
 def lasts(number):
     """Whether a process is there, and no zombie."""
-    try:
-        return Path("/proc", str(number), "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    found = state(number)
+    return found is not None and found[0] != "Z"
 
 
 def test_killed_in_the_middle_of_a_style_it_is_finished_by_the_next_run(settings, tmp_path):
@@ -155,7 +147,7 @@ def test_killed_in_the_middle_of_a_style_it_is_finished_by_the_next_run(settings
 
     with begin() as first:
         wait_for(at_work, first)
-        os.kill(engine_of(first), signal.SIGKILL)
+        os.kill(engine_of(first.pid), signal.SIGKILL)
         said = first.communicate(timeout=PATIENCE)[0]
     assert first.returncode == 2
     assert "style 01: engine jdiffusion failed: ended by SIGKILL" in said and "Traceback" not in said
@@ -165,7 +157,7 @@ def test_killed_in_the_middle_of_a_style_it_is_finished_by_the_next_run(settings
 
     with begin() as second:  # jdart itself: its engine does not stay behind
         wait_for(at_work, second)
-        engine = engine_of(second)
+        engine = engine_of(second.pid)
         second.kill()
         wait_for(lambda: not lasts(engine))
     assert not list((out / "lora" / "01").glob("*.bin"))
