@@ -51,7 +51,11 @@ def build_command(reports: tuple[Path, ...], out: Path, title: str, language: st
 @click.argument("reports", metavar="[DIR|REPORT]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--forget", is_flag=True, help="Leave out sources of the site that are gone.")
 def add_command(site: Path, reports: tuple[Path, ...], forget: bool) -> None:
-    """Add entries to a site, or with no REPORT look again at what it was built from."""
+    """Add entries to a site, or with no REPORT look again at what it was built from.
+
+    With REPORT, entries that are there are not read again while their documents and the folders of their pictures are
+    as they were; without, every file is looked at.
+    """
     from leaderboard import add_to_site
 
     click.echo(_said(site, add_to_site(site, reports, forget)))

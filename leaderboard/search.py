@@ -57,7 +57,8 @@ def _below(folder: Path, depth: int, say: Callable[[str], object]) -> Iterator[P
 
 
 def _reports_in(folder: Path) -> list[Path]:
-    return [report for report in (folder / REPORT, folder / "report" / REPORT) if os.path.isfile(report)]
+    places = (os.path.join(folder, REPORT), os.path.join(folder, "report", REPORT))
+    return [Path(place) for place in places if os.path.isfile(place)]
 
 
 def _passed_over(entry: os.DirEntry[str], depth: int) -> str | None:

@@ -18,11 +18,12 @@ from contest.disk.writable import require_folder
 from contest.errors import UserError
 from leaderboard.building.marker import MARKER, About, read_marker
 from leaderboard.building.site import Before, Page, publish
+from leaderboard.building.standing import note, standing
 from leaderboard.building.thumbnails import Thumbnails
 from leaderboard.entries import Board, Section, rank_reports
-from leaderboard.reading.digests import Digests
-from leaderboard.reading.left_out import distinct, notes
-from leaderboard.reading.reports import read_reports
+from leaderboard.reading.gather import Overwritten, read_reports
+from leaderboard.reading.left_out import distinct, lines
+from leaderboard.reading.notes import Notes
 from leaderboard.reading.taker import NAME
 from leaderboard.search import find_reports
 from leaderboard.text import clean
@@ -57,6 +58,9 @@ def add_to_site(
 ) -> list[Section]:
     """Build a site again from the sources it was built from, and further reports. Returns the sections.
 
+    Where there are further ones, those of before are not read again while their documents are the same, and the folders
+    of their thumbnails. Without, every file is looked at, as `build_site` does.
+
     UserError: not a site of ours, or a source is gone; with `forget` such sources are left out from now on.
     """
     folder = Path(site)
@@ -67,7 +71,8 @@ def add_to_site(
         names = ", ".join(os.path.normpath(source) for source in gone[:5]) + (" and others" if len(gone) > 5 else "")
         raise UserError(f"{folder}: its sources are gone: {names}; bring them back, or leave them out with --forget")
     kept = [Path(os.path.normpath(source)) for source in sources if source not in gone]
-    return _build([*kept, *map(Path, reports)], folder, about)
+    further = [Path(path) for path in reports]
+    return _build([*kept, *further], folder, about, trusted=bool(further))
 
 
 def serve_site(site: Path, say: Callable[[str], object], port: int = 0, stop: threading.Event | None = None) -> None:
@@ -119,40 +124,51 @@ def _without_collector() -> Iterator[None]:
 
 
 @_without_collector()
-def _build(sources: Sequence[Path], out: Path, about: About, force: bool = False) -> list[Section]:
+def _build(
+    sources: Sequence[Path], out: Path, about: About, force: bool = False, trusted: bool = False
+) -> list[Section]:
     from leaderboard.i18n import catalogue
-    from leaderboard.pages import site_pages
 
     catalogue(about.language)
     before = Before.of(out, force)  # what is wrong with the place is said before the work
     require_folder(before.folder.parent)
-    folder = before.folder
-    digests = Digests.of_site(folder)
-    read = read_reports(find_reports(sources, partial(_log.warning, "%s")), digests)
-    kept, left = distinct(read)
-    for line in notes(kept, left):
-        _log.warning("%s", line)
+    found = find_reports(sources, partial(_log.warning, "%s"))
+    named = tuple(sorted({os.path.relpath(source.resolve(), before.folder) for source in sources}))
+    about = replace(about, title=clean(about.title, NAME), sources=named)
+    try:
+        return _publish(found, before, about, trusted)
+    except Overwritten as error:
+        _log.info("%s: every file is looked at", error)
+        return _publish(found, before, about, trusted=False)
+
+
+def _publish(paths: Sequence[Path], before: Before, about: About, trusted: bool) -> list[Section]:
+    from leaderboard.pages import site_pages
+
+    folder, notes = before.folder, Notes.of_site(before.folder)
+    kept, left = distinct(read_reports(paths, notes, trusted))
     sections = rank_reports(kept)
-    title = clean(about.title, NAME)
-    board = Board(title, tuple(sections), about.language, about.home)
+    board = Board(about.title, tuple(sections), about.language, about.home)
+    there = standing(notes, folder, kept) if trusted else frozenset()
     thumbnails = Thumbnails()
     for report in kept:
-        thumbnails.take_all(report)
-    named = tuple(sorted({os.path.relpath(source.resolve(), folder) for source in sources}))
-    about = replace(about, title=title, sources=named)
+        if report.inputs not in there:
+            thumbnails.take_all(report)
     pages = (page for part in (site_pages(board, thumbnails, before), _data(board)) for page in part)
-    publish(before, pages, thumbnails.sources, about)
-    digests.save()
+    note(notes, folder, publish(before, pages, thumbnails.sources, about, whole=not there).marker, kept)
+    for line in lines(kept, left):
+        _log.warning("%s", line)
     return sections
 
 
 def _data(board: Board) -> Iterator[Page]:
     """board.json, board.csv, and the schema of the first."""
-    from leaderboard.reading.records import as_csv, as_json, schema_bytes
+    from leaderboard.reading.records import as_csv, as_json, as_records, schema_bytes
 
+    records = as_records(board.sections)
     for path, data in (
-        ("board.json", as_json(board)),
-        ("board.csv", as_csv(board)),
+        ("board.json", as_json(board.title, records)),
+        ("board.csv", as_csv(records)),
         ("board.schema.json", schema_bytes()),
     ):
         yield Page(path, hashlib.sha256(data).hexdigest(), lambda data=data: data)  # type: ignore[misc]

@@ -102,7 +102,7 @@ def picture_value(picture: Picture, key: str) -> float | None:
 
 def _parts(report: Report) -> dict[str, dict[str, float]]:
     """Style -> metric -> its part of the metric's total: CLIP-R counts pictures, the others are means over styles."""
-    counts = {style: len(report.images.get(style, ())) for style in report.styles}
+    counts = {style: report.counts.get(style, 0) for style in report.styles}
     everything = sum(counts.values())
     share = {style: counts[style] / everything if everything else 1 / len(counts) for style in counts}
     return {

@@ -12,7 +12,7 @@ from contest.disk.files import parse_json
 from contest.errors import UserError
 
 MARKER = ".jdart-board.json"  # lists what we wrote, so that everything else in the folder is known to be another's
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,10 @@ class About:
 
 @dataclass(frozen=True)
 class Marker:
-    """`files` maps each of our files to its key and size; `thumbnails` are names in the folder of that name."""
+    """`files` maps each of our files to its key and size, but for thumbnails: those are known by their names."""
 
     about: About = field(default_factory=About)
     files: Mapping[str, tuple[str, int]] = field(default_factory=dict)
-    thumbnails: frozenset[str] = frozenset()
 
     def to_bytes(self) -> bytes:
         """The file; the same for an equal site."""
@@ -45,7 +44,6 @@ class Marker:
             "sources": list(self.about.sources),
             **({} if self.about.home is None else {"home": self.about.home}),
             "files": {path: list(self.files[path]) for path in sorted(self.files)},
-            "thumbnails": sorted(self.thumbnails),
         }
         return (json.dumps(data) + "\n").encode()
 
@@ -70,9 +68,8 @@ def read_marker(folder: Path, force: bool = False) -> Marker:
 
 
 def _parse(data: Any) -> Marker:
-    files, thumbnails = data["files"], data.get("thumbnails", ())
+    files = data["files"]
     if isinstance(files, list):  # as the first version wrote it: names alone
-        thumbnails = [name.partition("/")[2] for name in files if name.startswith("thumbnails/")]
         files = {name: ("", -1) for name in files if not name.startswith("thumbnails/")}
     about = About(
         str(data.get("title", About.title)),
@@ -80,10 +77,7 @@ def _parse(data: Any) -> Marker:
         tuple(str(source) for source in data.get("sources", ())),
         _page(data.get("home")),
     )
-    plain = frozenset(
-        name for name in thumbnails if isinstance(name, str) and "/" not in name and name not in (".", "..")
-    )
-    return Marker(about, {str(path): (str(key), int(size)) for path, (key, size) in files.items()}, plain)
+    return Marker(about, {str(path): (str(key), int(size)) for path, (key, size) in files.items()})
 
 
 def _page(name: Any) -> str | None:

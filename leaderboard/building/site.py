@@ -14,7 +14,7 @@ from contest.disk.drafts import draft_folder
 from contest.errors import UserError
 from leaderboard.building.marker import MARKER, About, Marker, read_marker
 from leaderboard.building.swap import swap
-from leaderboard.building.thumbnails import FOLDER, make_all
+from leaderboard.building.thumbnails import FOLDER, OURS, make_all
 
 if TYPE_CHECKING:
     from leaderboard.reading.found import Source
@@ -38,10 +38,11 @@ class Page:
 
 @dataclass(frozen=True)
 class Changes:
-    """How many files were made, and how many were taken from the site as it was."""
+    """How many files were made, how many were taken from the site as it was, and what the site notes of itself."""
 
     made: int
     kept: int
+    marker: Marker
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,11 @@ class Before:
         """UserError: `folder` holds something that is not a site of ours, and `force` is not set."""
         return cls(folder.resolve(), read_marker(folder, force))
 
-    def file(self, path: str) -> Path | None:
+    def file(self, path: str) -> str | None:
         """Where a file of the site lies; None without one."""
-        file, (_, size) = self.folder / path, self.marker.files.get(path, ("", -1))
+        file, (_, size) = f"{self.folder}/{path}", self.marker.files.get(path, ("", -1))
         try:
-            found = file.lstat()
+            found = os.lstat(file)
         except OSError:
             return None
         return file if stat.S_ISREG(found.st_mode) and found.st_size == size else None
@@ -68,7 +69,7 @@ class Before:
     def read(self, path: str) -> bytes:
         """What a file of the site holds; nothing without one."""
         try:
-            return b"" if (file := self.file(path)) is None else file.read_bytes()
+            return b"" if (file := self.file(path)) is None else Path(file).read_bytes()
         except OSError:
             return b""
 
@@ -78,12 +79,14 @@ def publish(
     pages: Iterable[Page],
     pictures: Mapping[str, tuple[Source, str]],
     about: About,
+    whole: bool = True,
 ) -> Changes:
     """Replace a site; a reader finds the old one or the new one, whole.
 
-    `pictures` gives the thumbnails by their places, in the folder of that name. Where all is as it was, nothing is
-    touched; files that an earlier site did not write stay where they are, but that ours take the place of those of
-    the same names. UserError: something of another is in the way.
+    `pictures` gives the thumbnails by their places, in the folder of that name: all of them, or where `whole` is not
+    set those of which some may be lacking. Where all is as it was, nothing is touched; files that an earlier site did
+    not write stay where they are, but that ours take the place of those of the same names. UserError: something of
+    another is in the way.
     """
     folder, old = before.folder, before.marker
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -91,42 +94,57 @@ def publish(
         fresh = work / "new"
         fresh.mkdir()
         files, kept = _write_pages(pages, before, fresh)
-        names = frozenset(place[len(FOLDER) + 1 :] for place in pictures)
-        wanted = names - (_names(folder / FOLDER) & old.thumbnails)
-        marker = Marker(about, files, names)
+        wanted, gone = _differing(folder / FOLDER, pictures, whole)
+        marker = Marker(about, files)
         # a link: a build was killed between its two exchanges
         half = (folder / FOLDER).is_symlink()
-        if wanted or kept < len(files) or marker != old or half:
+        if wanted or gone or kept < len(files) or marker != old or half:
             (work / FOLDER).mkdir()
-            make_all({place: pictures[place] for place in pictures if place[len(FOLDER) + 1 :] in wanted}, work)
+            make_all(wanted, work)
             (fresh / MARKER).write_bytes(marker.to_bytes())
-            _put_in_place(folder, work, old, names)
-    return Changes(len(files) - kept + len(wanted), kept + len(names) - len(wanted))
+            _put_in_place(folder, work, old, gone)
+    return Changes(len(files) - kept + len(wanted), kept + len(pictures) - len(wanted), marker)
+
+
+def _differing(
+    folder: Path, pictures: Mapping[str, tuple[Source, str]], whole: bool
+) -> tuple[dict[str, tuple[Source, str]], list[str]]:
+    """Thumbnails that are not there, and the names of those that are there and no longer wanted."""
+    if folder.is_symlink() or not folder.is_dir():
+        return dict(pictures), []
+    if not whole:
+        site = str(folder.parent)
+        return {place: one for place, one in pictures.items() if not os.path.lexists(f"{site}/{place}")}, []
+    there = set(os.listdir(folder))
+    names = {place[len(FOLDER) + 1 :] for place in pictures}
+    wanted = {place: one for place, one in pictures.items() if place[len(FOLDER) + 1 :] not in there}
+    return wanted, [name for name in there - names if OURS.fullmatch(name)]
 
 
 def _write_pages(pages: Iterable[Page], before: Before, fresh: Path) -> tuple[dict[str, tuple[str, int]], int]:
     """Fill `fresh` with every page, those that have not changed taken from the site before."""
     files: dict[str, tuple[str, int]] = {}
-    kept, made = 0, {fresh}
+    kept, made = 0, {str(fresh)}
     for page in pages:
         if page.path in files or page.path.startswith("/") or ".." in page.path.split("/"):
             raise ValueError(f"{page.path}: twice in the site, or outside of it")
-        target = fresh / page.path
-        if target.parent not in made:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            made.add(target.parent)
+        target = f"{fresh}/{page.path}"
+        home = os.path.dirname(target)
+        if home not in made:
+            os.makedirs(home, exist_ok=True)
+            made.add(home)
         key, size = before.marker.files.get(page.path, ("", -1))
         if key == page.key and _link(before.file(page.path), target):
             kept += 1
         else:
             data = page.make()
-            target.write_bytes(data)
+            Path(target).write_bytes(data)
             size = len(data)
         files[page.path] = (page.key, size)
     return files, kept
 
 
-def _link(source: Path | None, target: Path) -> bool:
+def _link(source: str | None, target: str) -> bool:
     """Give a file a second name, or copy it where the disk knows no such thing; False where there is none."""
     if source is None:
         return False
@@ -140,12 +158,8 @@ def _link(source: Path | None, target: Path) -> bool:
     return True
 
 
-def _names(folder: Path) -> set[str]:
-    return set(os.listdir(folder)) if folder.is_dir() and not folder.is_symlink() else set()
-
-
-def _put_in_place(folder: Path, work: Path, old: Marker, names: frozenset[str]) -> None:
-    """Move `work/new` to `folder`, with the thumbnails of before and those made in `work`.
+def _put_in_place(folder: Path, work: Path, old: Marker, gone: Iterable[str]) -> None:
+    """Move `work/new` to `folder`, with the thumbnails of before but those `gone`, and those made in `work`.
 
     Thumbnails are named after what they hold, and many. So those of the site stay in their folder, which goes from the
     old site to the new one: new ones are put in before, when no page shows them, and old ones taken out after.
@@ -176,7 +190,7 @@ def _put_in_place(folder: Path, work: Path, old: Marker, names: frozenset[str]) 
         raise
     if stays:
         swap(folder / FOLDER, fresh / FOLDER)
-        for name in old.thumbnails - names:
+        for name in gone:
             (live / name).unlink(missing_ok=True)
     for name in theirs:
         os.rename(fresh / name, folder / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from leaderboard.reading.found import LARGE, SHEET, SMALL, Source, same
 from leaderboard.reading.reports import Report
 
 FOLDER = "thumbnails"
+OURS = re.compile(r"[0-9a-f]{20}(-small|-large|-sheet)?\.webp")  # the names that `_place` gives
 _SIDES = {"small": SMALL, "large": LARGE, "sheet": SHEET}
 
 
@@ -24,7 +26,6 @@ class Thumbnails:
     """
 
     sources: dict[str, tuple[Source, str]] = field(default_factory=dict)
-    _sheets: dict[Path, Source] = field(default_factory=dict)
 
     def output(self, report: Report, style: str, picture: str, size: str = "small") -> str | None:
         """Place of one output's thumbnail, "small" (at most 96 px) or "large" (320); None when the report has none."""
@@ -35,10 +36,14 @@ class Thumbnails:
         """Object -> place for each of a style's references, sorted; empty when the report has none."""
         return {name: self._place(one, size) for name, one in report.found.references.get(style, {}).items()}
 
-    def sheet(self, path: Path) -> str | None:
-        """Place of a contact sheet, of a report that was given to `take_all`."""
-        source = self._sheets.get(path)
+    def sheet(self, report: Report, path: Path) -> str | None:
+        """Place of a contact sheet of the report's run."""
+        source = report.found.sheets.get(path)
         return None if source is None else self._place(source, "sheet")
+
+    def preview(self, report: Report) -> list[str]:
+        """Places of the few that stand beside the entry's name."""
+        return [self._place(source, "small") for source in report.preview]
 
     def take_all(self, report: Report) -> None:
         """Every picture of a report is in the site, whether its pages are made anew or not."""
@@ -47,7 +52,6 @@ class Thumbnails:
         for source in (*found.outputs.values(), *references):
             self._place(source, "small")
             self._place(source, "large")
-        self._sheets.update(found.sheets)
         for source in found.sheets.values():
             self._place(source, "sheet")
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from leaderboard.building.site import Before, Page
-from leaderboard.pages import compare, entry, index, methods, scripts, style
+from leaderboard.pages import compare, entry, index, methods, ranks, scripts, style
 from leaderboard.pages.studio import Studio
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def site_pages(board: Board, thumbnails: Thumbnails, before: Before) -> Iterator
     studio = Studio(board, thumbnails, before)
     yield index.page(studio)
     yield methods.page(studio)
+    yield ranks.page(studio)
     yield from compare.pages(studio)
     for section in board.sections:
         yield from entry.pages(studio, section)

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from leaderboard.building.site import Page
+from leaderboard.code import code_digest
 from leaderboard.entries import Row, Section
 from leaderboard.pages.figures import row_rank
 from leaderboard.pages.pictures import gallery
-from leaderboard.pages.studio import Studio, code_digest
+from leaderboard.pages.studio import Studio
 
 
 def pages(studio: Studio) -> Iterator[Page]:
@@ -49,7 +50,7 @@ def _data(studio: Studio, section: Section, row: Row) -> Page:
 def _script(studio: Studio, section: Section, row: Row) -> bytes:
     report = row.report
     styles: dict[str, Any] = {}
-    for style in sorted({*report.styles, *report.images}):
+    for style in sorted({*report.styles, *report.counts}):
         shown = gallery(studio.thumbnails, report, style)
         styles[style] = {
             "scores": dict(report.styles.get(style, {})),

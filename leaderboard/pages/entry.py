@@ -12,12 +12,12 @@ from leaderboard.entries import Row, Section
 from leaderboard.metrics import SCORES, STYLE_SCORES, Metric
 from leaderboard.pages.names import style_slug
 from leaderboard.pages.pictures import gallery, heats
-from leaderboard.pages.studio import Studio, line_of
+from leaderboard.pages.studio import Studio
 from leaderboard.reading.reports import Report
 
 
 def pages(studio: Studio, section: Section) -> Iterator[Page]:
-    """A page for each row. It depends on the row, and on the rows above and below that it names."""
+    """A page for each row. It depends on the entry, not on its rank, and on those above and below that it names."""
     rows = section.rows
     for i, row in enumerate(rows):
         above = rows[i - 1] if i else None
@@ -25,11 +25,15 @@ def pages(studio: Studio, section: Section) -> Iterator[Page]:
         depends = (
             section.slug,
             section.reasons,
-            line_of(row),
-            None if above is None else line_of(above),
+            _entry(row),
+            None if above is None else _entry(above)[:3],
             None if below is None else (below.title, below.slug),
         )
         yield _page(studio, section, row, above, below, depends)
+
+
+def _entry(row: Row) -> tuple[object, ...]:
+    return (row.report.inputs, row.title, row.slug, row.rank is None, row.reasons, row.twins, row.more_twins)
 
 
 def _page(studio: Studio, section: Section, row: Row, above: Row | None, below: Row | None, depends: object) -> Page:
@@ -69,7 +73,7 @@ def _details(studio: Studio, section: Section, row: Row) -> dict[str, Any]:
         "panels": charts.style_panels(words, report.styles),
         "galleries": [gallery(studio.thumbnails, report, style) for style in report.images],
         "losses": [] if run is None else charts.losses(words, run.losses),
-        "sheets": [place for sheet in sheets if (place := studio.thumbnails.sheet(sheet)) is not None],
+        "sheets": [place for sheet in sheets if (place := studio.thumbnails.sheet(report, sheet)) is not None],
     }
 
 

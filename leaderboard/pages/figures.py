@@ -14,7 +14,6 @@ from leaderboard.text import escape
 if TYPE_CHECKING:
     from leaderboard.entries import Row
     from leaderboard.i18n import Words
-    from leaderboard.metrics import Metric
 
 LARGE = 160  # px of a large thumbnail, as the evaluator writes them; browsers choose between the sizes by it
 _SLOT, _REFERENCE = 104, 72  # px that an output takes up, and a reference
@@ -46,15 +45,6 @@ def preview_strip(places: Sequence[str], far: bool) -> Markup:
         return Markup(f'<span class="strip" data-strip="{names}"></span>')
     images = "".join(f'<img src="{place}" alt="" width="34" height="34" loading="lazy">' for place in places)
     return Markup(f'<span class="strip">{images}</span>')
-
-
-def heat_cells(cells: Iterable[tuple[Metric, float | None, int | None]]) -> Markup:
-    """Table cells for (metric, value, heat)."""
-    lines = []
-    for metric, value, heat in cells:
-        kind = "" if heat is None else f' class="heat-{heat}"'
-        lines.append(f"<td{kind}>{metric.show(value)}</td>")
-    return Markup("\n".join(lines))
 
 
 class Figures:

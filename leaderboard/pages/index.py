@@ -10,7 +10,6 @@ from leaderboard.building.site import Page
 from leaderboard.entries import INCOMPLETE, Row, Section
 from leaderboard.metrics import SCORES
 from leaderboard.pages.names import style_slug
-from leaderboard.pages.pictures import preview
 from leaderboard.pages.studio import Studio, line_of
 
 NEAR = 100  # rows of a ranking whose previews are there without the script, too
@@ -48,7 +47,7 @@ def _section(studio: Studio, section: Section) -> dict[str, Any]:
     return {
         "section": section,
         "best": _best(section.rows),
-        "previews": {row.slug: preview(studio.thumbnails, row.report) for row in section.rows},
+        "previews": {row.slug: studio.thumbnails.preview(row.report) for row in section.rows},
         "styles": [(style, f"styles/{section.slug}.{style_slug(style)}.html") for style in styles_of(section)],
         "panels": charts.ranking_panels(studio.words, ranked),
         "charts": [(kind, chart) for kind, chart in zip(kinds, drawn) if chart is not None],
@@ -57,7 +56,7 @@ def _section(studio: Studio, section: Section) -> dict[str, Any]:
 
 def styles_of(section: Section) -> list[str]:
     """Every style that an entry of the section has."""
-    return sorted({style for row in section.rows for style in (*row.report.styles, *row.report.images)})
+    return sorted({style for row in section.rows for style in (*row.report.styles, *row.report.counts)})
 
 
 def _best(rows: Sequence[Row]) -> dict[str, float]:

@@ -13,7 +13,6 @@ from leaderboard.reading.reports import Picture, Report
 if TYPE_CHECKING:
     from leaderboard.building.thumbnails import Thumbnails
 
-_PREVIEW = 3  # pictures beside an entry's name
 _KEYS = [metric.key for metric in STYLE_SCORES]
 _NOTHING = " ".join("-" for _ in _KEYS)
 
@@ -68,20 +67,6 @@ def references(thumbnails: Thumbnails, report: Report, style: str) -> tuple[tupl
     return tuple(
         (str(name), place, large.get(name)) for name, place in thumbnails.references(report, style, "small").items()
     )
-
-
-def preview(thumbnails: Thumbnails, report: Report) -> list[str]:
-    """Some outputs, taken from as many styles as there are."""
-    places: list[str] = []
-    deepest = max((len(pictures) for pictures in report.images.values()), default=0)
-    for i in range(deepest):
-        for style, pictures in report.images.items():
-            if len(places) == _PREVIEW:
-                return places
-            place = thumbnails.output(report, style, pictures[i].file, "small") if i < len(pictures) else None
-            if place is not None:
-                places.append(place)
-    return places
 
 
 def heats(values: Sequence[float | None], higher_is_better: bool) -> list[int | None]:

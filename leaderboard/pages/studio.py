@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,11 @@ from markupsafe import Markup
 
 from contest.numbers import decimal
 from leaderboard.building.site import Before, Page
+from leaderboard.code import code_digest
 from leaderboard.i18n import LANGUAGES, TAGS, Words
-from leaderboard.pages.figures import Figures, heat_cells, preview_strip, references, row_rank
+from leaderboard.pages.figures import Figures, preview_strip, references, row_rank
 from leaderboard.pages.names import picture_id, style_id
+from leaderboard.pages.rows import heat_cells, post_processed, score_cells
 from leaderboard.pages.scripts import static_place
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from leaderboard.entries import Board, Row
 
 _HERE = Path(__file__).parent.parent
-_SOURCES = ("**/*.py", "templates/*", "static/*", "locale/*.json")
 
 
 class Studio:
@@ -65,18 +66,6 @@ class Studio:
         )
 
 
-@lru_cache
-def code_digest() -> str:
-    """A hash of the board's own code, templates, styles and words: when they change, so do the pages."""
-    found = hashlib.sha256()
-    for pattern in _SOURCES:
-        for path in sorted(_HERE.glob(pattern)):
-            if path.is_file():
-                found.update(f"{path.relative_to(_HERE).as_posix()}\0".encode())
-                found.update(hashlib.sha256(path.read_bytes()).digest())
-    return found.hexdigest()
-
-
 def range_text(row: Row) -> str | None:
     """The ranks that the intervals allow, where they allow more than one."""
     if row.rank_range is None or row.rank_range[0] == row.rank_range[1]:
@@ -95,11 +84,6 @@ def signed(value: float | None, digits: int = 4) -> str:
         return "–"
     text = decimal(value, digits, plus=True)
     return text.replace("-", "−") if text[0] in "+-" else f"±{text}"
-
-
-def sortable(value: float | None) -> str:
-    """A value as the sorting script reads it; nothing where there is none."""
-    return "" if value is None else f"{value + 0.0:.7g}"
 
 
 def part_class(value: float) -> str:
@@ -138,7 +122,9 @@ def _environment(words: Words) -> jinja2.Environment:
         languages=LANGUAGES,
         rank_text=row_rank,
         static_place=static_place,
+        changed=partial(post_processed, words),
         heat_cells=heat_cells,
+        score_cells=score_cells,
         reference_items=references,
         gallery_items=figures.gallery,
         output=figures.output,
@@ -149,5 +135,5 @@ def _environment(words: Words) -> jinja2.Environment:
         style_id=style_id,
         picture_id=picture_id,
     )
-    environment.filters.update(signed=signed, sortable=sortable)
+    environment.filters.update(signed=signed)
     return environment

@@ -1,57 +1,38 @@
-"""What files hold, remembered from one build to the next: a file that has not changed is not read again."""
+"""What the files of one entry hold, noted by one build for the next: a file that has not changed is not read again."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from contest.disk.files import atomic_write, parse_json
-from contest.disk.places import NO_CACHE, user_cache
+from leaderboard.reading.stamps import settled, stamp_of
 
-_log = logging.getLogger(__name__)
-_VERSION = 1  # of the notes below; others are passed over
-_Notes = dict[str, dict[str, list[Any]]]  # folder -> name -> inode, size, time of change, note
+Known = Mapping[str, Mapping[str, Any]]  # folder -> name -> (stamp, note)
 
 
 class Digests:
-    """Notes on files by folder and name, good as long as inode, size and time of change are the same.
+    """Notes by folder and name, good as long as a file's stamp is the same. `used` are those that were asked for."""
 
-    They only save time: without them every file is read once, and the site is the same.
-    """
-
-    def __init__(self, place: Path | None = None) -> None:
-        self._place = place
-        self._known: _Notes = {} if place is None else _load(place)
-        self._used: _Notes = {}
-
-    @classmethod
-    def of_site(cls, folder: Path) -> Digests:
-        """The notes of the sources of one site, in the user's cache: they are no part of what is published."""
-        cache = user_cache()
-        if cache is None:
-            _log.warning("the next build reads every file again: %s", NO_CACHE)
-            return cls()
-        name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:20]
-        return cls(cache / "board" / f"{name}.json")
+    def __init__(self, known: Known | None = None) -> None:
+        self.known: Known = {} if known is None else known
+        self.used: dict[str, dict[str, Any]] = {}
 
     def of_folder(self, folder: str, make: Callable[[bytes], str]) -> Callable[[str, os.stat_result], str]:
         """What gives `make(contents)` of a folder's files by name, from the notes where a file has not changed."""
         folder = os.path.abspath(folder)  # the next build may be told of it from elsewhere
-        known, used = self._known.get(folder, {}), self._used.setdefault(folder, {})
+        known, used = self.known.get(folder, {}), self.used.setdefault(folder, {})
 
-        def note(name: str, stat: os.stat_result) -> str:
-            inode, size, changed = stat.st_ino, stat.st_size, stat.st_mtime_ns
-            found = known.get(name)
-            if found is None or found[0] != inode or found[1] != size or found[2] != changed:
+        def note(name: str, found: os.stat_result) -> str:
+            now = [*stamp_of(found)]
+            kept = known.get(name)
+            if kept is None or kept[0] != now:
                 with open(os.path.join(folder, name), "rb") as stream:
-                    found = [inode, size, changed, make(stream.read())]
-            used[name] = found
-            return found[3]
+                    kept = [now, make(stream.read())]
+            used[name] = kept
+            return str(kept[1])
 
         return note
 
@@ -60,25 +41,9 @@ class Digests:
         folder, name = os.path.split(path)
         return self.of_folder(folder, lambda data: hashlib.sha256(data).hexdigest())(name, path.stat())
 
-    def save(self) -> None:
-        """Keep the notes on the files that were asked for. A cache that cannot be written is done without."""
-        if self._place is None or self._used == self._known:
-            return
-        try:
-            with atomic_write(self._place, "w") as stream:
-                stream.write(json.dumps({"version": _VERSION, "folders": self._used}))
-        except (OSError, ValueError) as error:  # ValueError: a name that is no text
-            _log.warning("%s: cannot be written (%s); the next build reads every file again", self._place, error)
-
-
-def _load(place: Path) -> _Notes:
-    try:
-        data = parse_json(place.read_text("utf-8"))
-        if data["version"] != _VERSION:
-            return {}
+    def settled(self) -> dict[str, dict[str, Any]]:
+        """The notes that may be kept: those on files of which a later change will show."""
         return {
-            folder: {name: note for name, note in notes.items() if len(note) == 4 and isinstance(note[3], str)}
-            for folder, notes in data["folders"].items()
+            folder: {name: note for name, note in notes.items() if settled([note[0]])}
+            for folder, notes in self.used.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}

@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 from contest.disk.spreadsheet import to_csv
 from contest.typed import to_schema
-from leaderboard.entries import Board, Row, Section
+from leaderboard.entries import Row, Section
 from leaderboard.metrics import SCORES
 
 SCHEMA_VERSION = 2
@@ -81,17 +81,16 @@ def as_records(sections: Iterable[Section]) -> list[dict[str, Any]]:
     return records
 
 
-def as_json(board: Board) -> bytes:
+def as_json(title: str, records: Iterable[dict[str, Any]]) -> bytes:
     """The bytes of board.json, an entry a line."""
-    entries = [_json(record) for record in as_records(board.sections)]
-    lines = ",\n".join(entries)
-    head = f'"schema_version": {SCHEMA_VERSION}, "title": {_json(board.title)}'
+    lines = ",\n".join(map(_json, records))
+    head = f'"schema_version": {SCHEMA_VERSION}, "title": {_json(title)}'
     return f'{{{head}, "entries": [\n{lines}\n]}}\n'.encode()
 
 
-def as_csv(board: Board) -> bytes:
+def as_csv(records: Iterable[dict[str, Any]]) -> bytes:
     """The bytes of board.csv, for spreadsheets: the records without their styles."""
-    rows = [dict(_cells(record)) for record in as_records(board.sections)]
+    rows = [dict(_cells(record)) for record in records]
     return to_csv(list(rows[0]), [list(row.values()) for row in rows])
 
 
@@ -121,7 +120,7 @@ def _entry(section: Section, row: Row) -> Entry:
         interval=None if report.interval is None else list(report.interval),
         styles={style: dict(values) for style, values in report.styles.items()},
         reasons=list(row.reasons),
-        commit=None if report.run is None else report.run.commit,
+        commit=report.commit,
         sha256=report.sha256,
         page=row.page,
         post_processed=report.post_processed,

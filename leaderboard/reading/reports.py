@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -15,20 +16,22 @@ from typing import Any, NamedTuple
 from contest.disk.files import read_json, sha256
 from contest.errors import UserError
 from leaderboard.metrics import SCORES, STYLE_SCORES
+from leaderboard.reading.beside import unsaid
 from leaderboard.reading.digests import Digests
-from leaderboard.reading.found import Found, find_pictures
+from leaderboard.reading.found import Found, Source, find_pictures
 from leaderboard.reading.meta import Meta, find_meta, read_meta
 from leaderboard.reading.run import Losses, Run, load_run, read_run
+from leaderboard.reading.stamps import run_folders
 from leaderboard.reading.taker import NAME, Taker
 
-__all__ = ["REPORT", "Meta", "Picture", "Report", "Run", "read_report", "read_reports", "run_folders"]
+__all__ = ["REPORT", "Meta", "Picture", "Report", "Run", "Whole", "read_report"]
 
 SCHEMA_VERSION = 1
 REPORT = "report.json"
 _LARGEST = 64 << 20
 _STYLES, _PICTURES = 500, 2000  # at most: of a report, of a style
 _KEYS = tuple(metric.key for metric in STYLE_SCORES)
-_SHOWN = 5  # refused reports in one message
+_PREVIEW = 3  # pictures beside an entry's name
 
 
 class Picture(NamedTuple):
@@ -51,12 +54,22 @@ class Picture(NamedTuple):
 _stem = lru_cache(1 << 14)(lambda file: os.path.splitext(file)[0])  # the same nouns come again and again
 
 
+class Whole(NamedTuple):
+    """What only an entry's own pages show: pictures by style, those beside the report, and how they were made."""
+
+    images: Mapping[str, tuple[Picture, ...]]
+    found: Found
+    run: Run | None
+
+
 @dataclass(frozen=True)
 class Report:
     """One validated report. Scores are finite numbers, or None where the evaluator could not give one.
 
-    `interval` is the 95 % interval of Final, `post_processed` how many pictures say that they were.
-    `found` are the pictures beside the report, and `inputs` is a hash of everything that was read for it.
+    `counts` maps a style to how many pictures it has, `interval` is the 95 % interval of Final, `post_processed` how
+    many pictures say that they were. `preview` are some pictures, `referenced` the styles with references, `beside`
+    says whether there is a run and how many pictures lie beside the report, and `unsaid` has a line for what is there
+    and not shown. `inputs` is a hash of everything that was read, and `whole` gives the rest of it.
     """
 
     path: Path
@@ -67,7 +80,7 @@ class Report:
     profile: str
     scores: Mapping[str, float | None]
     styles: Mapping[str, Mapping[str, float | None]]
-    images: Mapping[str, tuple[Picture, ...]]
+    counts: Mapping[str, int]
     references: str
     weights: Mapping[str, str]
     versions: Mapping[str, str]
@@ -75,14 +88,33 @@ class Report:
     complete: bool
     comparable: bool
     reasons: tuple[str, ...]
-    interval: tuple[float, float] | None = None
-    post_processed: int = 0
-    meta: Meta = field(default_factory=Meta)
-    run: Run | None = None
-    found: Found = field(default_factory=Found, repr=False)
-    inputs: str = ""
+    interval: tuple[float, float] | None
+    post_processed: int
+    meta: Meta
+    commit: str | None
+    preview: tuple[Source, ...]
+    referenced: tuple[str, ...]
+    beside: tuple[bool, int]
+    unsaid: tuple[str, ...]
+    inputs: str
+    whole: Callable[[], Whole] = field(repr=False, compare=False)
 
     @property
+    def images(self) -> Mapping[str, tuple[Picture, ...]]:
+        """Style -> its pictures."""
+        return self.whole().images
+
+    @property
+    def found(self) -> Found:
+        """The pictures beside the report."""
+        return self.whole().found
+
+    @property
+    def run(self) -> Run | None:
+        """How the entry was made."""
+        return self.whole().run
+
+    @cached_property
     def identity(self) -> str:
         """A hash of the report and of what its description says: entries that are equal in both are one."""
         return hashlib.sha256(repr((self.digest, self.name, self.meta)).encode("utf-8", "backslashreplace")).hexdigest()
@@ -92,24 +124,10 @@ class Report:
         """Short name of the references scored against: two contests may call themselves the same."""
         return self.references[:8]
 
-    @property
+    @cached_property
     def weights_id(self) -> str:
         """Short name of the set of weights; entries scored with different sets are never ranked together."""
         return hashlib.sha256(json.dumps(sorted(self.weights.items())).encode()).hexdigest()[:8]
-
-
-def read_reports(paths: Iterable[Path], digests: Digests | None = None) -> list[Report]:
-    """Read all reports. UserError: some are not what the evaluator writes; it names them all, or the first of many."""
-    read, problems = [], []
-    for path in paths:
-        try:
-            read.append(read_report(path, digests))
-        except UserError as error:
-            problems.append(str(error))
-    if problems:
-        more = f"; and {len(problems) - _SHOWN} more reports" if len(problems) > _SHOWN else ""
-        raise UserError("; ".join(problems[:_SHOWN]) + more)
-    return read
 
 
 def read_report(path: str | os.PathLike[str], digests: Digests | None = None) -> Report:
@@ -131,7 +149,8 @@ def read_report(path: str | os.PathLike[str], digests: Digests | None = None) ->
     run = None if run_folder is None or run_data is None else read_run(run_folder, run_data)
     take = Taker()
     fields = _take(take, data)
-    names = _file_names(take, data, fields["styles"], fields["images"])
+    images = _images(take, data)
+    names = _file_names(take, data, fields["styles"], images)
     take.require_good(found)
     pictures = find_pictures(found.parent, names, () if run is None else run.sheets, digests)
     digest = sha256(found)
@@ -141,21 +160,22 @@ def read_report(path: str | os.PathLike[str], digests: Digests | None = None) ->
     depends += [(style, digests.sha256(file)) for style, file in losses.items()]
     if name is not None:
         fields["name"] = name
+    whole = Whole(images, pictures, run)
+    shown = len(pictures.outputs) + len(pictures.references) + len(pictures.sheets)
     return Report(
         path=found,
         digest=digest,
+        counts={style: len(group) for style, group in images.items()},
         meta=meta,
-        run=run,
-        found=pictures,
+        commit=None if run is None else run.commit,
+        preview=_preview(images, pictures),
+        referenced=tuple(pictures.references),
+        beside=(run is not None, shown),
+        unsaid=tuple(unsaid(found, sum(map(len, images.values())), len(pictures.outputs))),
         inputs=hashlib.sha256(repr(depends).encode("utf-8", "backslashreplace")).hexdigest(),
+        whole=lambda: whole,
         **fields,
     )
-
-
-def run_folders(report: Path) -> tuple[Path, ...]:
-    """Where a report's run.json and its description may lie: beside it, and above a folder called `report`."""
-    folder = report.parent
-    return (folder, folder.parent) if folder.name == "report" else (folder,)
 
 
 def _take(take: Taker, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,7 +192,6 @@ def _take(take: Taker, data: Mapping[str, Any]) -> dict[str, Any]:
         "scores": {m.key: take.number(scores, m.key, needed=complete and comparable) for m in SCORES},
         "interval": take.interval(intervals, "final"),
         "styles": _styles(take, data),
-        "images": _images(take, data),
         "references": take.text(take.mapping(provenance, "references"), "sha256"),
         "weights": take.texts(provenance, "weights"),
         "versions": take.texts(provenance, "versions"),
@@ -217,6 +236,13 @@ def _picture(take: Taker, group: Mapping[str, Any], file: str) -> Picture:
         top5=take.lines(one, "clip_r_top5", NAME, 20) if one.get("clip_r_top5") is not None else (),
         scores=take.numbers(one, _KEYS),
     )
+
+
+def _preview(images: Mapping[str, Sequence[Picture]], found: Found) -> tuple[Source, ...]:
+    """Some outputs, taken from as many styles as there are."""
+    deepest = max(map(len, images.values()), default=0)
+    places = ((style, group[i].file) for i in range(deepest) for style, group in images.items() if i < len(group))
+    return tuple(islice((found.outputs[place] for place in places if place in found.outputs), _PREVIEW))
 
 
 def _file_names(

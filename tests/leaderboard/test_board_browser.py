@@ -303,9 +303,19 @@ def test_without_scripts_everything_is_there(visit, browser, site):
     visit(page_of(site, "Fern"))
     assert one_of(browser, "#compared [data-split=metrics]").is_displayed()
     assert one_of(browser, "a.zoom").get_attribute("href").endswith(".webp")
+    assert one_of(browser, "[data-rank] a").get_attribute("href").partition("#")[2].startswith("fern-")
     visit("compare.html")
     assert "Without them" in one_of(browser, "main noscript").text
     assert len(all_of(browser, "noscript a")) == 5
+
+
+def test_page_of_an_entry_has_its_rank_and_those_that_the_intervals_allow(browser, tmp_path):
+    finals = {"one": 0.50, "two": 0.49, "three": 0.2}
+    reports = [make(tmp_path / name, name, at, interval=(at - 0.05, at + 0.05)) for name, at in finals.items()]
+    build_site(reports, tmp_path / "site")
+    for name, said in (("one", ["1", "1–2"]), ("two", ["2", "1–2"]), ("three", ["3", "3"])):
+        browser.get(f"file://{tmp_path}/site/{page_of(tmp_path / 'site', name)}")
+        assert [one_of(browser, place).text for place in ("[data-rank]", "[data-range]")] == said
 
 
 def test_keyboard_walk(visit, browser, site):

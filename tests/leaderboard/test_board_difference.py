@@ -37,7 +37,8 @@ def entry(seed, counts=(4, 4, 7), **changes):
     totals = {key: sum(style[key] for style in styles.values()) / len(styles) for key in PER_STYLE}
     totals["clip_r"] = sum(picture.hit for group in images.values() for picture in group) / sum(counts)
     scores = {**totals, "fid": draw.uniform(0, 19), **changes}
-    return SimpleNamespace(scores=scores, styles=styles, images=images)
+    counts = {style: len(group) for style, group in images.items()}
+    return SimpleNamespace(scores=scores, styles=styles, images=images, counts=counts)
 
 
 def test_terms_give_the_published_final():

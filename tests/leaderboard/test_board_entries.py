@@ -11,7 +11,7 @@ import pytest
 from some_reports import make, make_run
 
 from leaderboard import entries
-from leaderboard.entries import Board, rank_reports
+from leaderboard.entries import rank_reports
 from leaderboard.reading.records import as_csv, as_json, as_records, schema_bytes
 from leaderboard.reading.reports import read_report
 
@@ -177,7 +177,7 @@ def test_table_and_records_agree(tmp_path):
     sections = sections_of(make(tmp_path / "a", "=1+1", 0.25), make(tmp_path / "b", "b", 0.5))
     records = as_records(sections)
     assert [(one["rank"], one["name"], one["final"]) for one in records] == [(1, "b", 0.5), (2, "=1+1", 0.25)]
-    rows = list(csv.DictReader(io.StringIO(as_csv(Board("B", tuple(sections))).decode("utf-8-sig"))))
+    rows = list(csv.DictReader(io.StringIO(as_csv(records).decode("utf-8-sig"))))
     assert [(row["rank"], row["name"]) for row in rows] == [("1", "b"), ("2", "'=1+1")]  # no formula
     assert [float(row["final"]) for row in rows] == [0.5, 0.25]
     assert (rows[0]["interval_low"], rows[0]["rank_range_high"], rows[0]["tags"]) == ("", "", "")
@@ -194,7 +194,7 @@ def test_board_json_is_what_its_schema_says(tmp_path):
         make(tmp_path / "b", "b", 0.5),
         make(tmp_path / "c", "c", change=partial),
     )
-    board = json.loads(as_json(Board("B", tuple(sections))))
+    board = json.loads(as_json("B", as_records(sections)))
     schema = json.loads(schema_bytes())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(board, schema)

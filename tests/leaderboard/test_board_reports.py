@@ -8,7 +8,8 @@ import json
 import pytest
 from some_reports import RUN, draw, make, make_run
 
-from leaderboard.reading.reports import Meta, read_report, read_reports
+from leaderboard.reading.gather import read_reports
+from leaderboard.reading.reports import Meta, read_report
 from submission import UserError
 
 

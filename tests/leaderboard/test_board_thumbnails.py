@@ -53,8 +53,8 @@ def test_contact_sheets_become_webp(tmp_path):
     report = read_report(make_run(tmp_path / "run"))
     thumbnails, made = published(report, tmp_path / "out")
     (sheet,) = report.run.sheets
-    assert size_of(made[thumbnails.sheet(sheet)]) == (1200, 1200)
-    assert thumbnails.sheet(tmp_path / "elsewhere.png") is None
+    assert size_of(made[thumbnails.sheet(report, sheet)]) == (1200, 1200)
+    assert thumbnails.sheet(report, tmp_path / "elsewhere.png") is None
 
 
 def with_note(path, note):
