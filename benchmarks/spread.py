@@ -93,13 +93,14 @@ def tables(cost: Cost, shape: Shape, rate: float) -> tuple[str, str]:
         f"| a picture, all cores: wall | {cost.wall:.3f} |",
         f"| a picture: processor | {cost.cpu:.3f} |",
         f"| an entry of {shape.styles} x {shape.outputs} from kept notes | {cost.report:.2f} |",
-        f"| a picture and worker, of {cost.workers} workers with a share of the cores each | {cost.spread:.3f} |",
+        f"| a picture and worker, of {cost.workers} workers with a share of the cores each: wall | {cost.spread:.3f} |",
         "",
         f"{shape.styles} styles x {shape.outputs} pictures of {shape.size} px, {processor()}, load before "
         f"{os.getloadavg()[2]:.1f}.",
     ]
     pictures = ENTRIES * EDITION.styles * EDITION.outputs
-    own = cost.spread * cores() / cost.workers  # core-seconds a picture when spread
+    more = cost.spread / cost.workers / cost.wall  # what spreading takes against one process, of the same busy machine
+    own = cost.cpu * more  # core-seconds a picture; clocks alone would count the time of other people's processes
     rows = ["| on | time for 1,000 entries |", "|---|---|"]
     rows += [f"| {n} cores like these | {_told(pictures * own / n + cost.start)} |" for n in (2, 16, 64, 256)]
     rows += [

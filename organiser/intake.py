@@ -61,7 +61,7 @@ class Inbox:
                 size, changed, since = found.st_size, found.st_mtime_ns, now
             self._seen[path] = (size, changed, since)
             calm = now - since
-            quick = calm >= self.settle * _QUICK and _ends_whole(path, size)
+            quick = calm >= self.settle * _QUICK and ends_whole(path, size)
             (settled if calm >= self.settle or quick else growing).append(path)
         self._seen = {path: self._seen[path] for path, _ in there if path in self._seen}
         return settled, growing
@@ -84,8 +84,8 @@ class Inbox:
         return path.stem if path.parent == self.folder else path.parent.name
 
 
-def _ends_whole(path: Path, size: int) -> bool:
-    """Whether a file ends with a zip's end record, and has as many bytes before that as the record says."""
+def ends_whole(path: Path, size: int) -> bool:
+    """Whether a file, of `size` bytes, ends with a zip's end record that has as many bytes before it as it says."""
 
     def read_at(place: int, count: int) -> bytes:
         return os.pread(handle, count, place)

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from benchmarks.reliability.command import ROOT
 from benchmarks.reliability.faults import FAULTS, Told, try_fault
 from benchmarks.reliability.kills import Trial, try_kills
-from benchmarks.reliability.page import put_table
+from benchmarks.reliability.page import machine, put_table
 from benchmarks.reliability.small_contest import make_contest
-from benchmarks.reliability.stages import ROOT, stages
+from benchmarks.reliability.stages import stages
+from submission.packing.provenance import find_commit
 
 WORK = ROOT / "build" / "chaos"
 PAGE = ROOT / "docs" / "reliability.md"
@@ -37,6 +37,7 @@ def main() -> int:
     asked = parser.parse_args()
     end = None if asked.minutes is None else time.monotonic() + 60 * asked.minutes
     WORK.mkdir(parents=True, exist_ok=True)
+    commit = find_commit(WORK)
     every = stages(make_contest(WORK / "small"), WORK)
     trials = _read(WORK / f"kills-{asked.seed}.jsonl", Trial)
     chosen = [stage for stage in every.values() if asked.only is None or stage.name in asked.only]
@@ -47,20 +48,24 @@ def main() -> int:
             f"{stage.name}: {begun[stage.name].seconds:.1f} s, {len(begun[stage.name].alike)} files are alike",
             flush=True,
         )
-    number = len(trials)
-    while (
-        chosen and sum(len(trial.moments) for trial in trials) < asked.kills and (end is None or time.monotonic() < end)
-    ):
-        stage = chosen[number % len(chosen)]
-        left = asked.kills - sum(len(trial.moments) for trial in trials)
-        trials.append(try_kills(stage, begun[stage.name], asked.seed, number, left))
+    while chosen and _kills(trials) < asked.kills and (end is None or time.monotonic() < end):
+        fewest = min(chosen, key=lambda stage: _kills(trial for trial in trials if trial.stage == stage.name))
+        left = asked.kills - _kills(trials)
+        trial = try_kills(fewest, begun[fewest.name], asked.seed, len(trials), left)
+        if find_commit(WORK) != commit:  # which is in what runs write
+            print("the commit has changed meanwhile, so that the last trial does not count; begin again")
+            return 1
+        trials.append(trial)
         _note(WORK / f"kills-{asked.seed}.jsonl", trials[-1])
         print(trials[-1], flush=True)
-        number += 1
     told = _faults(end) if asked.only is None or "faults" in asked.only else _read(WORK / "faults.jsonl", Told)
     put_table(PAGE, "Kills", _table_of_kills(trials, asked.seed))
     put_table(PAGE, "Other faults", _table_of_faults(told))
     return 1 if any(trial.wrong for trial in trials) or any(one.wrong for one in told) else 0
+
+
+def _kills(trials: Iterable[Trial]) -> int:
+    return sum(len(trial.moments) for trial in trials)
 
 
 def _faults(end: float | None) -> list[Told]:
@@ -88,19 +93,15 @@ def _table_of_kills(trials: Sequence[Trial], seed: int) -> str:
     lines = ["| command | trials | kills | results that differ, or something left |", "|---|---|---|---|"]
     for name in [*dict.fromkeys(trial.stage for trial in trials), "all"]:
         own = [trial for trial in trials if name in (trial.stage, "all")]
-        counts = (len(own), sum(len(trial.moments) for trial in own), sum(bool(trial.wrong) for trial in own))
+        counts = (len(own), _kills(own), sum(bool(trial.wrong) for trial in own))
         lines.append(f"| {name} | {' | '.join(map(str, counts))} |")
-    return "\n".join([*lines, "", f"Seed {seed}, {_machine()}."])
+    return "\n".join([*lines, "", f"Seed {seed}, {machine()}."])
 
 
 def _table_of_faults(told: Sequence[Told]) -> str:
     lines = ["| fault | what was said, or done | a later run |", "|---|---|---|"]
     lines += [f"| {one.fault} | {one.said} | {'; '.join(one.wrong) if one.wrong else one.then} |" for one in told]
     return "\n".join(lines)
-
-
-def _machine() -> str:
-    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":

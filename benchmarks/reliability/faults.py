@@ -8,12 +8,15 @@ import re
 import resource
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.reliability.command import HANGS, ROOT, Hangs, call, ended, kill, start
 from benchmarks.reliability.small_contest import SmallContest, noise
-from benchmarks.reliability.stages import HANGS, ROOT, Stage, Unlike, call, environment, stages
+from benchmarks.reliability.stage import Stage, Unlike
+from benchmarks.reliability.stages import stages
 
 MISUSE = 2
 OVERRIDE = 1  # CAP_DAC_OVERRIDE, with which the superuser writes where nobody may
@@ -56,7 +59,7 @@ def try_fault(name: str, small: SmallContest, work: Path) -> Told:
         return Told(name, said, "finishes, the same to the byte", wrong)
     except NotPossible as why:
         return Told(name, f"not tried here: {why}", "-", [])
-    except Unlike as unlike:
+    except (Unlike, Hangs) as unlike:
         return Told(name, "", "", [str(unlike)])
 
 
@@ -105,7 +108,7 @@ def read_only(stage: Stage, small: SmallContest) -> str:
 def second_run(stage: Stage, small: SmallContest) -> str:
     with _started(stage, lambda: (stage.folder / "run.json").exists()) as first:
         said = one_line(call(stage.command, stage.cache), MISUSE)
-        if first.wait(HANGS) != 0:
+        if ended(first).returncode != 0:
             raise Unlike("the first run did not finish")
     return said
 
@@ -116,21 +119,22 @@ def changed_reference(stage: Stage, small: SmallContest) -> str:
     try:
         with _started(stage, lambda: (stage.folder / "lora" / "00" / "checkpoint.safetensors").exists()) as run:
             path.write_bytes(noise([77]))
-            out, err = run.communicate(timeout=HANGS)
-        return one_line(subprocess.CompletedProcess(stage.command, run.returncode, out, err), MISUSE)
+            return one_line(ended(run), MISUSE)
     finally:
         path.write_bytes(before)
 
 
 def little_memory(stage: Stage, small: SmallContest) -> str:
-    """From far too little up to what is enough."""
+    """From far too little, a quarter more each time, up to what is enough."""
     told: dict[str, list[int]] = {}
-    for megabytes in range(250, 20_000, 250):
+    megabytes = 200
+    while megabytes < 32_000:
         done = call(stage.command, stage.cache, preexec_fn=limited(resource.RLIMIT_AS, megabytes << 20))
         if done.returncode == 0:
-            break
+            return "; ".join(f"{min(found)} to {max(found)} MiB: {line}" for line, found in told.items())
         told.setdefault(one_line(done, MISUSE), []).append(megabytes)
-    return "; ".join(f"{min(found)} to {max(found)} MiB: {line}" for line, found in told.items())
+        megabytes += megabytes // 4
+    raise Unlike("no memory is enough")
 
 
 def cut_cache(stage: Stage, small: SmallContest) -> str:
@@ -155,28 +159,17 @@ def backwards(stage: Stage, small: SmallContest) -> str:
     return "nothing: an hour back at every look, and the run goes through"
 
 
-class _started:
-    """The stage's command as a process, once `begun` is true; ended with the block."""
-
-    def __init__(self, stage: Stage, begun: Callable[[], bool]) -> None:
-        self.process = subprocess.Popen(
-            stage.command,
-            cwd=ROOT,
-            env=environment(stage.cache),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        until = time.monotonic() + HANGS
-        while not begun() and self.process.poll() is None and time.monotonic() < until:
+@contextmanager
+def _started(stage: Stage, begun: Callable[[], bool]) -> Iterator[subprocess.Popen[str]]:
+    """The stage's command, once `begun` is true; ended with the block."""
+    process = start(stage.command, stage.cache)
+    until = time.monotonic() + HANGS
+    try:
+        while not begun() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.005)
-
-    def __enter__(self) -> subprocess.Popen[str]:
-        return self.process
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
+        yield process
+    finally:
+        kill(process)
 
 
 FAULTS: dict[str, tuple[str, Fault]] = {

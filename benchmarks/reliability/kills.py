@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import glob
 import random
-import signal
 import subprocess
-from dataclasses import asdict, dataclass
-from typing import Any
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
 
-from benchmarks.reliability.stages import ROOT, Stage, Undisturbed, Unlike, environment
+from benchmarks.reliability.command import Hangs, kill, start
+from benchmarks.reliability.stage import Stage, Undisturbed, Unlike
 
 HALF = (".part", ".incoming")  # how names of what is not finished end
+LOOK = 0.003  # seconds between two looks at whether the moment has come
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,20 @@ class Trial:
     moments: list[float]
     wrong: list[str]
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+
+@dataclass(frozen=True)
+class Moment:
+    """So many seconds after the start; or when `file`, or its draft, appears. `alone`: what it has started lives on."""
+
+    seconds: float
+    file: Optional[Path]
+    alone: bool
+
+    def has_come(self, seconds: float) -> bool:
+        if self.file is None:
+            return seconds >= self.seconds
+        draft = f".{glob.escape(self.file.name[:40])}.*"
+        return self.file.exists() or any(self.file.parent.glob(draft))
 
 
 def try_kills(stage: Stage, whole: Undisturbed, seed: int, number: int, kills: int) -> Trial:
@@ -33,34 +48,39 @@ def try_kills(stage: Stage, whole: Undisturbed, seed: int, number: int, kills: i
     stage.prepare()
     moments = []
     for _ in range(min(kills, rng.randint(1, stage.at_once))):
-        moment = rng.uniform(0, 1.1 * whole.seconds)
-        if _killed(stage, moment):
-            moments.append(round(moment, 3))
+        killed = _killed(stage, draw_moment(rng, stage, whole))
+        if killed is not None:
+            moments.append(round(killed, 3))
     try:
         said = stage.finish()
-    except Unlike as unlike:
+    except (Unlike, Hangs) as unlike:
         return Trial(stage.name, number, moments, [str(unlike)])
-    found = stage.digests()
-    wrong = whole.differing(found)
+    wrong = whole.differing(stage.digests())
     wrong += [f"half-written: {path.name}" for path in stage.folder.parent.rglob("*") if path.name.endswith(HALF)]
     wrong += ["a traceback"] if "Traceback" in said else []
     return Trial(stage.name, number, moments, wrong)
 
 
-def _killed(stage: Stage, moment: float) -> bool:
-    """Start the command, and kill it with all it has started; False where it was over before."""
-    process = subprocess.Popen(
-        stage.command,
-        cwd=ROOT,
-        env=environment(stage.cache),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        process.wait(moment)
-        return False
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return True
+def draw_moment(rng: random.Random, stage: Stage, whole: Undisturbed) -> Moment:
+    """One time in two by the clock, else at one of the files that are still to be made.
+
+    Most of a command's time goes to what writes nothing.
+    """
+    seconds, by_file, alone = rng.uniform(0, whole.seconds), rng.random() < 0.5, rng.random() < 0.5
+    names = sorted(name for name in (*whole.alike, *whole.others) if not (stage.folder / name).exists())
+    file = stage.folder / rng.choice(names) if by_file and names else None
+    return Moment(seconds, file, alone)
+
+
+def _killed(stage: Stage, moment: Moment) -> float | None:
+    """Start the command, and kill it: after how many seconds. None where it was over before."""
+    quiet = subprocess.DEVNULL
+    process = start(stage.command, stage.cache, stdout=quiet, stderr=quiet)
+    begun = time.monotonic()
+    while process.poll() is None:
+        seconds = time.monotonic() - begun
+        if moment.has_come(seconds):
+            kill(process, moment.alone)
+            return seconds
+        time.sleep(LOOK)
+    return None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from pathlib import Path
 
+from contest.cores import processor
 from contest.disk.files import write_bytes
 
 
@@ -14,3 +17,9 @@ def put_table(page: Path, heading: str, table: str) -> None:
         raise ValueError(f"{page} has no heading {heading}")
     at = rest.find("\n#")
     write_bytes(page, f"{before}{found}{table}\n{rest[at:] if at >= 0 else ''}".encode())
+
+
+def machine() -> str:
+    """What it was measured on, and how busy that was with this and everything else."""
+    load = f"load over the last quarter of an hour {os.getloadavg()[2]:.1f}"
+    return f"{processor()}, {platform.system()}, Python {platform.python_version()}, {load}"

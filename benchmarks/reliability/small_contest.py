@@ -113,7 +113,7 @@ def zipped(seed: int) -> bytes:
 
 
 def _settings(small: SmallContest) -> dict[str, object]:
-    train = {"steps": 40, "batch_size": 2, "learning_rate": 0.005, "checkpointing_steps": 5}
+    train = {"steps": 16, "batch_size": 2, "learning_rate": 0.005, "checkpointing_steps": 4}
     return {
         "name": "small",
         "references": str(small.references),
@@ -121,6 +121,6 @@ def _settings(small: SmallContest) -> dict[str, object]:
         "data": {"size": 32},
         "lora": {"r": 2},
         "train": {**train, "also": ["kohya", "bin", "peft"]},
-        "generate": {"sampler": "ddim", "steps": 10, "strength": 0.7, "guidance_scale": 2.0, "batch_size": 2},
+        "generate": {"sampler": "ddim", "steps": 6, "strength": 0.7, "guidance_scale": 2.0, "batch_size": 2},
         "score": {"weights": str(small.weights)},
     }

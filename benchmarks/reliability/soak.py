@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.reliability.page import put_table
+from benchmarks.reliability.page import machine, put_table
 from benchmarks.reliability.small_contest import draw_entry, make_contest
 
 ROOT = Path(__file__).parents[2]
@@ -134,8 +133,7 @@ def main() -> int:
         )
         lines.append(f"| {' | '.join(map(str, row))} |")
         print(lines[-1], flush=True)
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    note = f"On {machine}; no figure and no byte moved. {ENTRIES} entries of noise in turn, miniature weights."
+    note = f"On {machine()}; no figure and no byte moved. {ENTRIES} entries of noise in turn, miniature weights."
     put_table(PAGE, "Scorings and boards", "\n".join([*lines, "", note]))
     return 0 if good else 1
 

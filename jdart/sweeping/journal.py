@@ -34,7 +34,12 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def mend(journal: Path) -> None:
-    """Cut off half a line, which a machine that went down left: Optuna would write on after it, and read neither."""
+    """Take away what a process left that was killed while it wrote; for the process that is alone in the folder.
+
+    Half a line, after which Optuna would write on and then read neither; and its lock, for which it would wait.
+    """
+    for left in (journal.with_name(f"{journal.name}.lock"), *journal.parent.glob(f"{journal.name}.lock*.rename")):
+        left.unlink(missing_ok=True)
     if not journal.exists():
         return
     data = journal.read_bytes()

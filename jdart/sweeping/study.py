@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NAME = "sweep"  # of the study in its journal
 FACTS = "sweep"  # the study's attribute that says what it was made with
-GRACE = 5  # seconds after which the journal's own lock is that of a process that was killed
+GRACE = 5  # seconds after which the journal's own lock is that of a dashboard that was killed; ours is mended
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from contest.reading import load_contest
 from organiser.clock import SystemClock
 from organiser.desk import Desk, at_work, found_desk
 from organiser.drilling.measures import Measures, measure
-from organiser.drilling.plan import plan, write_archives, write_rules
+from organiser.drilling.plan import Fake, plan, write_archives, write_rules
+from organiser.drilling.receipts import receipt_times
 from organiser.drilling.sender import Sender
 from organiser.intake import Inbox
 from organiser.reception import Happening
@@ -62,6 +63,10 @@ class Drill:
         if self._sender.problem is not None:
             raise self._sender.problem
         self._took = time.monotonic() - begun[0], time.process_time() - begun[1]
+
+    def receipts(self) -> dict[Fake, float]:
+        """Seconds from last byte to receipt of every archive that has one by now."""
+        return receipt_times(self.desk, self.fakes, self._sender.sent)
 
     def measures(self) -> Measures:
         """The figures, once it was held."""

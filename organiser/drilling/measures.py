@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import resource
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,18 +17,8 @@ from organiser.clock import from_text
 from organiser.desk import Desk
 from organiser.drilling.fakes import COPIED, KINDS
 from organiser.drilling.plan import Fake
+from organiser.drilling.receipts import Receipts, Spread, receipt_times, receipts_of, spread
 from organiser.reviewing.suspicion import NEAR_COPY, review
-
-TARGET = 2.0  # seconds from an archive's last byte to its receipt, at the 99th percentile
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Seconds: the middle one, the 99th percentile (of few: the largest), the largest."""
-
-    median: float
-    p99: float
-    most: float
 
 
 @dataclass(frozen=True)
@@ -43,7 +32,7 @@ class Measures:
     rate: Optional[float]
     seconds: float
     cpu: float
-    receipts: Optional[Spread]
+    receipts: Receipts
     scoring: Optional[Spread]
     longest_queue: int
     memory: int
@@ -65,8 +54,8 @@ def measure(
     """
     entries = {(entry.team, entry.file): entry for entry in desk.ledger.entries()}
     lines = read_lines(desk.ledger.lines())
+    waits = receipt_times(desk, fakes, sent)
     wrong: list[str] = []
-    waits: list[float] = []
     states: dict[str, int] = {}
     for fake in fakes:
         kind, entry = KINDS[fake.kind], entries.get((fake.team, fake.name))
@@ -75,10 +64,7 @@ def measure(
             wrong.append(f"{where}: was not taken")
             continue
         states[entry.state] = states.get(entry.state, 0) + 1
-        letter = desk.outbox / entry.team / f"{entry.folder}.receipt.json"
-        if letter.is_file():
-            waits.append(letter.stat().st_mtime - sent[fake.team, fake.name])
-        else:
+        if fake not in waits:
             wrong.append(f"{where}: got no receipt")
         if entry.state != kind.state:
             wrong.append(f"{where}: is {entry.state}, not {kind.state}; {entry.reason}")
@@ -86,10 +72,9 @@ def measure(
             wrong.append(f"{where}: is {entry.state}, but not by {kind.code}; {entry.reason}")
     wrong += audit_event(desk) + audit_log(lines, sorted(desk.outbox.rglob("*.receipt.json")))
     wrong += _unseen_copies(desk, fakes)
-    receipts = spread(waits) if waits else None
-    if rate is not None and receipts is not None and receipts.p99 >= TARGET:
-        wrong.append(f"receipts took {receipts.p99:.2f} s at the 99th percentile; the target is below {TARGET:g} s")
-    times = _scoring_times(lines)
+    receipts = receipts_of(waits)
+    wrong += receipts.problems() if rate is not None else []
+    times = scoring_times(lines)
     return Measures(
         entries=len(fakes),
         rate=rate,
@@ -105,12 +90,6 @@ def measure(
     )
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """Of at least one value. The percentile is the smallest value that is not below 99 % of them."""
-    ordered = sorted(values)
-    return Spread(ordered[(len(ordered) - 1) // 2], ordered[math.ceil(0.99 * len(ordered)) - 1], ordered[-1])
-
-
 def longest_queue(lines: Sequence[Mapping[str, Any]]) -> int:
     """How many entries waited at most, unchecked ones and the one being scored with them."""
     waiting: set[int] = set()
@@ -124,7 +103,8 @@ def longest_queue(lines: Sequence[Mapping[str, Any]]) -> int:
     return longest
 
 
-def _scoring_times(lines: Sequence[Mapping[str, Any]]) -> list[float]:
+def scoring_times(lines: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Seconds of each scoring that came to its end, as the log has them."""
     begun: dict[int, datetime] = {}
     times = []
     for line in (one for one in lines if one["what"] == "state"):

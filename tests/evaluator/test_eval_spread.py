@@ -16,6 +16,8 @@ from click.testing import CliRunner
 from fixture_contest import paint
 from PIL import Image
 
+from benchmarks.spread import Cost, tables
+from benchmarks.workload import Shape
 from evaluator.cli import main
 from evaluator.inputs.refpack import open_references
 from evaluator.scoring import spread
@@ -128,3 +130,13 @@ def test_ray_that_is_not_installed_is_said_before_anything_is_done(contest, pack
     result = CliRunner().invoke(main, [str(argument) for argument in given])
     assert result.exit_code == 2
     assert "pip install 'jdart[ray]'" in result.output
+
+
+def test_what_a_whole_edition_takes_is_told_by_processor_time():
+    """On a machine that gave this process half of its time: a second of the processor is two by the clock."""
+    alone, spread_out = 2.0, 5.0  # seconds a picture by the clock; two workers do 2 in 5 s
+    measured, projected = tables(Cost(10.0, 1.0, alone, 0.5, spread_out, 2), Shape(2, 3, 6, 512), 70.0)
+    assert f"| 16 cores like these | {(700_000 * 1.25 / 16 + 10) / 3600:.1f} hours |" in projected
+    assert f"| 64 cores like these | {(700_000 * 1.25 / 64 + 10) / 3600:.1f} hours |" in projected
+    assert "| 1 GPU, **assumed**: 70 pictures a second each | 2.8 hours |" in projected
+    assert "| a picture: processor | 1.000 |" in measured

@@ -7,14 +7,16 @@ import pytest
 from click.testing import CliRunner
 from small_event import STYLES, ToldScorer
 
+from benchmarks.reliability.load import hold
 from contest.definition import Contest, Limits
 from contest.entry.png import read_chunks, read_header
 from contest.findings import errors
 from organiser.cli import main
 from organiser.drilling.evening import Drill
 from organiser.drilling.fakes import CROWD, HONEST, KINDS, good_files
-from organiser.drilling.measures import longest_queue, measure, spread
-from organiser.drilling.plan import plan
+from organiser.drilling.measures import longest_queue, measure
+from organiser.drilling.plan import Fake, plan
+from organiser.drilling.receipts import receipts_of, spread
 from submission import UserError, check
 
 SMALL = Contest("small", {style: tuple(prompts) for style, prompts in STYLES.items()}, limits=Limits(files=CROWD))
@@ -52,7 +54,7 @@ def test_a_drill(tmp_path):
     found = drill.measures()
     assert found.wrong == () or all(one.startswith("receipts took") for one in found.wrong)
     assert found.states == {"duplicate": 1, "late": 1, "over limit": 1, "refused": 2, "scored": 7}
-    assert 0 < found.receipts.median <= found.receipts.p99 <= found.receipts.most
+    assert 0 < found.receipts.whole.median <= found.receipts.whole.p99 <= found.receipts.whole.most
     assert found.seconds > 0 and found.cpu > 0 and found.memory > 1 << 20 and found.longest_queue > 0
     desk = drill.desk
     entry = desk.ledger.entries("late")[0]
@@ -63,6 +65,35 @@ def test_a_drill(tmp_path):
     assert any("is withdrawn, not late; asked" in one for one in wrong)
     with pytest.raises(UserError, match="is there already"):
         Drill(tmp_path / "drill", 1)
+
+
+def test_the_load_of_an_evening_ends_with_the_last_receipt(tmp_path, monkeypatch):
+    held = Drill.hold
+    monkeypatch.setattr(Drill, "hold", lambda drill: held(drill, lambda desk: ToldScorer()))
+    load = hold(tmp_path / "drill", 6000.0, 4)
+    assert (load.rate, load.archives) == (
+        6000.0,
+        4,
+    ) and 0 < load.receipts.whole.median <= load.receipts.whole.most < load.seconds
+    assert 0 <= load.scored <= 3 and 0 <= load.scoring <= load.seconds and 1 <= load.waiting <= 4
+
+
+def test_what_may_still_be_growing_is_given_its_time(tmp_path):
+    times = {}
+    for number, (name, seconds) in enumerate(
+        ((HONEST, 1.9), ("no archive", 3.9), ("cut short", 2.5), ("nothing", 2.4))
+    ):
+        ready = tmp_path / f"{number}.zip"
+        ready.write_bytes(KINDS[name].make(good_files(SMALL.styles, 1)))
+        times[Fake(name, "a", ready.name, ready)] = seconds
+    found = receipts_of(times)
+    assert (found.whole.p99, found.others.median, found.others.p99) == (1.9, 2.5, 3.9) and found.problems() == []
+    slow = receipts_of({fake: seconds + 0.1 for fake, seconds in times.items()}).problems()
+    assert slow == [
+        "receipts took 2.00 s at the 99th percentile; the target is below 2 s",
+        "receipts of no whole archive took 4.00 s at the 99th percentile; the target is below 4 s",
+    ]
+    assert receipts_of({}).problems() == []
 
 
 def test_figures():

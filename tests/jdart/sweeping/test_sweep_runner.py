@@ -1,10 +1,8 @@
 """What is tried, stopped, begun again and left out, with figures of a formula in place of pictures."""
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -251,8 +249,8 @@ def test_figures_that_could_not_stand_together_are_refused(more, other, said, tm
     assert said in str(caught.value) and "nothing was touched" in str(caught.value)
 
 
-SLEEPER = """
-import sys, time
+CHILD = """
+import os, signal, sys
 from pathlib import Path
 sys.path[:0] = {places!r}
 from fake_bench import FakeBench, opened, plan_of
@@ -261,28 +259,28 @@ folder = Path({folder!r})
 
 def wait(point, style):
     if (point.number, style) == (1, "02"):
-        (folder / "here").touch()
-        time.sleep(60)
+        {how}
 
 with opened(plan_of(folder, 3)) as study:
     list(go(study, FakeBench(wait)))
 """
 
 
+def begin(folder, how):
+    """A sweep in a process of its own that does `how` in the middle of its second trial."""
+    code = CHILD.format(places=[str(HERE), str(HERE.parents[2])], folder=str(folder), how=how)
+    return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
 def test_killed_and_begun_again_and_never_two_at_once(tmp_path):
-    places = [str(HERE), str(HERE.parents[2])]
-    process = subprocess.Popen([sys.executable, "-c", SLEEPER.format(places=places, folder=str(tmp_path))])
-    try:
-        until = time.monotonic() + 60
-        while not (tmp_path / "here").exists():
-            assert process.poll() is None and time.monotonic() < until
-            time.sleep(0.02)
-        with pytest.raises(UserError) as caught, opened(plan_of(tmp_path, 3)):
-            pass
-        assert f"another jdart sweep is at work in it (process {process.pid} on " in str(caught.value)
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+    with begin(tmp_path, "print('here', flush=True); sys.stdin.read()") as process:
+        try:
+            assert process.stdout.readline() == b"here\n"
+            with pytest.raises(UserError) as caught, opened(plan_of(tmp_path, 3)):
+                pass
+            assert f"another jdart sweep is at work in it (process {process.pid} on " in str(caught.value)
+        finally:
+            process.kill()
     rows, bench, _ = run(plan_of(tmp_path, 3))
     assert bench.made[0] == (1, "02")
     (tmp_path / "whole").mkdir()
@@ -301,15 +299,13 @@ def test_half_a_line_is_cut_off(tmp_path):
     assert journal.read_bytes() == before
 
 
-def test_a_lock_that_a_killed_process_left_is_no_hindrance(tmp_path, monkeypatch):
-    """From a relative folder, too, in which Optuna's own lock would never expire."""
-    from jdart.sweeping import study
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(study, "GRACE", 3)
-    plan = plan_of(Path("."), 1)
-    run(plan)
-    os.symlink("study.log", "out/study.log.lock")
-    begun = time.monotonic()
-    rows, _, _ = run(plan_of(Path("."), 2))
-    assert len(rows) == 2 and time.monotonic() - begun < 20
+def test_what_was_killed_while_it_wrote_left_a_lock_that_nobody_waits_for(tmp_path):
+    with begin(tmp_path, "os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)") as process:
+        assert process.wait() == -signal.SIGKILL
+    lock = tmp_path / "out" / "study.log.lock"
+    assert lock.is_symlink()
+    lock.with_name(f"{lock.name}0123.rename").symlink_to("study.log")  # killed while it let go
+    mend(lock.with_suffix(""))
+    assert sorted(path.name for path in lock.parent.iterdir()) == ["study.log", "sweep.lock"]
+    rows, bench, _ = run(plan_of(tmp_path, 3))
+    assert len(rows) == 3 and bench.made[0] == (1, "02")
