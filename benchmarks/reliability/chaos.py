@@ -101,7 +101,8 @@ def _table_of_kills(trials: Sequence[Trial], seed: int) -> str:
 def _table_of_faults(told: Sequence[Told]) -> str:
     lines = ["| fault | what was said, or done | a later run |", "|---|---|---|"]
     lines += [f"| {one.fault} | {one.said} | {'; '.join(one.wrong) if one.wrong else one.then} |" for one in told]
-    return "\n".join(lines)
+    untried = [name for name in FAULTS if all(one.fault != name for one in told)]
+    return "\n".join([*lines, *(f"| {name} | not tried yet | - |" for name in untried)])
 
 
 if __name__ == "__main__":

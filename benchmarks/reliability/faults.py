@@ -6,6 +6,7 @@ import ctypes
 import os
 import re
 import resource
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -77,7 +78,7 @@ def limited(kind: int, amount: int) -> Callable[[], None]:
 
 
 def small_files(stage: Stage, small: SmallContest) -> str:
-    return one_line(call(stage.command, stage.cache, preexec_fn=limited(resource.RLIMIT_FSIZE, 20_000)), MISUSE)
+    return one_line(call(stage.command, stage.cache, preexec_fn=limited(resource.RLIMIT_FSIZE, 100_000)), MISUSE)
 
 
 def full_disk(stage: Stage, small: SmallContest) -> str:
@@ -107,7 +108,9 @@ def read_only(stage: Stage, small: SmallContest) -> str:
 
 def second_run(stage: Stage, small: SmallContest) -> str:
     with _started(stage, lambda: (stage.folder / "run.json").exists()) as first:
+        first.send_signal(signal.SIGSTOP)  # else it might be over before the second has begun
         said = one_line(call(stage.command, stage.cache), MISUSE)
+        first.send_signal(signal.SIGCONT)
         if ended(first).returncode != 0:
             raise Unlike("the first run did not finish")
     return said
@@ -173,7 +176,7 @@ def _started(stage: Stage, begun: Callable[[], bool]) -> Iterator[subprocess.Pop
 
 
 FAULTS: dict[str, tuple[str, Fault]] = {
-    "files may have 20 kB at most (`ulimit -f`)": ("run", small_files),
+    "files may have 100 kB at most (`ulimit -f`)": ("run", small_files),
     "the disk is full": ("run", full_disk),
     "the folder may not be written": ("run", read_only),
     "a second run in the same folder": ("run", second_run),

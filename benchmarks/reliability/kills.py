@@ -67,9 +67,9 @@ def draw_moment(rng: random.Random, stage: Stage, whole: Undisturbed) -> Moment:
     Most of a command's time goes to what writes nothing.
     """
     seconds, by_file, alone = rng.uniform(0, whole.seconds), rng.random() < 0.5, rng.random() < 0.5
-    names = sorted(name for name in (*whole.alike, *whole.others) if not (stage.folder / name).exists())
-    file = stage.folder / rng.choice(names) if by_file and names else None
-    return Moment(seconds, file, alone)
+    every = (Moment(seconds, stage.folder / name, alone) for name in sorted((*whole.alike, *whole.others)))
+    to_come = [one for one in every if not one.has_come(0.0)]  # nor is there the half of it that a killed one left
+    return rng.choice(to_come) if by_file and to_come else Moment(seconds, None, alone)
 
 
 def _killed(stage: Stage, moment: Moment) -> float | None:

@@ -32,8 +32,7 @@ EVENINGS = ((1.0, 10), (10.0, 30), (50.0, 100))  # archives a minute, archives
 
 @dataclass(frozen=True)
 class Load:
-    """Times in seconds; how many entries were scored before the last receipt, in how much of the time; how many waited at
-    most."""
+    """Times in seconds; how many entries were scored by the last receipt, in how much of the time; longest queue."""
 
     rate: float
     archives: int

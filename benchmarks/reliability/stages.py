@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.reliability.command import call
 from benchmarks.reliability.small_contest import SmallContest
 from benchmarks.reliability.stage import Stage, Unlike
+from contest.disk.drafts import whole_folder
 
 # logs; pages are called after their report, in which times are; what a site holds is compared by its own stage
 APART = ("logs/", "compiler.log", "site/entries/", "site/data/")
@@ -30,8 +31,10 @@ def stages(small: SmallContest, work: Path) -> dict[str, Stage]:
     def after_run(name: str, gone: Sequence[str]) -> Callable[[], None]:
         def begin() -> None:
             if not whole.is_dir():
-                every[0].undisturbed(work / "undisturbed")
-                shutil.copytree(every[0].folder, whole)
+                every[0].prepare()  # whatever a disturbed one has left there
+                every[0].finish()
+                with whole_folder(whole) as draft:
+                    shutil.copytree(every[0].folder, draft, dirs_exist_ok=True)
             shutil.copytree(whole, place(name))
             for one in gone:
                 path = place(name) / one

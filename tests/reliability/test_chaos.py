@@ -101,8 +101,9 @@ def test_moments_are_drawn_over_the_whole_time_and_at_files_that_are_not_there_y
     stage = stage_of(tmp_path, "")
     stage.prepare()
     (tmp_path / "out" / "a").touch()
+    (tmp_path / "out" / ".d.0123abcd.part").touch()
     rng = random.Random(0)
-    moments = [draw_moment(rng, stage, Undisturbed({"a": "1", "b": "2"}, ["c"], 10.0)) for _ in range(200)]
+    moments = [draw_moment(rng, stage, Undisturbed(dict.fromkeys("abd", "1"), ["c"], 10.0)) for _ in range(200)]
     seconds = [moment.seconds for moment in moments]
     assert min(seconds) < 1 and max(seconds) > 9 and max(seconds) <= 10
     files = {moment.file for moment in moments}
