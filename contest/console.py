@@ -23,6 +23,7 @@ TERMINATED = 143
 
 _STOPPED = "stopped; what was finished is kept, run the same command again to go on"
 _NO_MEMORY = "not enough memory; take a smaller data.size or batch_size, or close other programs"
+_ONEDNN = "could not create a primitive"  # and no more: more is said of what it cannot do
 # by PyTorch, by C++, by Jittor, by the loader of shared libraries, where a thread could not be started
 _SAID_OF_MEMORY = ("t allocate memory", "bad_alloc", "out of memory", "failed to map segment", "start new thread")
 
@@ -78,7 +79,7 @@ class Group(click.Group):
 def _means_no_memory(error: BaseException) -> bool:
     """Whether memory ran out: Python says MemoryError, libraries other things."""
     said = str(error).lower()
-    return isinstance(error, MemoryError) or any(words in said for words in _SAID_OF_MEMORY)
+    return isinstance(error, MemoryError) or said == _ONEDNN or any(words in said for words in _SAID_OF_MEMORY)
 
 
 class _Terminated(BaseException):
