@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from contest.disk.shipped import means_toy
 from contest.disk.tensor_files import read_header, require_readable
 from contest.errors import UserError
@@ -21,7 +23,6 @@ from jdart.models.hub.locate import open_base
 from jdart.models.weights import weight_files
 
 PARTS = {"unet": UNET_STEMS, "vae": VAE_STEMS, "text_encoder": TEXT_STEMS}
-BYTES = {"float32": 4, "float16": 2}
 
 
 def precision_of(config: Config) -> list[Finding]:
@@ -41,7 +42,7 @@ def local_base(config: Config) -> Base | None:
 
 def weight_bytes(base: Base) -> int:
     """Bytes of a base's weights as they are kept; 0 for the parts that are no safetensors."""
-    return BYTES[base.memory.storage_dtype] * sum(
+    return np.dtype(base.memory.storage_dtype).itemsize * sum(
         math.prod(stored.shape)
         for part, stems in PARTS.items()
         for path in weight_files(base.part(part), stems)

@@ -1,7 +1,8 @@
 """Settings that trade time for memory. Tiles change a picture faintly at seams, the others by rounding at most.
 
 `storage_dtype` is the term of diffusers' layerwise casting. A base whose files are in float16 is computed with the same
-numbers then; of others the weights are rounded."""
+numbers then; of others the weights are rounded.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +22,7 @@ class MemoryConfig:
     gradient_checkpointing: bool = False  # compute the UNet's blocks again in the backward pass
     attention_slice: Optional[int] = None  # queries at a time, where attention is not computed by a fused kernel
     vae_tile: Optional[int] = None  # pixels of a side; the autoencoder sees overlapping tiles of this size
-    storage_dtype: str = field(
-        default="float32", metadata=LATER
-    )  # the base's weights in memory, widened layer by layer
+    storage_dtype: str = field(default="float32", metadata=LATER)  # of the base's weights in memory
 
     def __post_init__(self) -> None:
         check(

@@ -6,7 +6,7 @@ from typing import Any
 
 import jittor as jt
 
-from jdart.models.kernels.native import LINE, WIDE, call, needed, whole, widened
+from jdart.models.kernels.native import LINE, WIDE, call, needed, operands, whole, widened
 
 STEP, POINTS, DEEP = 4, 36, 512  # as in winograd.h and lanes.h
 GAP = 16  # numbers between two points' in memory; GAP in winograd.h
@@ -29,8 +29,8 @@ class Winograd(jt.Function):
     """3x3, stride 1, padding 1: x (B, C, H, W), weight (O, C, 3, 3), perhaps a frozen bias (O,) -> (B, O, H, W)."""
 
     def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None) -> jt.Var:
-        self.weight, self.x, wide = weight, needed(x, weight), widened(weight, x)
-        return _winograd("convolve", [x, wide] if bias is None else [x, wide, bias], weight.shape[0])
+        self.weight, self.x = weight, needed(x, weight)
+        return _winograd("convolve", operands(x, weight, bias), weight.shape[0])
 
     def grad(self, dy: jt.Var) -> Any:
         dx = _winograd("convolve_grad", [dy, widened(self.weight, dy)], self.weight.shape[1])
@@ -61,8 +61,8 @@ class Pointwise(jt.Function):
     """1x1, stride 1: x (B, C, H, W), weight (O, C, 1, 1), perhaps a frozen bias (O,) -> (B, O, H, W)."""
 
     def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None) -> jt.Var:
-        self.shape, self.weight, self.x, wide = x.shape, weight, needed(x, weight), widened(weight, x)
-        inputs = [x, wide] if bias is None else [x, wide, bias]
+        self.shape, self.weight, self.x = x.shape, weight, needed(x, weight)
+        inputs = operands(x, weight, bias)
         return call("pointwise.h", "pointwise", inputs, [(x.shape[0], weight.shape[0], *x.shape[2:])])[0]
 
     def grad(self, dy: jt.Var) -> Any:
@@ -77,11 +77,11 @@ class Columns(jt.Function):
     """Any stride, padding and dilation (y, x): x (B, C, H, W), weight (O, C, kh, kw), perhaps a frozen bias (O,)."""
 
     def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None, *window: tuple[int, int]) -> jt.Var:
-        self.shape, self.weight, self.x, wide = x.shape, weight, needed(x, weight), widened(weight, x)
+        self.shape, self.weight, self.x = x.shape, weight, needed(x, weight)
         self.window = [number for pair in window for number in pair]
         sides = zip(x.shape[2:], weight.shape[2:], *window)
         size = [(n + 2 * pad - dilation * (kernel - 1) - 1) // step + 1 for n, kernel, step, pad, dilation in sides]
-        inputs = [x, wide] if bias is None else [x, wide, bias]
+        inputs = operands(x, weight, bias)
         return call("columns.h", "convolve_columns", inputs, [(x.shape[0], weight.shape[0], *size)], *self.window)[0]
 
     def grad(self, dy: jt.Var) -> Any:

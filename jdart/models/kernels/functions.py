@@ -7,7 +7,7 @@ from typing import Any
 import jittor as jt
 
 from jdart.models.kernels.kept import once
-from jdart.models.kernels.native import WIDE, call, needed, whole, widened
+from jdart.models.kernels.native import WIDE, call, needed, operands, whole, widened
 
 
 def attend(q: jt.Var, k: jt.Var, v: jt.Var, heads: int, mask: jt.Var | None = None) -> tuple[jt.Var, jt.Var]:
@@ -73,9 +73,8 @@ class Linear(jt.Function):
     """x (..., in), weight (out, in), perhaps a frozen bias (out,) -> (..., out)."""
 
     def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None) -> jt.Var:
-        self.weight, self.x, wide = weight, needed(x, weight), widened(weight, x)
-        inputs = [x, wide] if bias is None else [x, wide, bias]
-        return _product("linear", inputs, x, weight.shape[0])
+        self.weight, self.x = weight, needed(x, weight)
+        return _product("linear", operands(x, weight, bias), x, weight.shape[0])
 
     def grad(self, dy: jt.Var) -> Any:
         dx = _product("linear_grad", [dy, widened(self.weight, dy)], dy, self.weight.shape[1])

@@ -50,6 +50,12 @@ def widened(weight: jt.Var, ready: jt.Var) -> jt.Var:
         return call("widen.h", "widen", [weight, ready], [weight.shape])[0]
 
 
+def operands(x: jt.Var, weight: jt.Var, bias: jt.Var | None) -> list[jt.Var]:
+    """What a layer's kernel is given: x, the weight in float32, and the bias where there is one."""
+    wide = widened(weight, x)
+    return [x, wide] if bias is None else [x, wide, bias]
+
+
 def whole(count: int, step: int) -> int:
     """The next multiple of `step`: places for `count` numbers in whole vectors, tiles or parts."""
     return -(-count // step) * step

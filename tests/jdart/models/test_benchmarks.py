@@ -11,6 +11,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
+def quick(script, place, *options):
+    """A quick run of a benchmark that ends well: what it says, and the figures it writes."""
+    command = [sys.executable, ROOT / "benchmarks" / f"{script}.py", "--quick", "--json", place, *options]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout, json.loads(place.read_text())
+
+
 def test_no_script_is_named_as_a_package():
     """Python looks into a script's own folder first: it would be imported in the package's place."""
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
@@ -22,41 +31,29 @@ def test_no_script_is_named_as_a_package():
 @pytest.mark.parametrize("script", ["training", "generation"])
 def test_a_quick_run_reports_every_program_and_ratio(script, tmp_path):
     pytest.importorskip("peft")
-    place = tmp_path / "out.json"
-    command = [sys.executable, ROOT / "benchmarks" / f"{script}.py", "--quick", "--json", place]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    result = json.loads(place.read_text())["quick"]
+    said, result = quick(script, tmp_path / "out.json")
+    result = result["quick"]
     assert set(result["versions"]) == {"jittor", "torch", "diffusers", "peft", "transformers"}
     assert len(result["programs"]) == 4
     for figures in result["programs"].values():
         assert len(figures["turns"]) == 2
         assert 0 < figures["best"] <= figures["median"]
     assert set(result["ratios"]) == set(result["targets"]) == {"time against diffusers", "gain by encoding once"}
-    assert "time against diffusers" in done.stdout
+    assert "time against diffusers" in said
 
 
 @pytest.mark.slow
 def test_the_shares_of_a_step_in_small(tmp_path):
-    place = tmp_path / "out.json"
-    command = [sys.executable, ROOT / "benchmarks" / "shares.py", "--quick", "--json", place]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert done.returncode == 0, done.stderr[-2000:]
-    result = json.loads(place.read_text())
+    said, result = quick("shares", tmp_path / "out.json")
     for name in ("a UNet call, batch 2", "a training step, rank 4"):
         assert {"3x3 convolutions", "products", "attention", "norms"} <= set(result[name])
         assert all(seconds >= 0 for seconds in result[name].values())
-    assert "a training step, rank 4" in done.stdout
+    assert "a training step, rank 4" in said
 
 
 @pytest.mark.slow
 def test_candidates_by_drafts_in_small(tmp_path):
-    place = tmp_path / "out.json"
-    command = [sys.executable, ROOT / "benchmarks" / "candidates.py", "--quick", "--json", place]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert done.returncode == 0, done.stderr[-2000:]
-    result = json.loads(place.read_text())["quick"]
+    result = quick("candidates", tmp_path / "out.json")[1]["quick"]
     assert result["targets"] == {"time against one candidate": 3.5}
     assert 1 < result["ratios"]["time against one candidate"] < 9
 
@@ -64,14 +61,8 @@ def test_candidates_by_drafts_in_small(tmp_path):
 @pytest.mark.slow
 def test_the_full_size_in_small_names_what_will_not_run(tmp_path):
     pytest.importorskip("peft")
-    place = tmp_path / "out.json"
-    command = [sys.executable, ROOT / "benchmarks" / "full_size.py", "--quick", "--json", place]
-    for case in ("call, diffusers", "call, OpenVINO", "step, rank 4", "first picture"):
-        command += ["--case", case]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    result = json.loads(place.read_text())
+    cases = ("call, diffusers", "call, OpenVINO", "step, rank 4", "first picture")
+    _, result = quick("full_size", tmp_path / "out.json", *(word for case in cases for word in ("--case", case)))
     rival = result.pop("call, OpenVINO")
     assert "openvino" in rival.get("error", "openvino")
     for case in result.values():
@@ -81,12 +72,7 @@ def test_the_full_size_in_small_names_what_will_not_run(tmp_path):
 @pytest.mark.slow
 def test_without_a_gpu_the_script_for_one_says_so(tmp_path):
     pytest.importorskip("peft")
-    place = tmp_path / "out.json"
-    command = [sys.executable, ROOT / "benchmarks" / "gpu.py", "--quick", "--json", place]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    rows = json.loads(place.read_text())["rows"]
+    rows = quick("gpu", tmp_path / "out.json")[1]["rows"]
     assert len(rows) == 8
     assert all("error" in row or row["best"] > 0 for row in rows)
     assert rows[-1]["program"] == "jdart-eval, cpu" and "error" not in rows[-1]
