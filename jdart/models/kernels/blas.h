@@ -21,4 +21,14 @@ inline void gemm(char ta, char tb, Size m, Size n, Size k, float alpha, const fl
     dnnl_sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
+// c = a * b + beta * c on all threads, in blocks of `high` x `wide` results.
+inline void blocks(char ta, char tb, Size m, Size n, Size k, const float* a, Size lda, const float* b, Size ldb, float beta,
+                   float* c, Size ldc, Size high, Size wide) {
+#pragma omp parallel for collapse(2)
+    for (Size i = 0; i < m; i += high)
+        for (Size j = 0; j < n; j += wide)
+            gemm(ta, tb, std::min(high, m - i), std::min(wide, n - j), k, 1, a + (ta == 'T' ? i : i * lda), lda,
+                 b + (tb == 'T' ? j * ldb : j), ldb, beta, c + i * ldc + j, ldc);
+}
+
 }  // namespace jdart

@@ -8,10 +8,10 @@ import jittor as jt
 
 from jdart.models.kernels.native import LINE, WIDE, call, needed, operands, whole, widened
 
-STEP, POINTS, DEEP = 4, 36, 512  # as in winograd.h and lanes.h
+STEP, POINTS, DEEP = 4, 36, 320  # as in winograd.h and lanes.h
 GAP = 16  # numbers between two points' in memory; GAP in winograd.h
 TILES = 72  # of which the products are computed together; BLOCK in winograd.h
-ROOM = 1 << 20  # numbers at the points of tiles that are at hand at once: what a cache holds
+ROOM = 1 << 20  # numbers at the points of tiles, or in columns, that are at hand at once: what a cache holds
 KEPT = 1 << 24  # numbers at the points of weights, at most, that are made once and kept for all tiles
 FEW = 6  # tiles for which the weights are not worth the way to their points
 
@@ -81,12 +81,19 @@ class Columns(jt.Function):
         self.window = [number for pair in window for number in pair]
         sides = zip(x.shape[2:], weight.shape[2:], *window)
         size = [(n + 2 * pad - dilation * (kernel - 1) - 1) // step + 1 for n, kernel, step, pad, dilation in sides]
-        inputs = operands(x, weight, bias)
-        return call("columns.h", "convolve_columns", inputs, [(x.shape[0], weight.shape[0], *size)], *self.window)[0]
+        self.columns = _columns(weight.numel() // weight.shape[0], size[0] * size[1])
+        shapes = [(x.shape[0], weight.shape[0], *size), self.columns]
+        return call("columns.h", "convolve_columns", operands(x, weight, bias), shapes, *self.window)[0]
 
     def grad(self, dy: jt.Var) -> Any:
-        dx = jt.mkl_ops.mkl_conv_backward_x(widened(self.weight, dy), dy, *self.shape[2:], *self.window)
+        inputs, shapes = [dy, widened(self.weight, dy)], [self.shape, self.columns]
+        dx = call("columns.h", "convolve_columns_grad", inputs, shapes, *self.window)[0]
         if self.x is None:
             return dx, None, None, None, None, None
         dw = jt.mkl_ops.mkl_conv_backward_w(self.x, dy, *self.weight.shape[2:], *self.window)
         return dx, dw, None, None, None, None
+
+
+def _columns(deep: int, pixels: int) -> tuple[int, int]:
+    """Room for the columns of so many pixels at once, each as long as a weight."""
+    return min(pixels, max(128, ROOM // deep)), deep

@@ -74,20 +74,14 @@ class Linear(jt.Function):
 
     def execute(self, x: jt.Var, weight: jt.Var, bias: jt.Var | None) -> jt.Var:
         self.weight, self.x = weight, needed(x, weight)
-        return _product("linear", operands(x, weight, bias), x, weight.shape[0])
+        return call("linear.h", "linear", operands(x, weight, bias), [(*x.shape[:-1], weight.shape[0])])[0]
 
     def grad(self, dy: jt.Var) -> Any:
-        dx = _product("linear_grad", [dy, widened(self.weight, dy)], dy, self.weight.shape[1])
+        inputs = [dy, widened(self.weight, dy)]
+        (dx,) = call("linear.h", "linear_grad", inputs, [(*dy.shape[:-1], self.weight.shape[1])])
         if self.x is None:
             return dx, None, None
         return dx, *call("linear.h", "linear_grad_weight", [dy, self.x], [self.weight.shape]), None
-
-
-def _product(function: str, inputs: list[jt.Var], x: jt.Var, columns: int) -> jt.Var:
-    """x (..., n) times what has so many columns -> (..., columns). For many rows it is copied in the kernel's order."""
-    deep = x.shape[-1]
-    copy = whole(columns, WIDE) * deep if x.numel() // deep >= 16 else 1
-    return call("linear.h", function, inputs, [(*x.shape[:-1], columns), (copy,)])[0]
 
 
 class GEGLU(jt.Function):
@@ -109,3 +103,13 @@ class Enlarge(jt.Function):
 
     def grad(self, dy: jt.Var) -> Any:
         return call("enlarge.h", "enlarge_grad", [dy], [(*dy.shape[:2], dy.shape[2] // 2, dy.shape[3] // 2)])[0]
+
+
+class Turn(jt.Function):
+    """x (B, N, M) -> (B, M, N)."""
+
+    def execute(self, x: jt.Var) -> jt.Var:
+        return call("turn.h", "turn", [x], [(x.shape[0], x.shape[2], x.shape[1])])[0]
+
+    def grad(self, dy: jt.Var) -> Any:
+        return self.execute(dy)

@@ -9,7 +9,7 @@ constexpr Size LANES = 16, ROWS = 12;
 constexpr Size LANES = 8, ROWS = 6;
 #endif
 constexpr Size WIDE = 2 * LANES;  // ROWS x WIDE sums stay in registers
-constexpr Size DEEP = 512;        // terms of a sum whose factors stay in the cache
+constexpr Size DEEP = 320;        // terms of a sum whose factors stay in the cache
 
 typedef float Lanes __attribute__((vector_size(LANES * sizeof(float))));
 typedef float Loose __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));  // anywhere in memory
@@ -51,6 +51,9 @@ inline void pack(char tb, const float* b, Size ldb, Size depth, Size columns, fl
                 transpose<LANES>(square);
                 for (Size j = 0; j < LANES; j++) store(packed + (k + j) * WIDE + side, square[j]);
             }
+    if (tb == 'N' && columns == WIDE)
+        for (; k < depth; k++)
+            for (Size side = 0; side < WIDE; side += LANES) store(packed + k * WIDE + side, load(b + k * ldb + side));
     for (; k < depth; k++)
         for (Size j = 0; j < WIDE; j++)
             packed[k * WIDE + j] = j >= columns ? 0.0f : tb == 'T' ? b[j * ldb + k] : b[k * ldb + j];

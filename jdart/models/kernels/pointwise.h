@@ -3,7 +3,7 @@
 
 namespace jdart {
 
-constexpr Size SIDE = 64;                         // of a block of the weight's gradient, one thread a block
+constexpr Size SIDE = 64;                            // of a block of the weight's gradient
 constexpr Size HIGH = 12 * ROWS, ACROSS = 8 * WIDE;  // outputs and pixels of a block of results
 
 // y (batch, outs, pixels) = weight * x (batch, ins, pixels) + bias
@@ -46,16 +46,9 @@ inline void pointwise(jittor::Var* x, jittor::Var* weight, jittor::Var* y) {
 
 inline void pointwise_grad_weight(jittor::Var* dy, jittor::Var* x, jittor::Var* dweight) {
     const Size batch = x->shape[0], ins = x->shape[1], outs = dy->shape[1], pixels = x->num / batch / ins;
-    const Size down = (outs + SIDE - 1) / SIDE, across = (ins + SIDE - 1) / SIDE;
-    const float *slope = dy->ptr<float>(), *from = x->ptr<float>();
-    float* to = dweight->ptr<float>();
-#pragma omp parallel for
-    for (Size block = 0; block < down * across; block++) {
-        const Size i = block / across * SIDE, j = block % across * SIDE;
-        for (Size b = 0; b < batch; b++)
-            gemm('N', 'T', std::min(SIDE, outs - i), std::min(SIDE, ins - j), pixels, 1,
-                 slope + (b * outs + i) * pixels, pixels, from + (b * ins + j) * pixels, pixels, b ? 1 : 0, to + i * ins + j, ins);
-    }
+    for (Size b = 0; b < batch; b++)
+        blocks('N', 'T', outs, ins, pixels, dy->ptr<float>() + b * outs * pixels, pixels, x->ptr<float>() + b * ins * pixels,
+               pixels, b ? 1 : 0, dweight->ptr<float>(), ins, SIDE, SIDE);
 }
 
 }  // namespace jdart

@@ -116,9 +116,12 @@ struct Convolution {
     // Weights of a group's outputs for the channels from `first` on, at their points: u (POINTS, count, WIDE), GAP between
     void weigh(Size group, Size first, Size count, float* u) const {
         const Size many = std::min(WIDE, outs - group * WIDE);
-        for (Size side = 0; side < WIDE; side += LANES) {
+        for (Size k = 0; k < count; k += LANES) {
+            for (Size i = 0; i < LANES && turned; i++)  // the next channels', which are far apart
+                for (Size at = 0; at < WIDE * 9; at += 16)
+                    __builtin_prefetch(weight + ((first + k + LANES + i) * outs + group * WIDE) * 9 + at);
             Lanes taps[LANES * 9];  // of LANES channels, LANES outputs side by side
-            for (Size k = 0; k < count; k += LANES) {
+            for (Size side = 0; side < WIDE; side += LANES) {
                 const Size out = group * WIDE + side, in = first + k;
                 if (!turned && side + LANES <= many && in + LANES <= ins) {
                     for (Size nine = 0; nine < 9; nine++) {

@@ -95,6 +95,11 @@ def conv2d(
     return nn.conv2d(x, _as_precise(weight, x), bias, stride, padding, dilation, groups)
 
 
+def turned(x: jt.Var) -> jt.Var:
+    """x (B, N, M) -> (B, M, N)."""
+    return kernels.Turn()(x) if serves(x) else x.transpose(0, 2, 1)
+
+
 def _as_precise(weight: jt.Var, x: jt.Var) -> jt.Var:
     """A weight that may be kept in float16, in the number type that is computed with."""
     return weight if weight.dtype == x.dtype else weight.cast(x.dtype)

@@ -19,6 +19,7 @@ from jdart.models.networks.layers import (
     Linear,
     ResnetBlock2D,
     Upsample2D,
+    turned,
 )
 from jdart.models.networks.unet_config import DOWN, UP, UNetConfig
 
@@ -79,14 +80,14 @@ class Transformer2D(nn.Module):
         h = self.norm(x)
         if not self.linear:
             h = self.proj_in(h)
-        h = h.reshape((batch, channels, -1)).transpose(0, 2, 1)  # B,HW,C
+        h = turned(h.reshape((batch, channels, -1)))  # B,HW,C
         if self.linear:
             h = self.proj_in(h)
         for block in self.transformer_blocks:
             h = block(h, context)
         if self.linear:
             h = self.proj_out(h)
-        h = h.transpose(0, 2, 1).reshape((batch, channels, height, width))
+        h = turned(h).reshape((batch, channels, height, width))
         return x + (h if self.linear else self.proj_out(h))
 
 

@@ -11,7 +11,7 @@ import jittor as jt
 from jittor import nn
 
 from jdart.models.config import read_config, require_divisor
-from jdart.models.networks.layers import Attention, Conv, Downsample2D, GroupNorm, ResnetBlock2D, Upsample2D
+from jdart.models.networks.layers import Attention, Conv, Downsample2D, GroupNorm, ResnetBlock2D, Upsample2D, turned
 from jdart.models.tiling import tiled
 
 EPS = 1e-6  # of every norm in the autoencoder
@@ -64,9 +64,9 @@ class SpatialAttention(Attention):
 
     def execute(self, x: jt.Var, context: None = None) -> jt.Var:
         batch, channels, height, width = x.shape
-        h = self.group_norm(x).reshape((batch, channels, -1)).transpose(0, 2, 1)  # B,HW,C
+        h = turned(self.group_norm(x).reshape((batch, channels, -1)))  # B,HW,C
         h = super().execute(h)
-        return x + h.transpose(0, 2, 1).reshape((batch, channels, height, width))
+        return x + turned(h).reshape((batch, channels, height, width))
 
 
 class MidBlock(nn.Module):

@@ -213,9 +213,11 @@ def test_convolutions_are_torchs(rng, close, kernel, side, padding, shape, train
         both(lambda x: ours(x, frozen(weight)), lambda x: theirs(x, torch.tensor(weight)), close, x)
 
 
+@pytest.mark.parametrize("room", [1 << 20, 0])
 @pytest.mark.parametrize(("size", "stride", "padding"), [((3, 3), (2, 2), (1, 1)), ((2, 5), (1, 3), (0, 2))])
-def test_any_other_convolution_is_torchs(rng, close, size, stride, padding):
-    x, weight, bias = normal(rng, 2, 6, 13, 19), normal(rng, 9, 6, *size), normal(rng, 9)
+def test_any_other_convolution_is_torchs(rng, close, monkeypatch, room, size, stride, padding):
+    monkeypatch.setattr("jdart.models.kernels.convolutions.ROOM", room)  # columns of all pixels at once, or of a few
+    x, weight, bias = normal(rng, 2, 20, 33, 29), normal(rng, 9, 20, *size), normal(rng, 9)
     both(
         lambda x, w: Columns()(x, w, frozen(bias), stride, padding, (1, 1)),
         lambda x, w: F.conv2d(x, w, torch.tensor(bias), stride, padding),
@@ -250,6 +252,18 @@ def test_linear_of_few_and_many_rows_is_torchs(rng, close, rows, deep, columns):
         x,
         weight,
     )
+
+
+def test_a_row_is_multiplied_alike_with_others(rng):
+    x, weight, bias = normal(rng, 300, 700), frozen(normal(rng, 45, 700)), frozen(normal(rng, 45))
+    together = kernels.Linear()(jt.array(x), weight, bias).numpy()
+    for rows in (slice(0, 1), slice(40, 57), slice(7, 290)):
+        assert np.array_equal(kernels.Linear()(jt.array(x[rows]), weight, bias).numpy(), together[rows])
+
+
+@pytest.mark.parametrize(("high", "wide"), [(5, 7), (64, 24), (19, 33)])
+def test_turned_is_the_transpose(rng, close, high, wide):
+    both(kernels.Turn(), lambda x: x.transpose(1, 2), close, normal(rng, 3, high, wide))
 
 
 def test_enlarged_is_torchs(rng, close):
