@@ -19,6 +19,7 @@ from PIL import Image
 
 from contest.entry.png import COLOURS, RGBA, SIGNATURE, BrokenPng, Chunk, ShortPng, has_large_notes, walk_chunks
 from contest.entry.signatures import identify
+from contest.entry.webp import require_webp
 
 MAX_BYTES = 1 << 26  # of one file: 64 MiB
 MIN_SIDE = 32  # CLIP-IQA's network halves a picture five times
@@ -188,6 +189,7 @@ def _hsv_tables() -> tuple[np.ndarray, np.ndarray]:
 
 def to_thumbnail(pixels: np.ndarray, side: int = 160) -> bytes:
     """A WebP file of at most side x side pixels; the same bytes for the same pixels and Pillow version."""
+    require_webp()
     image = Image.fromarray(pixels)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     stream = io.BytesIO()

@@ -25,6 +25,7 @@ from evaluator.inputs.entry import Entry, open_entry
 from evaluator.inputs.references import References
 from evaluator.inputs.refpack import open_references
 from evaluator.inputs.wrapped import without_styles
+from evaluator.memory import claim_buffers
 from evaluator.metrics import COMPANIONS, EXTRAS, OFFICIAL
 from evaluator.metrics.base import Figures, Metric, Seen
 from evaluator.metrics.fid import features_to_moments
@@ -135,7 +136,7 @@ class Scorer:
 
     A `lean` one, for a single entry, holds the largest network when it has let go of the others.
 
-    Raises UserError for weights or options that cannot be used.
+    Raises UserError for weights or options that cannot be used, and for too low a limit of memory.
     """
 
     def __init__(
@@ -146,6 +147,7 @@ class Scorer:
         progress: Progress = lambda stage, done, total: None,
         lean: bool = False,
     ) -> None:
+        claim_buffers()
         self.options = options
         self._lean = lean
         self.references = references

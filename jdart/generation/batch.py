@@ -84,6 +84,7 @@ class Batch:
 
 def decoded(vae: VAE, latents: jt.Var) -> list[np.ndarray]:
     """Latents (B, C, h, w) as B pictures (S, S, 3) uint8."""
+    jt.gc()  # what the UNet worked in: at full size the decoder asks for most, and for other sizes
     return [to_pixels(picture) for picture in vae.decode(latents).numpy()]
 
 

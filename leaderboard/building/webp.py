@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from contest.entry.pixels import grey_of
 from contest.entry.png import SIGNATURE
+from contest.entry.webp import require_webp
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -66,6 +67,7 @@ def resized(data: bytes, side: int, quality: int = 80) -> bytes:
     """
     from PIL import Image
 
+    require_webp()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
