@@ -46,7 +46,9 @@ def _winograd(function: str, inputs: list[jt.Var], outs: int) -> jt.Var:
     room = min(tiles, max(1, ROOM // (POINTS * deep * TILES)) * TILES)
     kept = POINTS * (deep + whole(deep, DEEP) // DEEP * GAP) * wide
     points = kept if tiles > TILES and kept <= KEPT else 1
-    padded = (batch, deep, whole(height, STEP) + 2, whole(width, STEP) + 2)
+    across = whole(width, STEP) // STEP
+    rows = min(tiles // across, (room - 2) // across + 2)  # of tiles, at most, that so many are in
+    padded = (rows, deep, STEP + 2, whole(width, STEP) + 2)
     working = [padded, (POINTS, room * deep + GAP), (points,)]
     return call("winograd.h", function, inputs, [(batch, outs, height, width), *working])[0]
 

@@ -58,37 +58,38 @@ struct Convolution {
           down((height + STEP - 1) / STEP), across((width + STEP - 1) / STEP) {}
 
     Size tiles() const { return batch * down * across; }
-    Size padded_height() const { return down * STEP + 2; }
     Size padded_width() const { return across * STEP + 2; }
 
-    // x with LANES channels side by side and a border of zeros: (batch, deep / LANES, padded height, padded width, LANES)
-    void pack(float* packed) const {
-        const Size rows = padded_height(), columns = padded_width(), stacks = deep / LANES;
-#pragma omp parallel for
-        for (Size stack = 0; stack < batch * stacks; stack++) {
-            const Size first = stack % stacks * LANES, count = std::min(LANES, ins - first);
-            const float* plane = x + (stack / stacks * ins + first) * height * width;
-            float* to = packed + stack * rows * columns * LANES;
-            std::fill(to, to + columns * LANES, 0.0f);
-            std::fill(to + (height + 1) * columns * LANES, to + rows * columns * LANES, 0.0f);
-            for (Size row = 0; row < height; row++) {
-                float* line = to + (row + 1) * columns * LANES;
-                std::fill(line, line + LANES, 0.0f);
-                std::fill(line + (width + 1) * LANES, line + columns * LANES, 0.0f);
-                Size column = 0;
-                for (; count == LANES && column + LANES <= width; column += LANES) {
-                    Lanes square[LANES];
-                    for (Size lane = 0; lane < LANES; lane++)
-                        square[lane] = load(plane + (lane * height + row) * width + column);
-                    transpose<LANES>(square);
-                    for (Size lane = 0; lane < LANES; lane++) store(line + (column + 1 + lane) * LANES, square[lane]);
-                }
-                for (; column < width; column++)
-                    for (Size lane = 0; lane < LANES; lane++)
-                        line[(column + 1) * LANES + lane] =
-                            lane < count ? plane[(lane * height + row) * width + column] : 0.0f;
+    // What `count` rows of tiles from `first` on take, with LANES channels side by side and zeros around the picture:
+    // (count, deep / LANES, TILE, padded width, LANES)
+    void pack(Size first, Size count, float* packed) const {
+        const Size columns = padded_width(), stacks = deep / LANES;
+#pragma omp parallel for collapse(2)
+        for (Size above = 0; above < count; above++)
+            for (Size stack = 0; stack < stacks; stack++) {
+                const Size picture = (first + above) / down, top = (first + above) % down * STEP - 1;
+                const float* plane = x + (picture * ins + stack * LANES) * height * width;
+                float* to = packed + (above * stacks + stack) * TILE * columns * LANES;
+                for (Size i = 0; i < TILE; i++)
+                    pack_line(plane, top + i, std::min(LANES, ins - stack * LANES), to + i * columns * LANES);
             }
+    }
+
+    void pack_line(const float* plane, Size row, Size count, float* line) const {
+        const Size columns = padded_width();
+        if (row < 0 || row >= height) return std::fill(line, line + columns * LANES, 0.0f), void();
+        std::fill(line, line + LANES, 0.0f);
+        std::fill(line + (width + 1) * LANES, line + columns * LANES, 0.0f);
+        Size column = 0;
+        for (; count == LANES && column + LANES <= width; column += LANES) {
+            Lanes square[LANES];
+            for (Size lane = 0; lane < LANES; lane++) square[lane] = load(plane + (lane * height + row) * width + column);
+            transpose<LANES>(square);
+            for (Size lane = 0; lane < LANES; lane++) store(line + (column + 1 + lane) * LANES, square[lane]);
         }
+        for (; column < width; column++)
+            for (Size lane = 0; lane < LANES; lane++)
+                line[(column + 1) * LANES + lane] = lane < count ? plane[(lane * height + row) * width + column] : 0.0f;
     }
 
     // Tiles from `first` on at their points: v (POINTS, tiles, deep), `far` apart
@@ -96,10 +97,9 @@ struct Convolution {
         const Size columns = padded_width(), stacks = deep / LANES;
 #pragma omp parallel for
         for (Size tile = 0; tile < count; tile++) {
-            const Size picture = (first + tile) / (down * across), place = (first + tile) % (down * across);
-            const Size row = place / across * STEP, column = place % across * STEP;
+            const Size row = (first + tile) / across - first / across, column = (first + tile) % across * STEP;
             for (Size stack = 0; stack < stacks; stack++) {
-                const float* from = packed + (((picture * stacks + stack) * padded_height() + row) * columns + column) * LANES;
+                const float* from = packed + ((row * stacks + stack) * TILE * columns + column) * LANES;
                 Lanes half[TILE][TILE], line[TILE];
                 for (Size j = 0; j < TILE; j++) {
                     auto at = [=](Size i) { return load(from + (i * columns + j) * LANES); };
@@ -189,7 +189,6 @@ struct Convolution {
         const bool kept = u->num > 1;
         const Size far = v->num / POINTS, room = (far - GAP) / deep, parts = (deep + DEEP - 1) / DEEP;
         float *points = v->ptr<float>(), *all = u->ptr<float>();
-        pack(packed);
         auto weights = [=](Size group, Size part) {
             return all + POINTS * ((group * deep + part * DEEP) * WIDE + (group * parts + part) * GAP);
         };
@@ -201,6 +200,7 @@ struct Convolution {
         }
         for (Size begin = 0; begin < tiles(); begin += room) {
             const Size here = std::min(room, tiles() - begin), blocks = (here + BLOCK - 1) / BLOCK;
+            pack(begin / across, (begin + here - 1) / across - begin / across + 1, packed);
             take(packed, begin, here, points, far);
 #pragma omp parallel
             {
