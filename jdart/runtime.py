@@ -49,6 +49,7 @@ def start(device: str = "auto") -> ModuleType:
     use_cuda = device != "cpu" and missing is None
     if not use_cuda:
         os.environ["nvcc_path"] = ""
+        os.environ.setdefault("FIX_TORCH_ERROR", "0")  # else Jittor imports PyTorch, for CUDA's libraries: 2.4 s
         if device == "auto" and shutil.which("nvcc") is not None:
             log.warning("running on the CPU: %s", missing)
     if os.environ.get("JITTOR_HOME") == "":

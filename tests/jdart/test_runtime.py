@@ -166,6 +166,29 @@ def test_a_users_seeds_outlive_the_import():
     assert "compiles its core" not in said.stderr, "this very process has it compiled"
 
 
+BESIDE = """
+import sys
+from jdart.runtime import start
+jt = start("cpu")
+print("torch" in sys.modules)
+import numpy as np, torch
+from jittor import nn
+rng = np.random.default_rng(0)
+x, w = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 16, 33, 33), (24, 16, 3, 3)))
+for _ in range(2):
+    ours = nn.conv2d(jt.array(x), jt.array(w), None, 1, 1).numpy()
+    theirs = torch.nn.functional.conv2d(torch.tensor(x), torch.tensor(w), padding=1).numpy()
+    print(float(abs(ours - theirs).max()) < 1e-4)
+"""
+
+
+def test_pytorch_comes_when_it_is_asked_for_and_then_computes_right():
+    """Jittor alone imports it: findings/jittor-imports-torch.sh."""
+    environment = {key: value for key, value in os.environ.items() if key != "FIX_TORCH_ERROR"}
+    said = subprocess.run([sys.executable, "-c", BESIDE], capture_output=True, text=True, env=environment, check=False)
+    assert said.stdout.split() == ["False", "True", "True"], said.stderr
+
+
 @pytest.mark.parametrize(("cuda", "folder"), [(False, "."), (True, "cu12.2.140_sm_90")])
 def test_the_core_is_compiled_when_it_lies_in_the_cache(cuda, folder, tmp_path, monkeypatch):
     import jittor_utils
