@@ -75,9 +75,13 @@ struct Convolution {
             }
     }
 
+    // One of these lines: row `row` of the picture, of `count` channels from `plane` on
     void pack_line(const float* plane, Size row, Size count, float* line) const {
         const Size columns = padded_width();
-        if (row < 0 || row >= height) return std::fill(line, line + columns * LANES, 0.0f), void();
+        if (row < 0 || row >= height) {
+            std::fill(line, line + columns * LANES, 0.0f);
+            return;
+        }
         std::fill(line, line + LANES, 0.0f);
         std::fill(line + (width + 1) * LANES, line + columns * LANES, 0.0f);
         Size column = 0;
