@@ -25,7 +25,14 @@ _STOPPED = "stopped; what was finished is kept, run the same command again to go
 _NO_MEMORY = "not enough memory; take a smaller data.size or batch_size, or close other programs"
 _ONEDNN = "could not create a primitive"  # and no more: more is said of what it cannot do
 # by PyTorch, by C++, by Jittor, by the loader of shared libraries, where a thread could not be started
-_SAID_OF_MEMORY = ("t allocate memory", "bad_alloc", "out of memory", "failed to map segment", "start new thread")
+_SAID_OF_MEMORY = (
+    "t allocate memory",
+    "bad_alloc",
+    "out of memory",
+    "failed to map segment",
+    "start new thread",
+    "resource temporarily unavailable",
+)
 
 
 class Group(click.Group):

@@ -135,7 +135,7 @@ def little_memory(stage: Stage, small: SmallContest) -> str:
         done = call(stage.command, stage.cache, preexec_fn=limited(resource.RLIMIT_AS, megabytes << 20))
         if done.returncode == 0:
             return "; ".join(f"{min(found)} to {max(found)} MiB: {line}" for line, found in told.items())
-        told.setdefault(one_line(done, MISUSE), []).append(megabytes)
+        told.setdefault(re.sub(r"\d+ MiB", "... MiB", one_line(done, MISUSE)), []).append(megabytes)
         megabytes += megabytes // 4
     raise Unlike("no memory is enough")
 
