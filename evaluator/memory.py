@@ -48,7 +48,7 @@ def claim_buffers() -> None:
         return
     if limit < needed:
         raise UserError(
-            f"a limit leaves this process {limit >> 20} MiB of addresses, and scoring needs more than {needed >> 20}; "
+            f"a limit leaves this process {limit >> 20} MiB of addresses, and it needs more than {needed >> 20}; "
             "raise it (ulimit -v)"
         )
     import numpy as np

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 
 from contest.errors import UserError, first_line, needs
+from evaluator.memory import claim_buffers
 from jdart.compiling import precompiled, progress
 from jdart.jittor_cache import CACHE, jittor_home
 
@@ -36,11 +37,13 @@ ONEDNN_FOLDER = "dnnl_lnx_2.2.0_cpu_gomp"  # the name Jittor 1.3.11 looks for be
 def start(device: str = "auto") -> ModuleType:
     """Import Jittor for `device` ("auto", "cpu" or "cuda") and return it; later calls return the same module.
 
-    Raises UserError for "cuda" where Jittor could not use it, with what is missing, and where it could not keep what it
-    compiles. The first import on a machine compiles Jittor's core, which takes one to three minutes.
+    Raises UserError for "cuda" where Jittor could not use it, with what is missing, where it could not keep what it
+    compiles, and for too low a limit of memory. The first import on a machine compiles Jittor's core, which takes one
+    to three minutes.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"unknown device {device!r}; use auto, cpu or cuda")
+    claim_buffers()
     if importlib.util.find_spec("jittor") is None:  # said alone, before any warning about what it would run on
         raise UserError("jittor is not installed; run: pip install 'jdart[train]'")
     missing = None if device == "cpu" else why_no_cuda()
