@@ -30,14 +30,15 @@ from jdart.config.sections.memory import STORAGE
 OURS = re.compile(r"jdart::(\w+)\(")  # a kernel of jdart/models/kernels in the source of an operation
 ONEDNN = re.compile(r"mkl_(conv|matmul)\w*")
 KINDS = {
-    "3x3 convolutions": ("convolve", "convolve_grad", "convolve_columns", "mkl_conv"),
+    "3x3 convolutions": ("convolve", "convolve_grad", "convolve_columns", "convolve_columns_grad", "mkl_conv"),
     "1x1 convolutions": ("pointwise", "pointwise_grad_weight"),
     "products": ("linear", "linear_grad", "linear_grad_weight", "mkl_matmul"),
     "attention": ("attend", "attend_grad"),
     "norms": ("group_norm", "group_norm_grad", "layer_norm", "layer_norm_grad"),
-    "gates and enlargements": ("geglu", "geglu_grad", "enlarge", "enlarge_grad"),
+    "gates, enlargements, transposes": ("geglu", "geglu_grad", "enlarge", "enlarge_grad", "turn"),
     "weights widened": ("widen",),
 }
+KIND_OF = {word: kind for kind, words in KINDS.items() for word in words}
 GRAPH = "Jittor's own elementwise operations"
 REST = "Python, and Jittor's overhead"
 
@@ -45,8 +46,8 @@ REST = "Python, and Jittor's overhead"
 def kind_of(name: str) -> str:
     """The line of the table that an operation belongs to."""
     ours, onednn = OURS.search(name), ONEDNN.search(name)
-    word = ours[1] if ours else f"mkl_{onednn[1]}" if onednn else ""
-    return next((kind for kind, words in KINDS.items() if word in words), GRAPH)
+    word = ours[1] if ours else f"mkl_{onednn[1]}" if onednn else None
+    return GRAPH if word is None else KIND_OF[word]
 
 
 def shares(work: Iterator[None]) -> dict[str, float]:

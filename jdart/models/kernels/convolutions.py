@@ -13,6 +13,7 @@ GAP = 16  # numbers between two points' in memory; GAP in winograd.h
 TILES = 72  # of which the products are computed together; BLOCK in winograd.h
 ROOM = 1 << 20  # numbers at the points of tiles, or in columns, that are at hand at once: what a cache holds
 KEPT = 1 << 24  # numbers at the points of weights, at most, that are made once and kept for all tiles
+ACROSS = 128  # pixels of a block of columns' results; ACROSS in columns.h
 FEW = 6  # tiles for which the weights are not worth the way to their points
 
 
@@ -98,4 +99,4 @@ class Columns(jt.Function):
 
 def _columns(deep: int, pixels: int) -> tuple[int, int]:
     """Room for the columns of so many pixels at once, each as long as a weight."""
-    return min(pixels, max(128, ROOM // deep)), deep
+    return min(pixels, max(ACROSS, ROOM // deep)), deep
