@@ -14,7 +14,7 @@ from contest.errors import UserError
 
 _NUMBERS, _PER_CORE = 1 << 30, 64 << 20  # bytes of addresses for Python with its libraries, and for a core's buffers
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of mallopt(3)
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # names of mallopt(3)
 _LARGEST = 32 << 20  # bytes of one piece; older versions of glibc take no more
 _KEPT = 128 << 20  # free bytes at the end of the heap
 
@@ -23,12 +23,14 @@ _KEPT = 128 << 20  # free bytes at the end of the heap
 def keep_pages() -> None:
     """Let freed memory be used again: given back, every layer's output is faulted in anew, page by page.
 
-    Five per cent of ViT-L/14's time on one core of a virtual machine.
+    Five per cent of ViT-L/14's time on one core of a virtual machine. To be called before there are threads: they
+    share one heap from then on.
     """
     library = _glibc()
     if library is not None:
         library.mallopt(_MMAP_THRESHOLD, _LARGEST)
         library.mallopt(_TRIM_THRESHOLD, _KEPT)
+        library.mallopt(_ARENA_MAX, 1)  # the end of a thread's own heap is never given back
 
 
 def give_back() -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from contest.errors import UserError
-from evaluator.backbones.attention import attend, quick_gelu
+from evaluator.backbones.attention import attend, quick_gelu_
 from evaluator.backbones.loading import build, read_config, read_folder, require, table
 from evaluator.backbones.tokenizer import CONTEXT, Tokenizer
 
@@ -182,10 +182,14 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor, causal: bool = False, asking: int | None = None) -> Tensor:
         """B,L,C -> B,L,C, or only its first `asking` places."""
-        normed, project = self.layer_norm1(x), self.self_attn
-        query, key, value = project["q_proj"](normed[:, :asking]), project["k_proj"](normed), project["v_proj"](normed)
-        x = x[:, :asking] + self.self_attn["out_proj"](attend(query, key, value, self.heads, causal))
-        return x + self.mlp["fc2"](quick_gelu(self.mlp["fc1"](self.layer_norm2(x))))
+        x = x[:, :asking] + self._mixed(self.layer_norm1(x), causal, asking)
+        return x + self.mlp["fc2"](quick_gelu_(self.mlp["fc1"](self.layer_norm2(x))))
+
+    def _mixed(self, x: Tensor, causal: bool, asking: int | None) -> Tensor:
+        """Attention over x; its projections are gone before the hidden layer, which is the widest, is made."""
+        project = self.self_attn
+        query, key, value = project["q_proj"](x[:, :asking]), project["k_proj"](x), project["v_proj"](x)
+        return project["out_proj"](attend(query, key, value, self.heads, causal))
 
 
 def _encoder(config: TowerConfig) -> nn.ModuleDict:

@@ -15,7 +15,7 @@ from contest.disk.tensor_files import TORCH_NAMES, read_header, require_readable
 from contest.errors import UserError
 from evaluator.backbones.packed import fold_norms, pack_linears
 from evaluator.backbones.torch_file import read_script, read_torch
-from evaluator.memory import keep_pages
+from evaluator.memory import give_back
 
 State = dict[str, Tensor]
 
@@ -114,7 +114,6 @@ def build(
     Every tensor of the network must be in `state` with its shape, and nothing else but what `ignore` accepts.
     `state` is used up: what a layer was made from is freed with it.
     """
-    keep_pages()
     with torch.device("meta"):
         network = make()
     wanted = network.state_dict()
@@ -143,4 +142,5 @@ def build(
         table.clear()
     if device == "cpu":
         pack_linears(network)
+    give_back()
     return network

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from contest.errors import UserError
-from evaluator.backbones.attention import attend, quick_gelu
+from evaluator.backbones.attention import attend, quick_gelu_
 from evaluator.backbones.colours import CLIP_COLOURS
 from evaluator.backbones.loading import State, build, read_archive, table
 from evaluator.backbones.tokenizer import CONTEXT, Tokenizer
@@ -188,7 +188,7 @@ class _TextLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attn(self.ln_1(x), self.heads)
-        return x + self.mlp["c_proj"](quick_gelu(self.mlp["c_fc"](self.ln_2(x))))
+        return x + self.mlp["c_proj"](quick_gelu_(self.mlp["c_fc"](self.ln_2(x))))
 
 
 class _FusedAttention(nn.Module):

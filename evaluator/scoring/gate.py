@@ -18,6 +18,7 @@ from evaluator.extractors import Setting, build_extractors
 from evaluator.inputs.check import EntryRefused, Finding, Picture
 from evaluator.inputs.entry import LIMITS
 from evaluator.inputs.images import BadPicture, inspect_png
+from evaluator.memory import claim_buffers, keep_pages
 from evaluator.metrics.aesthetic import GATE, Aesthetic
 from evaluator.metrics.base import Seen
 from evaluator.profiles import find_profile
@@ -44,6 +45,8 @@ def score_story(
     import numpy as np
 
     require_device(options.device, options.precision)
+    claim_buffers()
+    keep_pages()
     story = contest.story
     sheet, gate = (None, GATE) if story is None else (story.sheet, story.aesthetic)
     with needs("eval"), open_contents(path, LIMITS) as listing:

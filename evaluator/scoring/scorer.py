@@ -25,7 +25,7 @@ from evaluator.inputs.entry import Entry, open_entry
 from evaluator.inputs.references import References
 from evaluator.inputs.refpack import open_references
 from evaluator.inputs.wrapped import without_styles
-from evaluator.memory import claim_buffers
+from evaluator.memory import claim_buffers, keep_pages
 from evaluator.metrics import COMPANIONS, EXTRAS, OFFICIAL
 from evaluator.metrics.base import Figures, Metric, Seen
 from evaluator.metrics.fid import features_to_moments
@@ -148,6 +148,7 @@ class Scorer:
         lean: bool = False,
     ) -> None:
         claim_buffers()
+        keep_pages()
         self.options = options
         self._lean = lean
         self.references = references

@@ -38,7 +38,7 @@ def test_the_largest_network_has_the_memory_to_itself(pack, contest, report, mon
     again = score_submission(
         contest / "outputs", references=contest / "references", weights=pack, write=False, cache=False
     )
-    assert (len(made), len(beside)) == (len(kinds), 3), "batches of four"
+    assert (len(made), len(beside)) == (len(kinds), 4), "batches of three"
     assert not any(beside)
     assert_same_figures(again, report)
 
