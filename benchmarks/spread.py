@@ -30,7 +30,7 @@ ENTRIES = 1000
 @dataclass(frozen=True)
 class Cost:
     """Seconds: until the first entry's networks and references are there, processor and wall for a picture, and an
-    entry's report from kept notes; spread: wall for a picture and worker, and what a unit costs beside its pictures."""
+    entry's report from kept notes; spread: wall for a picture and worker, with Ray's own start in it."""
 
     start: float
     cpu: float
@@ -70,13 +70,13 @@ def measure(folder: Path, weights: Path, shape: Shape, entries: int, workers: in
     fresh, again = scored("alone"), scored("again")
     pictures = shape.styles * shape.outputs
     wall, cpu = (sum(one[key] for one in fresh[1:]) / (pictures * (entries - 1)) for key in (0, 1))
-    judge = Judge(references, weights, Options(cache=folder / "other"))
-    begun, marks = time.monotonic(), []
+    judge, start = Judge(references, weights, Options(cache=folder / "other")), fresh[0][0] - pictures * wall
+    begun = time.monotonic()
     for outcome in score_on_ray(paths, judge, folder / "spread", workers):
         assert outcome.report is not None, outcome.problems
-        marks.append(time.monotonic() - begun)
-    steady = (marks[-1] - marks[0]) / (len(marks) - 1)  # seconds an entry, once all have begun
-    return Cost(fresh[0][0] - pictures * wall, cpu, wall, again[-1][0], steady * workers / pictures, workers)
+    # styles of several entries are under way together, so that the moments of single entries say nothing
+    spread = (time.monotonic() - begun - start) * workers / (pictures * entries)
+    return Cost(start, cpu, wall, again[-1][0], spread, workers)
 
 
 def _now() -> tuple[float, float]:

@@ -29,7 +29,7 @@ from jdart.training.timesteps import Timesteps
 
 STEPS = 6  # of training
 CALLS = (1, 4)  # of the sampler; the difference of two batches is free of what a batch costs beside its calls
-QUICK = 3.0  # seconds; what takes less is measured three times, and the fastest counts
+QUICK, GOES = 3.0, 3  # seconds; what takes less is measured so many times, and the fastest counts
 
 
 def measure(job: Job, begun: float) -> Costs:
@@ -146,7 +146,7 @@ def _drawing(job: Job, trained: Path | None = None) -> list[float]:
 def _fastest(job: Job, work: Callable[[Job], list[float]]) -> list[float]:
     """Moments of the work, done anew in folders of their own while that is quick; others' work can only add to it."""
     goes: list[list[float]] = []
-    while len(goes) < 3 and sum(map(np.ptp, goes)) < QUICK:
+    while len(goes) < GOES and sum(map(np.ptp, goes)) < QUICK:
         goes.append(work(replace(job, folder=replace(job.folder, root=job.folder.root / str(len(goes))))))
     return min(goes, key=np.ptp)
 

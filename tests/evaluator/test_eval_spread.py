@@ -10,13 +10,14 @@ import signal
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 from fixture_contest import paint
 from PIL import Image
 
-from benchmarks.spread import Cost, tables
+from benchmarks.spread import Cost, measure, tables
 from benchmarks.workload import Shape
 from evaluator.cli import main
 from evaluator.inputs.refpack import open_references
@@ -140,3 +141,23 @@ def test_what_a_whole_edition_takes_is_told_by_processor_time():
     assert f"| 64 cores like these | {(700_000 * 1.25 / 64 + 10) / 3600:.1f} hours |" in projected
     assert "| 1 GPU, **assumed**: 70 pictures a second each | 2.8 hours |" in projected
     assert "| a picture: processor | 1.000 |" in measured
+
+
+def test_entries_that_end_together_cost_what_they_took(monkeypatch, tmp_path):
+    """Workers have styles of several entries under way, whose outcomes may all come at the end."""
+    clock = [0.0]
+    monkeypatch.setattr("benchmarks.spread.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("evaluator.scoring.scorer.Scorer", lambda *arguments: None)
+
+    def taking(*seconds):
+        def outcomes(paths, *arguments):
+            for _, each in zip(paths, seconds):
+                clock[0] += each
+                yield SimpleNamespace(report=True, problems=())
+
+        return outcomes
+
+    monkeypatch.setattr("evaluator.scoring.batch.score_batch", taking(20, 10))  # ten of start
+    monkeypatch.setattr("evaluator.scoring.spread.score_on_ray", taking(30, 0))  # as fast, on the same cores
+    cost = measure(tmp_path, tmp_path, Shape(2, 1, 2, 32), 2, 2)
+    assert (cost.start, cost.wall, cost.spread) == (10, 2.5, 5)

@@ -63,3 +63,9 @@ def config(tmp_path, contest, models):
 def jdart():
     """Run the command line in this process; returns click's result, whose output holds no traceback."""
     return call
+
+
+@pytest.fixture
+def measured_once(monkeypatch):
+    """A plan takes its seconds once instead of three times: for tests of what it counts, not of what it measures."""
+    monkeypatch.setattr("jdart.planning.measure.GOES", 1)

@@ -219,7 +219,7 @@ def test_a_lora_that_weighs_nothing_is_not_trained(devices, jdart, config, tmp_p
         assert (read_rgb(trained) == read_rgb(picture)).all()
 
 
-def test_the_plan_of_a_base_that_is_not_trained(jdart, config, archives):
+def test_the_plan_of_a_base_that_is_not_trained(jdart, config, archives, measured_once):
     from jdart.models.hub.locate import locate
 
     path = config(generate={"lora_weight": 0.0}, base={"model": str(locate("toy", None)[0])})

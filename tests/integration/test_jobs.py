@@ -159,7 +159,7 @@ def test_on_ray_a_killed_worker_is_replaced_and_the_files_are_the_same(inline, j
     assert made(tmp_path / "out") == inline
 
 
-def test_the_plan_knows_what_is_there_already(jdart, config, tmp_path):
+def test_the_plan_knows_what_is_there_already(jdart, config, tmp_path, measured_once):
     path = config(prior={"weight": 1.0, "images_per_prompt": 1, "steps": 2})
     before = json.loads(jdart("plan", path, "--json", "--device", "cpu").output)
     assert not (tmp_path / "out").exists()
@@ -171,7 +171,7 @@ def test_the_plan_knows_what_is_there_already(jdart, config, tmp_path):
     assert table.exit_code == 0 and "2 workers" in table.output and "training" in table.output
 
 
-def test_the_plan_counts_what_a_run_will_do(jdart, config, tmp_path):
+def test_the_plan_counts_what_a_run_will_do(jdart, config, tmp_path, measured_once):
     """Held out pictures, validations, candidates and one LoRA for all styles, against the run itself."""
     settings = {
         "train": {"packed": True, "steps": 4},
@@ -210,7 +210,7 @@ def test_the_plan_counts_overrides_and_the_style_loss_at_its_share(jdart, config
     assert dear > plain
 
 
-def test_the_plan_measures_methods_that_stand_in_overrides_alone(jdart, config):
+def test_the_plan_measures_methods_that_stand_in_overrides_alone(jdart, config, measured_once):
     """Both prompts cost alike, at different shares of their steps; the other steps are the base's."""
 
     def late(first, **own):

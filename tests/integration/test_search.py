@@ -113,7 +113,7 @@ def test_done_again_nothing_is_done_and_a_larger_budget_goes_on(searched, jdart)
             assert files(out)[p] == before[p], "nothing is drawn twice"
 
 
-def test_the_plan_counts_the_candidates_that_are_left(searched, jdart):
+def test_the_plan_counts_the_candidates_that_are_left(searched, jdart, measured_once):
     path, *_ = searched
     for arguments, left in ((["--set", "search.candidates=8"], 4 * len(CELLS)), ([], 0)):
         result = jdart("plan", path, *arguments, "--json", "--device", "cpu")

@@ -89,7 +89,7 @@ def test_what_cannot_be_is_one_line(command, changes, words, jdart, config, tmp_
     assert not list((tmp_path / "out").rglob("*.png"))
 
 
-def test_the_plan_counts_a_composition_and_measures_methods_that_come_late(jdart, config, tmp_path):
+def test_the_plan_counts_a_composition_and_measures_methods_that_come_late(jdart, config, tmp_path, measured_once):
     """A method that works in the last steps alone is measured, too, in a run of one step."""
     generate = {**SETTINGS["generate"], "steps": 20, "colour": {"guidance": {"through": "linear"}}}
     result = jdart("plan", config(**{**SETTINGS, "generate": generate}), *STYLE, "--json", "--device", "cpu")
