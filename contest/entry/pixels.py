@@ -21,7 +21,8 @@ _LEVELS = 257  # of 16 bits to one of 8: 65535 / 255
 def read_exact(data: bytes) -> np.ndarray:
     """A PNG as H,W,4: red, green, blue and alpha, uint16 where it has 16 bits a channel, else uint8.
 
-    A transparent colour has alpha 0 and stays what it is. Raises what Pillow's decoders raise, and BrokenPng.
+    A transparent colour has alpha 0 and stays what it is. Raises what Pillow's decoders raise, its
+    DecompressionBombError for a header that says an enormous size, and BrokenPng.
     """
     import numpy as np
     from PIL import Image

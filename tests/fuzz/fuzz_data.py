@@ -22,7 +22,7 @@ from evaluator.inputs.entry import open_entry
 from evaluator.inputs.images import BadPicture, decode, inspect_png
 from jdart.data.captions import load_pictures, not_learnt
 from jdart.data.facts import read_facts
-from jdart.data.pictures import read_rgb
+from jdart.data.pictures import read_rgb, unreadable
 from jdart.generation.notes import noted_files, read_notes
 from leaderboard.building.webp import fits, resized, webp_size
 from leaderboard.reading.run import Losses
@@ -54,7 +54,7 @@ def png(path: Path) -> None:
 def exact(path: Path) -> None:
     """The true pixels of what the checks let through."""
     refused = any(one.severity == "error" for one in check(path.parents[1], TINY))
-    with suppress(BrokenPng, OSError, ValueError, SyntaxError) if refused else nullcontext():  # as its docstring says
+    with suppress(BrokenPng, *unreadable()) if refused else nullcontext():  # as its docstring says
         read_exact(path.read_bytes())
 
 

@@ -1,6 +1,8 @@
 """Every kind of PNG by its true values, against what was written into it."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from tiny_entry import chunk, png
 from contest.definition import Limits
 from contest.entry.listing import Item
 from contest.entry.pixels import grey_of, read_exact, to_eight_bits
+from contest.entry.png import SIGNATURE
 from submission.diff.compare import CHANGED, REPACKED, Pair, compare_entries
 from submission.rules.alike import difference_hash, distance
 from submission.rules.pictures import inspect
@@ -28,6 +31,14 @@ def test_every_kind_is_read_as_it_was_written(kind):
 
 def codes(data):
     return [one.code for one in inspect("a.png", data, Limits()).findings]
+
+
+def test_a_header_that_says_an_enormous_size():
+    header = struct.pack(">2I5B", 30_000, 30_000, 8, 2, 0, 0, 0)
+    data = SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    assert codes(data) == ["S207"]
+    with pytest.raises(Image.DecompressionBombError):
+        read_exact(data)
 
 
 @pytest.mark.parametrize("kind", raw_png.KINDS, ids=str)
