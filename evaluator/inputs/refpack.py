@@ -134,7 +134,7 @@ class PackedReferences:
                 return {name: stored[name] for name in names}
         except FileNotFoundError as error:
             raise UserError(f"{self._path}: no such file") from error
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
             why = LFS_POINTER if is_lfs_pointer(self._path) else f"not a references pack, or damaged ({error})"
             raise UserError(f"{self._path}: {why}") from error
 

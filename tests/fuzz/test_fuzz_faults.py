@@ -11,7 +11,8 @@ import torch
 from fuzz_data import noted
 from fuzz_documents import REPORT
 from fuzz_models import PROCESSOR, UNET, flat, looked_at, projections
-from fuzz_weights import _checkpoint_with
+from fuzz_targets import text
+from fuzz_weights import PACK, _checkpoint_with, a_pack
 
 from contest.disk.files import read_json
 from contest.disk.yaml_file import parse_yaml, read_yaml
@@ -19,6 +20,7 @@ from contest.errors import UserError
 from contest.reading import contest_from_references
 from evaluator.backbones.torch_file import read_script, read_torch
 from evaluator.extractors.processor import read_processor
+from evaluator.inputs.refpack import PackedReferences
 from evaluator.reporting.report import report_from_json
 from evaluator.scoring.cache import Cache
 from jdart.config import load_config
@@ -145,6 +147,14 @@ def test_sizes_that_are_no_numbers(tmp_path):
     (tmp_path / MARKER).write_text('{"schema_version": 2, "files": {"index.html": ["ab", 1e999]}}')
     with pytest.raises(UserError, match="not a site of jdart-board"):
         read_marker(tmp_path)
+
+
+def test_a_pack_of_references_that_says_it_is_encrypted(tmp_path):
+    data = bytearray(a_pack(text(PACK)))
+    data[data.index(b"PK\1\2") + 8] |= 1
+    (tmp_path / "r.npz").write_bytes(data)
+    with pytest.raises(UserError, match="not a references pack, or damaged .*encrypted"):
+        PackedReferences(tmp_path / "r.npz")
 
 
 def test_checkpoint_notes_that_lack_something(tmp_path):
