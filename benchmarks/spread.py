@@ -70,7 +70,8 @@ def measure(folder: Path, weights: Path, shape: Shape, entries: int, workers: in
     fresh, again = scored("alone"), scored("again")
     pictures = shape.styles * shape.outputs
     wall, cpu = (sum(one[key] for one in fresh[1:]) / (pictures * (entries - 1)) for key in (0, 1))
-    judge, start = Judge(references, weights, Options(cache=folder / "other")), fresh[0][0] - pictures * wall
+    start = fresh[0][0] - pictures * wall
+    judge = Judge(references, weights, Options(cache=folder / "other"))
     begun = time.monotonic()
     for outcome in score_on_ray(paths, judge, folder / "spread", workers):
         assert outcome.report is not None, outcome.problems

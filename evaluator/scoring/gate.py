@@ -45,8 +45,8 @@ def score_story(
     import numpy as np
 
     require_device(options.device, options.precision)
-    claim_buffers()
     keep_pages()
+    claim_buffers()
     story = contest.story
     sheet, gate = (None, GATE) if story is None else (story.sheet, story.aesthetic)
     with needs("eval"), open_contents(path, LIMITS) as listing:

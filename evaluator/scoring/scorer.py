@@ -147,8 +147,8 @@ class Scorer:
         progress: Progress = lambda stage, done, total: None,
         lean: bool = False,
     ) -> None:
-        claim_buffers()
         keep_pages()
+        claim_buffers()
         self.options = options
         self._lean = lean
         self.references = references
