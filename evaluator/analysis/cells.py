@@ -11,6 +11,7 @@ import numpy as np
 
 from contest.errors import UserError
 from evaluator.analysis.frechet import weights_to_fids
+from evaluator.inputs.array_files import read_arrays
 from evaluator.reporting.report import ImageScores, Report, find_report, read_report
 from evaluator.scoring.formula import Scores, metrics_to_scores
 
@@ -157,13 +158,14 @@ def hold_fid(cells: Cells) -> Cells:
 def _with_features(cells: Cells, path: Path) -> Cells:
     """The cells with stems, the references' moments and the bounds, as far as the file is of these cells."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file, np.errstate(all="ignore"):
+        file = read_arrays(path)
+        with np.errstate(all="ignore"):
             stems, mean, covariance = (file[key] for key in ("outputs", "real_mean", "real_covariance"))
             if len(stems) != len(cells.names) or len(stems) < 2:
                 return cells
             fid = weights_to_fids(stems, np.ones((1, len(stems))), (mean, covariance))[0]
             bounds = _read_bounds(file, cells.styles)
-    except Exception:  # a damaged archive has many ways to fail, and all of them mean that nothing is known
+    except Exception:  # damaged arrays have many ways to fail, and all of them mean that nothing is known
         return cells
     near = abs(fid - cells.fid) <= _AGREE * max(1.0, abs(cells.fid))  # not so for NaN
     return replace(cells, stems=stems, real=(mean, covariance), bounds=bounds) if near else cells

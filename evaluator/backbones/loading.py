@@ -14,8 +14,9 @@ from contest.disk.files import read_json
 from contest.disk.tensor_files import TORCH_NAMES, read_header, require_readable, torch_type
 from contest.errors import UserError
 from evaluator.backbones.packed import fold_norms, pack_linears
-from evaluator.backbones.torch_file import read_script, read_torch
 from evaluator.memory import give_back
+from evaluator.torch_files.plain import read_torch
+from evaluator.torch_files.script import read_script
 
 State = dict[str, Tensor]
 
@@ -80,7 +81,7 @@ def read_checkpoint(path: Path) -> State:
 
 def read_archive(path: Path) -> State:
     """The tensors of a TorchScript archive."""
-    return _plain(path, read_script(path).state_dict())
+    return _plain(path, read_script(path))
 
 
 def _plain(path: Path, state: Mapping[str, Tensor]) -> State:

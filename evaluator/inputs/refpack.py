@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from contest.errors import UserError
 from contest.reading import load_contest
 from contest.typed import from_json
 from evaluator.extractors.base import Arrays, Extractor
+from evaluator.inputs.array_files import read_arrays
 from evaluator.inputs.references import Digests, FolderReferences, References
 
 if TYPE_CHECKING:
@@ -130,11 +129,10 @@ class PackedReferences:
 
     def _read(self, names: Sequence[str]) -> Arrays:
         try:
-            with open(self._path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
-                return {name: stored[name] for name in names}
+            return read_arrays(self._path, names)
         except FileNotFoundError as error:
             raise UserError(f"{self._path}: no such file") from error
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        except (OSError, ValueError) as error:
             why = LFS_POINTER if is_lfs_pointer(self._path) else f"not a references pack, or damaged ({error})"
             raise UserError(f"{self._path}: {why}") from error
 

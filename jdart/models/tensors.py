@@ -11,7 +11,7 @@ import numpy as np
 
 from contest.disk.tensor_files import TORCH_NAMES, instead, read_header, require_readable, torch_type
 from contest.errors import UserError, needs
-from evaluator.backbones.torch_file import read_torch
+from evaluator.torch_files.plain import read_torch
 
 NUMPY = {  # the others, bfloat16 and 8-bit floats, are read by PyTorch
     **{f"{kind}{bits}": f"<{kind.lower()}{bits // 8}" for kind in "FIU" for bits in (64, 32, 16)},

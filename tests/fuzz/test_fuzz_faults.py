@@ -1,9 +1,11 @@
 """Faults that fuzzing found, each with what is right in its place."""
 
+import io
 import json
 import math
 import sqlite3
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -18,11 +20,14 @@ from contest.disk.files import read_json
 from contest.disk.yaml_file import parse_yaml, read_yaml
 from contest.errors import UserError
 from contest.reading import contest_from_references
-from evaluator.backbones.torch_file import read_script, read_torch
 from evaluator.extractors.processor import read_processor
+from evaluator.inputs import array_files
+from evaluator.inputs.array_files import read_arrays
 from evaluator.inputs.refpack import PackedReferences
 from evaluator.reporting.report import report_from_json
 from evaluator.scoring.cache import Cache
+from evaluator.torch_files.plain import read_torch
+from evaluator.torch_files.script import read_script
 from jdart.config import load_config
 from jdart.data.captions import load_pictures
 from jdart.generation.notes import noted_files, read_notes
@@ -157,6 +162,28 @@ def test_a_pack_of_references_that_says_it_is_encrypted(tmp_path):
         PackedReferences(tmp_path / "r.npz")
 
 
+def test_a_pack_of_references_that_is_one_array(tmp_path):
+    np.save(tmp_path / "r.npy", np.ones(3))
+    (tmp_path / "r.npy").rename(tmp_path / "r.npz")
+    with pytest.raises(UserError, match="not a references pack, or damaged .*not a zip file"):
+        PackedReferences(tmp_path / "r.npz")
+
+
+def test_arrays_that_are_far_larger_than_their_file(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "r.npz", **{"header.json": np.zeros(100_000, np.uint8)})
+    assert read_arrays(tmp_path / "r.npz")["header.json"].sum() == 0
+    monkeypatch.setattr(array_files, "_FREE", 10_000)
+    with pytest.raises(UserError, match="what is packed in it is far larger than the file"):
+        PackedReferences(tmp_path / "r.npz")
+    monkeypatch.undo()
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (1 << 50,)})
+    with zipfile.ZipFile(tmp_path / "r.npz", "w") as archive:
+        archive.writestr("header.json.npy", header.getvalue())
+    with pytest.raises(UserError, match="not a references pack, or damaged .*1.00 PiB"):
+        PackedReferences(tmp_path / "r.npz")
+
+
 def test_checkpoint_notes_that_lack_something(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(_checkpoint_with(b'{"records": []}'))
@@ -180,9 +207,9 @@ def test_whatever_torch_raises_is_one_line(error, tmp_path, monkeypatch):
         raise error
 
     path = tmp_path / "x.bin"
-    path.write_bytes(b"\0")
+    torch.save({"a": torch.ones(2)}, path)
     monkeypatch.setattr(torch, "load", fail)
-    monkeypatch.setattr(torch.jit, "load", fail)
+    monkeypatch.setattr(torch._C, "PyTorchFileReader", fail)
     for read in (read_torch, read_script):
         with pytest.raises(UserError, match=r"x\.bin: ") as caught:
             read(path)

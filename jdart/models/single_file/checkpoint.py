@@ -10,8 +10,8 @@ import numpy as np
 
 from contest.disk.tensor_files import read_header, require_readable, torch_type
 from contest.errors import UserError, needs
-from evaluator.backbones.torch_file import read_torch
-from jdart.models.single_file.pickled import pickler
+from evaluator.torch_files.pickled import pickler
+from evaluator.torch_files.plain import read_torch
 
 ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 
