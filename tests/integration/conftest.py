@@ -3,8 +3,7 @@
 import os
 
 import pytest
-import yaml
-from small_contest import call, write_contest
+from small_contest import call, write_config, write_contest
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,25 +37,7 @@ def contest(tmp_path):
 def config(tmp_path, contest, models):
     """Path of a configuration; call with changes such as train={"steps": 3} to write another."""
 
-    def write(**changes):
-        raw = {
-            "name": "small",
-            "references": str(contest),
-            "output": str(tmp_path / "out"),
-            "base": {"model": str(models / "base")},
-            "data": {"size": 32},
-            "lora": {"r": 2},
-            "train": {"steps": 3, "batch_size": 2, "learning_rate": 0.005},
-            "generate": {"sampler": "ddim", "steps": 3, "strength": 0.7, "guidance_scale": 2.0, "batch_size": 2},
-            "score": {"weights": str(models / "weights")},
-        }
-        for section, value in changes.items():
-            raw[section] = {**raw[section], **value} if isinstance(raw.get(section), dict) else value
-        path = tmp_path / "config.yaml"
-        path.write_text(yaml.safe_dump(raw))
-        return str(path)
-
-    return write
+    return lambda **changes: str(write_config(tmp_path, models, contest, changes))
 
 
 @pytest.fixture

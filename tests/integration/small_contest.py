@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import yaml
 from click.testing import CliRunner
 from PIL import Image
 
@@ -22,6 +23,26 @@ def write_contest(folder: Path) -> Path:
             small.resize((64, 64), Image.Resampling.BICUBIC).save(folder / style / "images" / f"{name}.png")
         (folder / style / "prompt.json").write_text(json.dumps(dict(enumerate(prompts))))
     return folder
+
+
+def write_config(folder: Path, models: Path, contest: Path, changes: dict) -> Path:
+    """config.yaml in a folder, for a run beside it: out/."""
+    raw = {
+        "name": "small",
+        "references": str(contest),
+        "output": str(folder / "out"),
+        "base": {"model": str(models / "base")},
+        "data": {"size": 32},
+        "lora": {"r": 2},
+        "train": {"steps": 3, "batch_size": 2, "learning_rate": 0.005},
+        "generate": {"sampler": "ddim", "steps": 3, "strength": 0.7, "guidance_scale": 2.0, "batch_size": 2},
+        "score": {"weights": str(models / "weights")},
+    }
+    for section, value in changes.items():
+        raw[section] = {**raw[section], **value} if isinstance(raw.get(section), dict) else value
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    return path
 
 
 def call(*arguments):

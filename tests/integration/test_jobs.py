@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from small_contest import call, write_config, write_contest
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -31,11 +32,13 @@ def said(result, folder):
     return "\n".join([result.output, *(log.name + "\n" + log.read_text(errors="replace") for log in logs)])
 
 
-@pytest.fixture
-def inline(jdart, config, tmp_path):
-    """What one process after another makes of the configuration."""
-    assert jdart("run", config(), "--output", tmp_path / "inline", "--device", "cpu").exit_code == 0
-    return made(tmp_path / "inline")
+@pytest.fixture(scope="module")
+def inline(tmp_path_factory, models):
+    """What this process makes of the configuration, one style after the other."""
+    folder = tmp_path_factory.mktemp("inline")
+    path = write_config(folder, models, write_contest(folder / "references"), {})
+    assert call("run", path, "--device", "cpu").exit_code == 0
+    return made(folder / "out")
 
 
 def test_a_broken_style_fails_alone_and_is_tried_again_and_all_is_as_in_one_process(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from small_contest import call, write_config, write_contest
 
 from contest.errors import UserError
 from evaluator import score_submission
@@ -41,13 +42,22 @@ def choices(out):
     return json.loads((out / "choices.json").read_text())
 
 
-@pytest.fixture
-def searched(jdart, config, tmp_path):
-    """Configuration and folder of a search that is done."""
-    path = config(**CHANGES)
-    result = jdart("search", path)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, models):
+    """Folder and output of a search, which no test changes."""
+    folder = tmp_path_factory.mktemp("search")
+    path = write_config(folder, models, write_contest(folder / "references"), CHANGES)
+    result = call("search", path)
     assert result.exit_code == 0, result.output
-    return path, tmp_path / "out", result.output
+    return folder / "out", result.output
+
+
+@pytest.fixture
+def searched(made, config, tmp_path):
+    """Configuration, folder and output of a search that is done, for a test alone."""
+    out, output = made
+    shutil.copytree(out, tmp_path / "out", symlinks=True)
+    return config(**CHANGES), tmp_path / "out", output
 
 
 def test_an_ordinary_entry_that_says_what_was_tried(searched, jdart, config, tmp_path):
@@ -92,8 +102,9 @@ def test_an_ordinary_entry_that_says_what_was_tried(searched, jdart, config, tmp
     assert told["final_without_search"] == pytest.approx(first, abs=1e-8)
 
 
-def test_done_again_nothing_is_done_and_a_larger_budget_goes_on(searched, jdart):
-    path, out, _ = searched
+def test_done_again_nothing_is_done_and_a_larger_budget_goes_on(jdart, config, tmp_path):
+    path, out = config(**CHANGES), tmp_path / "out"
+    assert jdart("search", path).exit_code == 0
     before = files(out)
     again = jdart("search", path)
     assert again.exit_code == 0 and "nothing was done" in again.output
