@@ -11,7 +11,7 @@ from typing import Any
 
 from contest.disk.tensor_files import instead
 from contest.errors import UserError, first_line
-from evaluator.torch_files.modest import FREE, is_archive, require_modest
+from evaluator.torch_files.sound import FREE, is_archive, require_sound
 
 
 def read_torch(path: Path, pickler: Any = None) -> Any:
@@ -64,7 +64,7 @@ def _require_no_more(path: Path) -> None:
             raise UserError(f"{path}: TorchScript, not plain tensors; take another file")
     elif tarfile.is_tarfile(path):
         raise UserError(f"{path}: a tar archive, not plain tensors; take another file")
-    require_modest(path)
+    require_sound(path)
 
 
 def _items(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -15,9 +15,9 @@ from typing import Any, Optional
 
 from contest.disk.tensor_files import instead
 from contest.errors import UserError, first_line
-from evaluator.torch_files.modest import is_archive, require_modest
 from evaluator.torch_files.pickled import Empty
 from evaluator.torch_files.plain import require_in_file
+from evaluator.torch_files.sound import is_archive, require_sound
 
 _LISTS = ("__parameters__", "__buffers__")  # in a module's program: which of its tensors are in its state
 
@@ -42,7 +42,7 @@ def read_script(path: Path) -> dict[str, Any]:
     try:
         if not is_archive(path):
             raise UserError(f"{path}: not a TorchScript archive; {instead(path)}")
-        require_modest(path)
+        require_sound(path)
         archive = torch._C.PyTorchFileReader(str(path))
         if "constants.pkl" not in archive.get_all_records():
             raise UserError(f"{path}: not a TorchScript archive, but what torch.save writes; take another file")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from contest.errors import UserError
-from evaluator.torch_files import modest
+from evaluator.torch_files import sound
 from evaluator.torch_files.pickled import pickler
 from evaluator.torch_files.plain import read_torch
 from evaluator.torch_files.script import read_script
@@ -156,6 +156,26 @@ def test_every_pickle_of_the_older_format_is_looked_at(tmp_path):
                 read()
 
 
+@pytest.mark.parametrize("kind", ["plain", "script"])
+def test_a_flipped_bit_is_told(tmp_path, kind):
+    path, read = tmp_path / "x.pt", read_script if kind == "script" else read_torch
+    if kind == "script":
+        torch.jit.script(torch.nn.Linear(8, 8)).save(str(path))
+    else:
+        torch.save({"weight": torch.ones(8, 8)}, path)
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        member = next(member for member in archive.infolist() if member.filename.endswith("data/0"))
+        numbers = archive.read(member)
+    before = read(path)["weight"]
+    data[data.index(numbers) + 7] ^= 1  # an exponent
+    path.write_bytes(data)
+    after = torch.load(path)["weight"] if kind == "plain" else torch.jit.load(str(path)).state_dict()["weight"]
+    assert int((after != before).sum()) == 1, "torch takes it for another number"
+    with pytest.raises(UserError, match="data/0 in it is damaged; fetch it again"):
+        read(path)
+
+
 def test_an_archive_that_becomes_far_larger(tmp_path, monkeypatch):
     path = tmp_path / "x.bin"
     torch.save({"a": torch.zeros(100_000)}, path)
@@ -163,12 +183,12 @@ def test_an_archive_that_becomes_far_larger(tmp_path, monkeypatch):
     assert path.stat().st_size < 100_000
     for read in readers(path)[:1]:
         assert read()["a"].sum() == 0  # somebody packed it again
-    monkeypatch.setattr(modest, "FREE", 100_000)
+    monkeypatch.setattr(sound, "FREE", 100_000)
     for read in readers(path):
         with pytest.raises(UserError, match="far larger than the file"):
             read()
     torch.jit.script(Net()).save(str(path))
-    monkeypatch.setattr(modest, "FREE", 100)
+    monkeypatch.setattr(sound, "FREE", 100)
     with pytest.raises(UserError, match="far larger than the file"):
         read_script(path)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from fuzz_targets import JSON, Target, text
-from fuzz_weights import HEADER, PICKLE, torch_file
+from fuzz_weights import HEADER, PICKLE, torch_file, unchecked
 
 from jdart.image_prompts.adapter import PARTS, cross_attentions, read_adapter
 from jdart.image_prompts.encoder import ImageEncoder
@@ -108,7 +108,7 @@ def model_targets() -> dict[str, Target]:
     processor = ("preprocessor_config.json", text(PROCESSOR))
     return {
         "ip-adapter": Target("x.safetensors", lambda path: read_adapter(path, UNET), stored, (*HEADER, *parts)),
-        "ip-adapter-bin": Target("x.bin", lambda path: read_adapter(path, UNET), pickled, PICKLE),
+        "ip-adapter-bin": Target("x.bin", lambda path: read_adapter(path, UNET), pickled, PICKLE, wrap=unchecked),
         "image-encoder": Target(
             "config.json",
             lambda path: encoder(path.parent, "clip"),
@@ -128,7 +128,7 @@ def model_targets() -> dict[str, Target]:
         ),
         "token": Target("learned_embeds.safetensors", load_token, (token,), HEADER),
         "token-bin": Target(
-            "x.bin", load_token, (torch_file(as_tensors({"": {"<style>": numbers(2, 5)}})[""]),), PICKLE
+            "x.bin", load_token, (torch_file(as_tensors({"": {"<style>": numbers(2, 5)}})[""]),), PICKLE, wrap=unchecked
         ),
         **{f"base-{name.split('/')[0]}": of_base(name) for name in settings if name.endswith("config.json")},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -103,6 +104,11 @@ def torch_file(value: object, **options: object) -> bytes:
     return stream.getvalue()
 
 
+def unchecked(data: bytes) -> bytes:
+    """An archive without checksums, so that whatever was changed in it is looked at."""
+    return re.sub(rb"(?s)(PK\x01\x02.{12}).{4}", lambda found: found[1] + bytes(4), data)
+
+
 def script() -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -163,7 +169,7 @@ def weight_targets() -> dict[str, Target]:
     ckpts = (torch_file(state), torch_file(state, _use_new_zipfile_serialization=False))
     return {
         "lora": Target("x.safetensors", lora, (diffusers, a_lora("kohya")), HEADER),
-        "lora-bin": Target("x.bin", lora, bins, PICKLE),
+        "lora-bin": Target("x.bin", lora, bins, PICKLE, wrap=unchecked),
         "lora-config": Target(
             "adapter_config.json",
             lambda path: load_lora(path.parent),
@@ -181,10 +187,10 @@ def weight_targets() -> dict[str, Target]:
         "header": Target("x.safetensors", tensors, (plain[8:],), HEADER, wrap=_with_length),
         "tensors": Target("x.safetensors", tensors, (plain,), HEADER),
         "network": Target("model.safetensors", network, (plain,), HEADER),
-        "network-bin": Target("x.pth", read_checkpoint, bins, PICKLE),
-        "network-script": Target("x.pt", read_archive, (script(),), PICKLE),
+        "network-bin": Target("x.pth", read_checkpoint, bins, PICKLE, wrap=unchecked),
+        "network-script": Target("x.pt", read_archive, (script(),), PICKLE, wrap=unchecked),
         "one-file": Target("x.safetensors", one_file, (to_safetensors(base, {}),), HEADER),
-        "one-file-ckpt": Target("x.ckpt", one_file, ckpts, PICKLE),
+        "one-file-ckpt": Target("x.ckpt", one_file, ckpts, PICKLE, wrap=unchecked),
         "shards": Target(
             "x.safetensors.index.json", lambda path: weight_files(path.parent, ("x",)), (index,), JSON, shard
         ),

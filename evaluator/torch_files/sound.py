@@ -1,8 +1,9 @@
-"""A file of torch's looked through before it is read: is what it asks for in proportion to its bytes?
+"""A file of torch's looked through before it is read: is it whole, and is what it asks for in proportion to its bytes?
 
-Python's unpickler, torch's two and its zip reader take a file's word for sizes. A table of places with one entry may be
-said to have four thousand million, an archive of a megabyte may become a gigabyte, and a pair of pairs of pairs takes
-twice the time to look up with each two bytes. What writes such files in earnest never does that.
+torch.save writes a checksum of every member of its archive, and torch.load compares none: a flipped bit is another
+number. Python's unpickler, torch's two and its zip reader take a file's word for sizes, too. A table of places with one
+entry may be said to have four thousand million, an archive of a megabyte may become a gigabyte, and a pair of pairs of
+pairs takes twice the time to look up with each two bytes. What writes such files in earnest never does that.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO
 from contest.errors import UserError
 
 FREE = 1 << 28  # bytes that any file may ask for
+_CHUNK = 1 << 20  # bytes read at a time
 _PLACES = 1 << 16  # of a pickle's memo, that any pickle may number
 _TUPLE = 10_000  # values in a tuple and the tuples in it, each as often as it is met
 _NO_KEYS = (pickletools.pylist, pickletools.pydict, pickletools.pyset)  # nobody looks them up, whatever is in them
@@ -30,8 +32,9 @@ def is_archive(path: Path) -> bool:
         return stream.read(len(_ZIP)) == _ZIP
 
 
-def require_modest(path: Path) -> None:
-    """UserError: a pickle in a file of torch's, or its archive, asks for far more memory or time than it has bytes.
+def require_sound(path: Path) -> None:
+    """UserError: a member of an archive is not what its checksum says; a pickle, or the archive, asks for far more
+    memory or time than it has bytes.
 
     Other errors: it is damaged. pickletools and zipfile raise what they like then.
     """
@@ -45,9 +48,20 @@ def require_modest(path: Path) -> None:
         if sum(member.file_size for member in members) > max(FREE, path.stat().st_size):
             raise UserError(f"{path}: what is packed in it is far larger than the file; fetch it again")
         for member in members:
+            if not member.CRC:
+                del member.CRC  # none was written (torch's set_crc32_options, and others); zipfile compares it if there
+            _require_whole(archive, member, path)
             if member.filename.endswith(".pkl"):
-                del member.CRC  # zipfile compares it if there is one; torch may have written zeros (set_crc32_options)
                 _look_through(io.BytesIO(archive.read(member)), path)
+
+
+def _require_whole(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
+    try:
+        with archive.open(member) as stream:
+            while stream.read(_CHUNK):
+                pass
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{path}: {member.filename} in it is damaged; fetch it again") from error
 
 
 def _look_through(stream: BinaryIO, path: Path) -> None:
