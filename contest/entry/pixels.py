@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from typing import TYPE_CHECKING
 
 from contest.entry.png import GREY, GREY_ALPHA, RGB, read_chunks, read_header
@@ -18,11 +19,20 @@ if TYPE_CHECKING:
 _LEVELS = 257  # of 16 bits to one of 8: 65535 / 255
 
 
+def unreadable() -> tuple[type[Exception], ...]:
+    """What Pillow raises for a picture that is damaged, or that says that it is enormous: its readers of chunks and
+    tags hand on whatever the bytes in them provoke.
+    """
+    from PIL import Image
+
+    of_bytes = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+    return *of_bytes, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError
+
+
 def read_exact(data: bytes) -> np.ndarray:
     """A PNG as H,W,4: red, green, blue and alpha, uint16 where it has 16 bits a channel, else uint8.
 
-    A transparent colour has alpha 0 and stays what it is. Raises what Pillow's decoders raise, its
-    DecompressionBombError for a header that says an enormous size, and BrokenPng.
+    A transparent colour has alpha 0 and stays what it is. Raises BrokenPng, and what is `unreadable`.
     """
     import numpy as np
     from PIL import Image

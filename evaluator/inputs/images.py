@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image
 
+from contest.entry.pixels import unreadable
 from contest.entry.png import COLOURS, RGBA, SIGNATURE, BrokenPng, Chunk, ShortPng, has_large_notes, walk_chunks
 from contest.entry.signatures import identify
 from contest.entry.webp import require_webp
@@ -92,7 +92,7 @@ def decode(data: bytes) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             pixels = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error) as error:
+    except unreadable() as error:
         raise BadPicture("unreadable", f"cannot be decoded ({error})") from error
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise BadPicture("not-rgb8", "is not an 8-bit RGB PNG")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from contest.entry.pixels import unreadable
 from contest.entry.png import SIGNATURE
 from contest.entry.signatures import LFS_CURE, identify
 from contest.errors import UserError
@@ -51,13 +51,6 @@ def readable(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: not a readable picture ({what}); {cure}") from error
     except unreadable() as error:
         raise UserError(f"{path}: not a readable picture ({error}); replace or remove it") from error
-
-
-def unreadable() -> tuple[type[Exception], ...]:
-    """What Pillow raises for a file that is damaged, or that says that it is enormous."""
-    from PIL import Image
-
-    return OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError
 
 
 def _what(path: Path) -> tuple[str, str]:

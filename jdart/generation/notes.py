@@ -14,11 +14,11 @@ import numpy as np
 
 from contest.disk.files import parse_json, sha256
 from contest.entry.notes import POST_PROCESSING
+from contest.entry.pixels import unreadable
 from contest.entry.signatures import HEAD, LFS_CURE, identify
 from contest.errors import UserError
 from jdart.config import EngineConfig, GenerateConfig, said
 from jdart.config.reading import read_as
-from jdart.data.pictures import unreadable
 
 if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
@@ -132,14 +132,13 @@ def noted_files(path: Path) -> tuple[str, ...] | None:
     """
     from PIL import Image
 
-    nothing: tuple[type[Exception], ...] = (*unreadable(), LookupError, TypeError, AttributeError)
     try:
         with Image.open(path) as image:  # the text stands before the pixels, which need not be read
             notes = parse_json(image.info[KEY])
         images = notes.get("image_prompt", {}).get("weights")
         others = [digest for digest in (notes["token"], notes.get("composition"), images) if digest]
         return (*(lora["sha256"] for lora in notes["loras"]), *others)
-    except nothing:
+    except unreadable():
         return None
 
 

@@ -7,7 +7,7 @@ import struct
 import warnings
 from typing import TYPE_CHECKING
 
-from contest.entry.pixels import grey_of
+from contest.entry.pixels import grey_of, unreadable
 from contest.entry.png import SIGNATURE
 from contest.entry.webp import require_webp
 
@@ -68,11 +68,12 @@ def resized(data: bytes, side: int, quality: int = 80) -> bytes:
     from PIL import Image
 
     require_webp()
+    no_picture: tuple[type[Exception], ...] = (*unreadable(), MemoryError)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = _as_seen(Image.open(io.BytesIO(data), formats=("WEBP", "PNG")))
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, struct.error, Image.DecompressionBombError):
+    except no_picture:
         return GREY
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     stream = io.BytesIO()

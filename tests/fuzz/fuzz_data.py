@@ -15,14 +15,14 @@ from PIL import Image, ImageCms
 from contest.definition import Contest, Story
 from contest.disk.shipped import unpack
 from contest.entry.contents import open_contents
-from contest.entry.pixels import read_exact
+from contest.entry.pixels import read_exact, unreadable
 from contest.entry.png import SIGNATURE, BrokenPng
 from contest.errors import UserError
 from evaluator.inputs.entry import open_entry
 from evaluator.inputs.images import BadPicture, decode, inspect_png
 from jdart.data.captions import load_pictures, not_learnt
 from jdart.data.facts import read_facts
-from jdart.data.pictures import read_rgb, unreadable
+from jdart.data.pictures import read_rgb
 from jdart.generation.notes import noted_files, read_notes
 from leaderboard.building.webp import fits, resized, webp_size
 from leaderboard.reading.run import Losses

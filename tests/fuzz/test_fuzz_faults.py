@@ -10,11 +10,12 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from fuzz_data import noted
+from fuzz_data import noted, whole
 from fuzz_documents import REPORT
 from fuzz_models import PROCESSOR, UNET, flat, looked_at, projections
-from fuzz_targets import text
+from fuzz_targets import picture, text
 from fuzz_weights import PACK, _checkpoint_with, a_pack
+from PIL import Image
 
 from contest.disk.files import read_json
 from contest.disk.yaml_file import parse_yaml, read_yaml
@@ -23,6 +24,7 @@ from contest.reading import contest_from_references
 from evaluator.extractors.processor import read_processor
 from evaluator.inputs import array_files
 from evaluator.inputs.array_files import read_arrays
+from evaluator.inputs.images import BadPicture, decode
 from evaluator.inputs.refpack import PackedReferences
 from evaluator.reporting.report import report_from_json
 from evaluator.scoring.cache import Cache
@@ -30,6 +32,7 @@ from evaluator.torch_files.plain import read_torch
 from evaluator.torch_files.script import read_script
 from jdart.config import load_config
 from jdart.data.captions import load_pictures
+from jdart.data.pictures import read_rgb
 from jdart.generation.notes import noted_files, read_notes
 from jdart.image_prompts.adapter import read_adapter
 from jdart.image_prompts.encoder import ImageEncoder
@@ -38,6 +41,7 @@ from jdart.models.tensors import to_safetensors
 from jdart.models.weights import weight_files
 from jdart.training.checkpoint import load_checkpoint
 from leaderboard.building.marker import MARKER, read_marker
+from leaderboard.building.webp import GREY, resized
 from organiser.settings.reading import read_event
 
 DEEP = "[" * 100_000
@@ -160,6 +164,21 @@ def test_a_pack_of_references_that_says_it_is_encrypted(tmp_path):
     (tmp_path / "r.npz").write_bytes(data)
     with pytest.raises(UserError, match="not a references pack, or damaged .*encrypted"):
         PackedReferences(tmp_path / "r.npz")
+
+
+def test_a_colour_profile_without_its_end(tmp_path):
+    """After the pixels, where Pillow reads it as the last thing of all."""
+    path, data = tmp_path / "a.png", picture()
+    path.write_bytes(whole(data[:-12] + (1).to_bytes(4, "big") + b"iCCP\0" + bytes(4) + data[-12:]))
+    with pytest.raises(IndexError), Image.open(path) as image:
+        image.load()
+    for read in (read_notes, read_rgb):
+        with pytest.raises(UserError, match=r"a\.png: not a readable picture"):
+            read(path)
+    with pytest.raises(BadPicture, match="cannot be decoded"):
+        decode(path.read_bytes())
+    assert noted_files(path) is None
+    assert resized(path.read_bytes(), 8) == GREY
 
 
 def test_a_pack_of_references_that_is_one_array(tmp_path):
