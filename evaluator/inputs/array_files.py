@@ -28,6 +28,10 @@ def read_arrays(path: Path, names: Optional[Sequence[str]] = None) -> dict[str, 
                 raise ValueError("what is packed in it is far larger than the file")
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as stored:
-                return {name: stored[name] for name in (stored.files if names is None else names)}
+                found = {name: stored[name] for name in (stored.files if names is None else names)}
         except Exception as error:  # a damaged archive has many ways to fail
             raise ValueError(first_line(error)) from error
+    others = [name for name, value in found.items() if not isinstance(value, np.ndarray)]  # NumPy gives their bytes
+    if others:
+        raise ValueError(f"{others[0]} is no array")
+    return found

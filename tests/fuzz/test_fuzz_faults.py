@@ -188,6 +188,13 @@ def test_a_pack_of_references_that_is_one_array(tmp_path):
         PackedReferences(tmp_path / "r.npz")
 
 
+def test_a_pack_of_references_with_something_else_in_an_array_s_place(tmp_path):
+    with zipfile.ZipFile(tmp_path / "r.npz", "w") as archive:
+        archive.writestr("header.json", text(PACK))
+    with pytest.raises(UserError, match="not a references pack, or damaged .*header.json is no array"):
+        PackedReferences(tmp_path / "r.npz")
+
+
 def test_arrays_that_are_far_larger_than_their_file(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "r.npz", **{"header.json": np.zeros(100_000, np.uint8)})
     assert read_arrays(tmp_path / "r.npz")["header.json"].sum() == 0
