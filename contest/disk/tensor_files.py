@@ -57,11 +57,12 @@ TORCH_NAMES = {
     **{f"uint{bits}": f"U{bits}" for bits in (64, 32, 16, 8)},
     "bool": "BOOL",
 }
+_ZIP = b"PK\x03\x04"
 _STARTS = (
     (LFS_START.encode(), "it is a Git LFS pointer, not the file itself; run: git lfs pull"),
     (b"<", "it is a web page; download the file itself, signed in where its page asks for that"),
     (b"{", "it is JSON; download the weights themselves"),
-    (b"PK\x03\x04", "it is a zip archive, as torch.save writes them; name it .bin"),
+    (_ZIP, "it is a zip archive, as torch.save writes them; name it .bin"),
     (b"\x89PNG", "it is a picture; name the weights themselves, or fetch it again"),
     (b"\xff\xd8\xff", "it is a picture; name the weights themselves, or fetch it again"),
     (b"GGUF", "it is a GGUF file, which is not read; fetch it in safetensors"),
@@ -118,6 +119,8 @@ def instead(path: Path) -> str:
         return "it is empty; fetch it again"
     if start[8:9] == b"{" and path.suffix != ".safetensors":
         return "it is a safetensors file; name it .safetensors"
+    if start.startswith(_ZIP) and path.suffix != ".safetensors":
+        return "fetch it again"
     found = (cure for sign, cure in _STARTS if start.lstrip().startswith(sign))
     text = "it is a text file; name the weights themselves, or fetch it again"
     return next(found, text if _is_text(start) else "fetch it again")
@@ -145,19 +148,6 @@ def require_readable(path: Path, types: Mapping[str, str]) -> None:
     for name, type in types.items():
         if type not in FLOATS and type not in WHOLE:
             raise UserError(f"{path}: {name} is of type {type}, which is not read; take the file in fp16 or fp32")
-
-
-def torch_type(tensor: Any) -> str:
-    """The number type of a torch.Tensor as safetensors names it, or what it is that no array can be made of."""
-    name = str(tensor.dtype).replace("torch.", "")
-    layout = str(tensor.layout).replace("torch.", "")
-    if tensor.device.type == "meta":
-        return f"{name} without numbers (meta)"
-    if tensor.is_quantized:
-        return f"{name} (quantised)"
-    if layout != "strided" or tensor.is_nested:
-        return f"{name} ({'nested' if tensor.is_nested else layout})"
-    return TORCH_NAMES.get(name, name)
 
 
 def _stored(name: str, entry: Mapping[str, Any], start: int, size: int) -> Stored:

@@ -26,7 +26,7 @@ def unreadable() -> tuple[type[Exception], ...]:
     from PIL import Image
 
     of_bytes = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-    return *of_bytes, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError
+    return *of_bytes, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError
 
 
 def read_exact(data: bytes) -> np.ndarray:

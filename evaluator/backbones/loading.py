@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from contest.disk.files import read_json
-from contest.disk.tensor_files import TORCH_NAMES, read_header, require_readable, torch_type
+from contest.disk.tensor_files import TORCH_NAMES, read_header, require_readable
 from contest.errors import UserError
 from evaluator.backbones.packed import fold_norms, pack_linears
 from evaluator.memory import give_back
 from evaluator.torch_files.plain import read_torch
 from evaluator.torch_files.script import read_script
+from evaluator.torch_files.stored import StoredTensor
 
 State = dict[str, Tensor]
 
@@ -74,7 +75,7 @@ def _read_tensors(path: Path, leave: Callable[[str], bool]) -> Iterator[tuple[st
 def read_checkpoint(path: Path) -> State:
     """The tensors of a `torch.save` file, without running any code in it."""
     state = read_torch(path)
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(value, StoredTensor) for value in state.values()):
         raise UserError(f"{path}: holds no table of tensors; fetch it again")
     return _plain(path, state)
 
@@ -84,10 +85,10 @@ def read_archive(path: Path) -> State:
     return _plain(path, read_script(path))
 
 
-def _plain(path: Path, state: Mapping[str, Tensor]) -> State:
+def _plain(path: Path, state: Mapping[str, StoredTensor]) -> State:
     """The tensors of a checkpoint, once each is of a number type that is read."""
-    require_readable(path, {str(name): torch_type(tensor) for name, tensor in state.items()})
-    return {name: _usable(tensor) for name, tensor in state.items()}
+    require_readable(path, {name: tensor.type for name, tensor in state.items()})
+    return {name: _usable(tensor.read()) for name, tensor in state.items()}
 
 
 def _usable(tensor: Tensor) -> Tensor:

@@ -1,75 +1,67 @@
-"""What `torch.save` wrote, read without running anything in it. torch is imported when a file is read."""
+"""What `torch.save` wrote, read without torch's reader and without running anything in it."""
 
 from __future__ import annotations
 
-import tarfile
-import warnings
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from contest.disk.tensor_files import instead
 from contest.errors import UserError, first_line
-from evaluator.torch_files.sound import FREE, is_archive, require_sound
+from evaluator.torch_files.pickles import Machine
+from evaluator.torch_files.records import Archive, Parts, is_archive, size_of
+from evaluator.torch_files.stored import Reader
+
+_MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001  # with which a file of the older kind begins
+_TAR, _TAR_AT = b"ustar", 257
 
 
-def read_torch(path: Path, pickler: Any = None) -> Any:
-    """The value in a file of `torch.save`: tensors, and tables and lists of them.
+def read_torch(path: Path) -> Any:
+    """The value in a file of `torch.save`: `StoredTensor`s, and tables and lists of them; other objects are `Thing`s.
 
-    `pickler` (of `pickled.py`) takes the place of torch's own reader, which knows the classes of tensors alone; a
-    UserError of it goes through, and of a file in the newer format numbers stay on the disk until they are looked at.
-    UserError: missing, damaged, asks to run code, or for far more memory or time than it has bytes.
+    The entries of a table are those under texts and whole numbers. UserError: missing, damaged, asks to run what is no
+    part of a model, or for far more memory than it has bytes.
     """
-    import torch
-
     try:
-        _require_no_more(path)
-        how: dict[str, Any] = {"weights_only": True}
-        if pickler is not None:
-            how = {"weights_only": False, "pickle_module": pickler, "mmap": is_archive(path)}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about what is odd in a file
-            value = torch.load(path, map_location="cpu", **how)
+        return _read_archive(path) if is_archive(path) else _read_old(path)
     except UserError:
         raise
     except (OSError, RuntimeError) as error:
         raise UserError(f"{path}: not a readable PyTorch file ({first_line(error)}); {instead(path)}") from error
     except MemoryError as error:
         raise UserError(f"{path}: asks for more memory than there is; if it is damaged, fetch it again") from error
-    except Exception as error:
-        # Damaged bytes provoke whatever the pickle's operations can raise. torch's own words (UnpicklingError) advise
-        # to execute what is in the file, the others' are a byte's number or nothing.
+    except Exception as error:  # damaged bytes provoke whatever the operations on them can raise
         raise UserError(f"{path}: not a PyTorch file of plain tensors; {instead(path)}") from error
-    for name, item in _items(value):
-        if isinstance(item, torch.Tensor):
-            require_in_file(path, name, item)
+
+
+def _read_archive(path: Path) -> Any:
+    archive = Archive(path)
+    if "constants.pkl" in archive:
+        raise UserError(f"{path}: TorchScript, not plain tensors; take another file")
+    reader = Reader(path)
+    value = reader.read(archive.pickle())
+    reader.finish(archive, "data/")
     return value
 
 
-def require_in_file(path: Path, name: Any, tensor: Any) -> None:
-    """UserError: a tensor has far more numbers than its file; a small file can say one number stands for very many."""
-    if str(tensor.layout) != "torch.strided" or tensor.is_nested or tensor.device.type == "meta":
-        return  # refused by their kind
-    if tensor.numel() * tensor.element_size() > max(FREE, path.stat().st_size):
-        raise UserError(f"{path}: {name} says that it is larger than the file; fetch it again")
-
-
-def _require_no_more(path: Path) -> None:
-    """UserError: torch.load would do more with a file than unpickle it, or it asks for more than it has."""
-    if is_archive(path):
-        with zipfile.ZipFile(path) as archive:
-            names = [name.rpartition("/")[2] for name in archive.namelist()]
-        if "constants.pkl" in names:
-            raise UserError(f"{path}: TorchScript, not plain tensors; take another file")
-    elif tarfile.is_tarfile(path):
-        raise UserError(f"{path}: a tar archive, not plain tensors; take another file")
-    require_sound(path)
-
-
-def _items(value: Any) -> Iterator[tuple[Any, Any]]:
-    """What is in a table, and in the tables in it."""
-    for name, item in value.items() if isinstance(value, dict) else ():
-        yield name, item
-        if isinstance(item, dict):
-            yield from item.items()
+def _read_old(path: Path) -> Any:
+    """A number, a version, the machine, the value, the storages' names: pickles one after the other; then numbers."""
+    reader, plain = Reader(path), Machine()
+    with open(path, "rb") as stream:
+        stream.seek(_TAR_AT)
+        if stream.read(len(_TAR)) == _TAR:
+            raise UserError(f"{path}: a tar archive, not plain tensors; take another file")
+        stream.seek(0)
+        if (plain.read(stream), plain.read(stream)) != (_MAGIC, _VERSION):
+            raise ValueError("another kind of pickle")
+        if plain.read(stream).get("little_endian") is not True:
+            raise UserError(f"{path}: written on a machine of another byte order; take it as .safetensors")
+        value = reader.read(stream)
+        places = {}
+        for key in plain.read(stream):
+            storage, at = reader.storages[key], stream.tell() + 8
+            if int.from_bytes(stream.read(8), "little") != storage.length or at + storage.bytes > size_of(stream):
+                raise ValueError("it ends within its numbers")
+            places[key] = (at, storage.bytes)
+            stream.seek(at + storage.bytes)
+    reader.finish(Parts(path, places))
+    return value

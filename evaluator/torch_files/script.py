@@ -5,51 +5,39 @@ Source: PyTorch, torch/csrc/jit/docs/serialization.md.
 
 from __future__ import annotations
 
-import io
-import pickle
 import re
-import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
 from contest.disk.tensor_files import instead
 from contest.errors import UserError, first_line
-from evaluator.torch_files.pickled import Empty
-from evaluator.torch_files.plain import require_in_file
-from evaluator.torch_files.sound import is_archive, require_sound
+from evaluator.torch_files.pickles import Name, Thing
+from evaluator.torch_files.records import Archive, is_archive
+from evaluator.torch_files.stored import Reader, StoredTensor
 
-_LISTS = ("__parameters__", "__buffers__")  # in a module's program: which of its tensors are in its state
+_LISTS = re.compile(r"^  __(?:parameters|buffers)__ = \[(.*)\]$", re.MULTILINE)
+_CLASS = re.compile(r"^class (\w+)(\(Module\))?", re.MULTILINE)
+_LONGEST = 1000  # letters of a tensor's name
 
-
-class _Module:
-    """What a pickle says of a module: its attributes, by their names."""
-
-    state: Optional[frozenset[str]] = None  # names of parameters and buffers, None where its program does not say
-    attributes: Mapping[str, Any] = {}
-
-    def __setstate__(self, attributes: dict[str, Any]) -> None:
-        self.attributes = dict(attributes)
+State = dict[str, Optional[frozenset[str]]]  # module -> parameters and buffers; None where its program does not say
 
 
-def read_script(path: Path) -> dict[str, Any]:
-    """Name -> tensor on the CPU, as `state_dict()` has them, without running or compiling what is in the archive.
+def read_script(path: Path) -> dict[str, StoredTensor]:
+    """Name -> tensor, as `torch.jit.load(path).state_dict()` has them, without compiling or running what is in it.
 
-    UserError: missing, not TorchScript, damaged, or asks for far more memory or time than it has bytes.
+    UserError: missing, not TorchScript, damaged, or asks for far more memory than it has bytes.
     """
-    import torch
-
     try:
         if not is_archive(path):
             raise UserError(f"{path}: not a TorchScript archive; {instead(path)}")
-        require_sound(path)
-        archive = torch._C.PyTorchFileReader(str(path))
-        if "constants.pkl" not in archive.get_all_records():
-            raise UserError(f"{path}: not a TorchScript archive, but what torch.save writes; take another file")
-        data = archive.get_record("data.pkl")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about storages that know their number type
-            return _state(path, _Unpickler(archive, io.BytesIO(data)).load(), len(data))
+        archive = Archive(path)
+        if "constants.pkl" not in archive:
+            other = "but what torch.save writes; take another file" if "data.pkl" in archive else "fetch it again"
+            raise UserError(f"{path}: not a TorchScript archive, {other}")
+        reader, stream = _ScriptReader(path), archive.pickle()
+        root = reader.read(stream)
+        reader.finish(archive, "data/")
+        return _state(path, archive, root, stream.tell())
     except UserError:
         raise
     except MemoryError as error:
@@ -58,67 +46,51 @@ def read_script(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not a TorchScript archive ({first_line(error)}); fetch it again") from error
 
 
-class _Unpickler(pickle.Unpickler):
-    """Puts modules and tensors together, and looks no other name up."""
+class _ScriptReader(Reader):
+    """Knows the classes of the archive's own programs, too."""
 
-    def __init__(self, archive: Any, stream: io.BytesIO) -> None:
-        super().__init__(stream)
-        self._archive = archive
-        self._records = set(archive.get_all_records())
-        self._storages: dict[str, Any] = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.partition(".")[0] == "__torch__":
-            return type(name, (_Module,), {"state": self._in_state(module, name)})
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _tensor
-        return name if module == "torch" and name.endswith("Storage") else Empty
-
-    def persistent_load(self, pid: Any) -> Any:
-        """A storage, as a tensor (N,) of its number type."""
-        import torch
-
-        _, type, key, _, numbers = pid
-        if key not in self._storages:
-            kind = getattr(torch, type).dtype
-            data = bytearray(self._archive.get_record(f"data/{key}"))
-            empty = torch.empty(0, dtype=kind)
-            self._storages[key] = torch.frombuffer(data, dtype=kind, count=numbers) if numbers else empty
-        return self._storages[key]
-
-    def _in_state(self, module: str, name: str) -> Optional[frozenset[str]]:
-        """The names that a module's program lists as parameters and buffers."""
-        record = f"code/{module.replace('.', '/')}.py"
-        if record not in self._records:
-            return None
-        program = self._archive.get_record(record).decode()
-        begin = re.search(rf"^class {re.escape(name)}\(", program, re.MULTILINE)
-        if begin is None:
-            return None
-        body = re.split(r"^class ", program[begin.end() :], maxsplit=1, flags=re.MULTILINE)[0]
-        lists = [re.search(rf"^  {which} = \[(.*)\]$", body, re.MULTILINE) for which in _LISTS]
-        listed = [found[1] for found in lists if found]
-        return frozenset(re.findall(r'"([^"]*)"', "".join(listed))) if len(listed) == len(_LISTS) else None
+    def name(self, name: Name) -> Any:
+        return name if name.module.partition(".")[0] == "__torch__" else super().name(name)
 
 
-def _tensor(storage: Any, offset: int, size: Any, stride: Any, *_: Any) -> Any:
-    """A tensor over a part of a storage (N,). RuntimeError: the part is not in it."""
-    return storage.as_strided(size, stride, offset)
-
-
-def _state(path: Path, root: Any, most: int) -> dict[str, Any]:
+def _state(path: Path, archive: Archive, root: Any, most: int) -> dict[str, StoredTensor]:
     """Name -> tensor of a module and the modules in it, of which a pickle of `most` bytes has no more."""
-    import torch
-
-    found: dict[str, Any] = {}
+    found: dict[str, StoredTensor] = {}
+    programs: dict[str, State] = {}
     ahead = [("", root)]
     for seen, (prefix, module) in enumerate(ahead):
-        if not isinstance(module, _Module) or seen > most:
+        if not _is_own(module) or seen + len(found) > most or len(prefix) > _LONGEST:
             raise UserError(f"{path}: not a TorchScript archive of modules and tensors; take another file")
-        for name, value in module.attributes.items():
-            if isinstance(value, _Module):
+        of = module.call.module
+        if of not in programs:
+            programs[of] = _modules(archive, f"code/{of.replace('.', '/')}.py")
+        if programs[of] and module.call.name not in programs[of]:
+            continue  # an object, but no module
+        if not isinstance(module.state, dict):
+            raise UserError(f"{path}: not a TorchScript archive of plain tensors: a program puts them in; take another")
+        listed = programs[of].get(module.call.name)
+        for name, value in module.state.items():
+            if _is_own(value):
                 ahead.append((f"{prefix}{name}.", value))
-            elif isinstance(value, torch.Tensor) and (module.state is None or name in module.state):
-                require_in_file(path, f"{prefix}{name}", value)
+            elif isinstance(value, StoredTensor) and (listed is None or name in listed):
                 found[f"{prefix}{name}"] = value
+    return found
+
+
+def _is_own(value: Any) -> bool:
+    return isinstance(value, Thing) and isinstance(value.call, Name) and value.call.module.startswith("__torch__")
+
+
+def _modules(archive: Archive, record: str) -> State:
+    """The modules of a program; empty where it is not there."""
+    if record not in archive:
+        return {}
+    program = archive.read(record).decode()
+    heads = list(_CLASS.finditer(program))
+    found: State = {}
+    for head, end in zip(heads, [*(after.start() for after in heads[1:]), len(program)]):
+        if head[2]:
+            lists = _LISTS.findall(program, head.end(), end)
+            names = frozenset(re.findall(r'"([^"]*)"', "".join(lists)))
+            found[head[1]] = names if len(lists) == 2 else None
     return found

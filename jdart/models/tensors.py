@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from contest.disk.tensor_files import TORCH_NAMES, instead, read_header, require_readable, torch_type
+from contest.disk.tensor_files import TORCH_NAMES, instead, read_header, require_readable
 from contest.errors import UserError, needs
 from evaluator.torch_files.plain import read_torch
+from evaluator.torch_files.stored import StoredTensor
 
 NUMPY = {  # the others, bfloat16 and 8-bit floats, are read by PyTorch
     **{f"{kind}{bits}": f"<{kind.lower()}{bits // 8}" for kind in "FIU" for bits in (64, 32, 16)},
@@ -71,20 +72,16 @@ def _numbers(data: bytearray, type: str) -> np.ndarray:
 
 
 def _read_bin(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
-    with needs("train"):
-        import torch
-
     state = read_torch(path)
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if isinstance(state, dict) and set(state) == IP_ADAPTER and all(isinstance(own, dict) for own in state.values()):
         state = {f"{part}.{name}": value for part, own in state.items() for name, value in own.items()}
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(value, StoredTensor) for value in state.values()):
         known = [what for entry, what in NO_TABLES.items() if isinstance(state, dict) and entry in state]
         raise UserError(f"{path}: holds no dictionary of tensors; {known[0] if known else 'fetch it again'}")
-    types = {str(name): torch_type(value) for name, value in state.items()}
-    require_readable(path, types)
+    require_readable(path, {name: value.type for name, value in state.items()})
     for name, value in state.items():
-        yield str(name), types[str(name)], _array(value.detach().resolve_neg())
+        yield name, value.type, _array(value.read())
 
 
 def _array(tensor: Any) -> np.ndarray:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from contest.disk.tensor_files import read_header, require_readable, torch_type
+from contest.disk.tensor_files import read_header, require_readable
 from contest.errors import UserError, needs
-from evaluator.torch_files.pickled import pickler
 from evaluator.torch_files.plain import read_torch
+from evaluator.torch_files.stored import StoredTensor
 
+_STEPS = 1 << 53  # what is more is no count of steps
 ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 
 
@@ -53,18 +54,19 @@ def _open_pickle(path: Path) -> Checkpoint:
     with needs("train"):
         import torch
 
-    state = read_torch(path, pickler(path))
+    state = read_torch(path)
     step = state.get("global_step") if isinstance(state, dict) else None
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict):
         raise UserError(f"{path}: holds no dictionary of tensors; fetch it again")
-    tensors = {str(name): value.detach() for name, value in state.items() if isinstance(value, torch.Tensor)}
+    tensors = {name: value for name, value in state.items() if isinstance(value, StoredTensor)}
 
     def raw(name: str) -> np.ndarray:
-        array: np.ndarray = tensors[name].resolve_neg().contiguous().reshape(-1).view(torch.uint8).numpy()
+        array: np.ndarray = tensors[name].read().contiguous().reshape(-1).view(torch.uint8).numpy()
         return array
 
-    types = {name: torch_type(tensor) for name, tensor in tensors.items()}
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    sizes = {name: tensor.numel() * tensor.element_size() for name, tensor in tensors.items()}
-    return Checkpoint(path, types, shapes, sizes, raw, global_step=step if isinstance(step, int) else None)
+    types = {name: tensor.type for name, tensor in tensors.items()}
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    sizes = {name: tensor.bytes for name, tensor in tensors.items()}
+    known = isinstance(step, int) and 0 <= step < _STEPS
+    return Checkpoint(path, types, shapes, sizes, raw, global_step=step if known else None)

@@ -261,7 +261,7 @@ def test_files_that_are_none(base, tmp_path):
     torch.save({"image_proj": {"a": Evil()}, "ip_adapter": {}}, tmp_path / "evil-zip.bin")
     torch.save({"unet.up.to_q.lora_A.weight": torch.zeros(2, 2)}, tmp_path / "lora.bin")
     (tmp_path / "cut.safetensors").write_bytes(b"\x99" * 30)
-    said = ("no such file", "not a PyTorch file", "not a PyTorch file", "a LoRA", "cut.safetensors")
+    said = ("no such file", "not a PyTorch file", "nothing was run", "a LoRA", "cut.safetensors")
     for name, words in zip(("none.bin", "evil.bin", "evil-zip.bin", "lora.bin", "cut.safetensors"), said):
         with pytest.raises(UserError, match=words):
             read_adapter(tmp_path / name, config)

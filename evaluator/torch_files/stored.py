@@ -1,0 +1,228 @@
+"""Tensors as pickles of torch's describe them: a part of a storage, whose numbers are read when they are asked for.
+
+Source: PyTorch, torch/_utils.py and torch/_tensor.py, whose functions the names below are.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+from contest.disk.tensor_files import TORCH_NAMES
+from contest.errors import UserError, first_line
+from evaluator.torch_files.pickles import Machine, Name, Thing
+from evaluator.torch_files.records import FREE, Records
+
+# Packages whose objects are found in files of weights. They are not looked up either; what is from elsewhere is told.
+FRAMEWORKS: tuple[str, ...] = ("torch", "numpy", "pytorch_lightning", "lightning", "lightning_fabric", "ldm")
+FRAMEWORKS += ("pathlib", "transformers", "diffusers", "accelerate", "collections", "copyreg", "copy_reg", "datetime")
+FRAMEWORKS += ("_codecs", "omegaconf", "argparse")
+BUILTINS: tuple[str, ...] = ("object", "set", "frozenset", "dict", "list", "tuple", "int", "float", "complex", "str")
+BUILTINS += ("bytes", "bool", "bytearray", "slice", "range")
+_TYPES = {  # storages whose names are not those of their numbers
+    "Double": "float64",
+    "Float": "float32",
+    "Half": "float16",
+    "Long": "int64",
+    "Int": "int32",
+    "Short": "int16",
+    "Char": "int8",
+    "Byte": "uint8",
+    "ComplexFloat": "complex64",
+    "ComplexDouble": "complex128",
+}
+_UNTYPED = "Untyped"
+_MOST = 1 << 62  # of what a tensor counts
+_AXES = 32  # NumPy's most
+
+
+class Storage(NamedTuple):
+    """Of numbers of a type (torch's name, None: bytes that a tensor gives a type)."""
+
+    key: str
+    type: Optional[str]
+    length: int
+
+    @property
+    def bytes(self) -> int:
+        return self.length * (1 if self.type is None else item_size(self.type))
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor in a file. `type` is that of its numbers as safetensors names it, or what it is that is not read."""
+
+    path: Path
+    type: str
+    shape: tuple[int, ...] = ()
+    torch_type: str = ""
+    stride: tuple[int, ...] = ()
+    offset: int = 0
+    storage: Optional[Storage] = None
+    negative: bool = False
+    conjugate: bool = False
+    file: Optional[_File] = None
+
+    @property
+    def bytes(self) -> int:
+        """What its numbers take by themselves; 0 for one that is not read."""
+        return 0 if self.storage is None else math.prod(self.shape) * item_size(self.torch_type)
+
+    def read(self) -> Any:
+        """As a torch.Tensor on the CPU; tensors of one storage share it while one of them is in use.
+
+        UserError: its numbers are damaged. Only of a `type` that is read.
+        """
+        import torch
+
+        assert self.storage is not None and self.file is not None
+        try:
+            kind = getattr(torch, self.torch_type)
+            data = self.file.numbers(self.storage)
+            flat = torch.frombuffer(data, dtype=kind) if data else torch.empty(0, dtype=kind)
+            tensor = flat.as_strided(self.shape, self.stride, self.offset)
+            tensor = tensor.neg() if self.negative else tensor
+            return tensor.conj().resolve_conj() if self.conjugate else tensor
+        except UserError:
+            raise
+        except MemoryError as error:
+            raise UserError(f"{self.path}: asks for more memory than there is; if damaged, fetch it again") from error
+        except Exception as error:
+            raise UserError(
+                f"{self.path}: not a readable PyTorch file ({first_line(error)}); fetch it again"
+            ) from error
+
+
+class Reader(Machine):
+    """Makes tensors of what a pickle says. UserError: it names what is no part of a model."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.file = path, _File()
+        self.storages: dict[str, Storage] = {}
+        self.tensors: list[StoredTensor] = []
+
+    def name(self, name: Name) -> Any:
+        builtin = name.module in ("builtins", "__builtin__") and name.name in BUILTINS
+        if not builtin and name.module.partition(".")[0] not in FRAMEWORKS:
+            called = f"{name.module}.{name.name}"[:100]
+            raise UserError(
+                f"{self.path}: asks to call {called!r}, which is no part of a model; nothing was run: "
+                "do not trust this file, take the model as .safetensors"
+            )
+        return name
+
+    def outside(self, identity: Any) -> Any:
+        _, type, key, _, count, *view = identity
+        if any(part is not None for part in view) or not isinstance(key, str):
+            raise ValueError("a storage of PyTorch before 0.4")
+        stem = type.name[: -len("Storage")]
+        storage = Storage(key, None if stem == _UNTYPED else _TYPES.get(stem, stem.lower()), _whole(count))
+        if self.storages.setdefault(key, storage).bytes != storage.bytes:
+            raise ValueError("a storage of two sizes")
+        return storage
+
+    def call(self, made: Any, arguments: Any) -> Any:
+        if not isinstance(made, Name) or not isinstance(arguments, tuple):
+            return Thing(made, arguments)
+        if made in (Name("collections", "OrderedDict"), Name("collections", "defaultdict")):
+            pairs = arguments[0] if arguments and isinstance(arguments[0], list) else ()
+            return {key: value for key, value in pairs if isinstance(key, str)}
+        if made == Name("torch", "Size"):
+            return arguments[0]
+        if made.name == "_rebuild_from_type_v2":  # function, class, its arguments, attributes
+            return self.call(arguments[0], arguments[2])
+        if made.module != "torch._utils":
+            return Thing(made, arguments)
+        if made.name in ("_rebuild_parameter", "_rebuild_parameter_with_state"):
+            return arguments[0]
+        if made.name in ("_rebuild_tensor", "_rebuild_tensor_v2"):
+            return self._tensor(arguments[:4], arguments[0].type, arguments[6:])
+        if made.name == "_rebuild_tensor_v3":
+            return self._tensor(arguments[:4], arguments[6].name, arguments[7:])
+        return (
+            StoredTensor(self.path, _unread(made.name, arguments)) if made.name.startswith("_rebuild") else Thing(made)
+        )
+
+    def _tensor(self, place: Any, type: str, marks: Any) -> StoredTensor:
+        storage, offset, size, stride = place
+        shape, strides = tuple(map(_whole, size)), tuple(map(_whole, stride))
+        last = _whole(offset) + sum((count - 1) * step for count, step in zip(shape, strides))
+        room = storage.bytes // item_size(type)
+        if len(shape) != len(strides) or len(shape) > _AXES or (math.prod(shape) > 0 and last >= room) or offset > room:
+            raise ValueError("a tensor that lies outside of its storage")
+        mark = marks[0] if marks and isinstance(marks[0], dict) else {}
+        signs = {"negative": mark.get("neg") is True, "conjugate": mark.get("conj") is True}
+        named = TORCH_NAMES.get(type, f"{type} (quantised)" if type.startswith("q") else type)
+        found = StoredTensor(self.path, named, shape, type, strides, offset, storage, file=self.file, **signs)
+        self.tensors.append(found)
+        return found
+
+    def finish(self, records: Records, prefix: str = "") -> None:
+        """Say where the storages are. UserError: tensors count far more numbers than their storages hold."""
+        missing = [one.key for one in self.storages.values() if prefix + one.key not in records]
+        if missing:
+            raise ValueError(f"storage {missing[0]} is not there")
+        short = [one.key for one in self.storages.values() if records.size(prefix + one.key) != one.bytes]
+        if short:
+            raise ValueError(f"storage {short[0]} is not of the size that it says")
+        beyond = 0
+        for tensor in self.tensors:
+            assert tensor.storage is not None
+            beyond += max(0, tensor.bytes - tensor.storage.bytes)
+            if beyond > FREE:
+                raise UserError(f"{self.path}: a tensor in it says that it is larger than the file; fetch it again")
+        self.file.open(records, prefix, Counter(one.storage.key for one in self.tensors if one.storage is not None))
+
+
+class _File:
+    """Where the numbers of a file's storages are. Those that several tensors share are read once and kept."""
+
+    def __init__(self) -> None:
+        self._records: Optional[Records] = None
+        self._prefix, self._uses = "", Counter[str]()
+        self._kept: dict[str, bytearray] = {}
+
+    def open(self, records: Records, prefix: str, uses: Counter[str]) -> None:
+        self._records, self._prefix, self._uses = records, prefix, uses
+
+    def numbers(self, storage: Storage) -> bytearray:
+        """All bytes of a storage. UserError: they are damaged."""
+        assert self._records is not None
+        if storage.key in self._kept:
+            return self._kept[storage.key]
+        data = self._records.read(self._prefix + storage.key)
+        if self._uses[storage.key] > 1:
+            self._kept[storage.key] = data
+        return data
+
+
+def item_size(type: str) -> int:
+    """Bytes of a number of one of torch's types, by its name. ValueError: no such type."""
+    if type == "bool" or type.startswith("float8"):
+        return 1
+    found = re.fullmatch(r"[a-z]*?(8|16|32|64|128)", type)
+    if found is None:
+        raise ValueError(f"numbers of type {type[:50]}")
+    return int(found[1]) // 8
+
+
+def _unread(rebuild: str, arguments: Any) -> str:
+    """What a tensor is that is no part of a storage."""
+    if rebuild == "_rebuild_meta_tensor_no_storage":
+        return f"{arguments[0].name} without numbers (meta)"
+    if rebuild == "_rebuild_qtensor":
+        return f"{arguments[0].type} (quantised)"
+    if rebuild == "_rebuild_sparse_tensor":
+        layout = arguments[0]
+        return str(layout.arguments[0] if isinstance(layout, Thing) else layout).replace("torch.", "")[:50]
+    return rebuild[len("_rebuild_") :][:50]
+
+
+def _whole(number: Any) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < _MOST:
+        raise ValueError("a size that is none")
+    return number
