@@ -38,6 +38,7 @@ _TYPES = {  # storages whose names are not those of their numbers
 _UNTYPED = "Untyped"
 _MOST = 1 << 62  # of what a tensor counts
 _AXES = 32  # NumPy's most
+_TIED = 8  # tensors that share a storage, at a mean
 
 
 class Storage(NamedTuple):
@@ -143,9 +144,9 @@ class Reader(Machine):
             return self._tensor(arguments[:4], arguments[0].type, arguments[6:])
         if made.name == "_rebuild_tensor_v3":
             return self._tensor(arguments[:4], arguments[6].name, arguments[7:])
-        return (
-            StoredTensor(self.path, _unread(made.name, arguments)) if made.name.startswith("_rebuild") else Thing(made)
-        )
+        if made.name.startswith("_rebuild"):
+            return StoredTensor(self.path, _unread(made.name, arguments))
+        return Thing(made, arguments)
 
     def _tensor(self, place: Any, type: str, marks: Any) -> StoredTensor:
         storage, offset, size, stride = place
@@ -169,12 +170,9 @@ class Reader(Machine):
         short = [one.key for one in self.storages.values() if records.size(prefix + one.key) != one.bytes]
         if short:
             raise ValueError(f"storage {short[0]} is not of the size that it says")
-        beyond = 0
-        for tensor in self.tensors:
-            assert tensor.storage is not None
-            beyond += max(0, tensor.bytes - tensor.storage.bytes)
-            if beyond > FREE:
-                raise UserError(f"{self.path}: a tensor in it says that it is larger than the file; fetch it again")
+        stored = sum(one.bytes for one in self.storages.values())
+        if sum(tensor.bytes for tensor in self.tensors) > FREE + _TIED * stored:
+            raise UserError(f"{self.path}: a tensor in it says that it is larger than the file; fetch it again")
         self.file.open(records, prefix, Counter(one.storage.key for one in self.tensors if one.storage is not None))
 
 
@@ -211,15 +209,16 @@ def item_size(type: str) -> int:
 
 
 def _unread(rebuild: str, arguments: Any) -> str:
-    """What a tensor is that is no part of a storage."""
+    """What a tensor is that is no part of a storage, in words that no type of numbers has."""
     if rebuild == "_rebuild_meta_tensor_no_storage":
         return f"{arguments[0].name} without numbers (meta)"
     if rebuild == "_rebuild_qtensor":
         return f"{arguments[0].type} (quantised)"
     if rebuild == "_rebuild_sparse_tensor":
         layout = arguments[0]
-        return str(layout.arguments[0] if isinstance(layout, Thing) else layout).replace("torch.", "")[:50]
-    return rebuild[len("_rebuild_") :][:50]
+        named = str(layout.arguments[0] if isinstance(layout, Thing) else layout).replace("torch.", "")
+        return f"sparse ({named[:50]})"
+    return f"another ({rebuild[:50]})"
 
 
 def _whole(number: Any) -> int:

@@ -331,6 +331,17 @@ def test_small_tensors_that_are_large_together(tmp_path):
     torch.save({f"n{i}": torch.ones(1).expand(1 << 20) for i in range(20)}, path)
     with pytest.raises(UserError, match="says that it is larger than the file"):
         read_torch(path)
+    storage = torch.ones(1 << 20)
+    torch.save({f"n{i}": storage[:] for i in range(40)}, path)
+    with pytest.raises(UserError, match="says that it is larger than the file"):
+        read_torch(path)
+
+
+def test_a_tensor_made_by_what_is_not_known_is_of_no_type_that_is_read(tmp_path):
+    for made in (b"_rebuild_F32\n(t", b"_rebuild_sparse_tensor\n(X\3\0\0\0F32t"):
+        path = an_archive(tmp_path / "x.bin", b"\x80\x02}X\1\0\0\0actorch._utils\n" + made + b"Rs.")
+        with pytest.raises(UserError, match=r"a is of type (another|sparse) \(.*F32\), which is not read"):
+            open_checkpoint(path)
 
 
 def test_tensors_that_are_no_part_of_a_storage_say_what_they_are(tmp_path):
@@ -339,6 +350,6 @@ def test_tensors_that_are_no_part_of_a_storage_say_what_they_are(tmp_path):
         torch.save({"a": found, "b": torch.eye(2).to_sparse(), "c": torch.ones(2, device="meta")}, tmp_path / "x.ckpt")
         with suppress(UserError):
             types = [value.type for value in way(tmp_path / "x.ckpt").values()]
-            assert types == ["qint8 (quantised)", "sparse_coo", "float32 without numbers (meta)"]
+            assert types == ["qint8 (quantised)", "sparse (sparse_coo)", "float32 without numbers (meta)"]
     with pytest.raises(UserError, match=r"a is of type qint8 \(quantised\), which is not read"):
         open_checkpoint(tmp_path / "x.ckpt")
