@@ -178,6 +178,15 @@ def test_tensors_are_those_of_torch(tmp_path, old, protocol):
         assert torch.equal(read.float(), tensor.detach().float()), name
 
 
+@pytest.mark.parametrize("name", [name for name in TORCH_NAMES if hasattr(torch, name)])
+def test_every_type_is_read_in_the_older_format(tmp_path, name):
+    """Those too that torch writes and cannot read: findings/torch-old-format-loses-new-types.sh."""
+    tensor = torch.arange(6.0).reshape(2, 3).to(getattr(torch, name))
+    torch.save({"a": tensor}, tmp_path / "x.bin", _use_new_zipfile_serialization=False)
+    read = read_torch(tmp_path / "x.bin")["a"].read()
+    assert read.dtype == tensor.dtype and torch.equal(read.float(), tensor.float())
+
+
 def test_tied_tensors_share_their_numbers(tmp_path):
     torch.save(everything(), tmp_path / "x.bin")
     found = read_torch(tmp_path / "x.bin")
@@ -207,6 +216,7 @@ def test_what_else_is_in_a_training_s_file_does_no_harm(tmp_path, old):
 
 
 def test_an_archive_that_was_packed_anew(tmp_path):
+    """Which torch.load reads otherwise with mmap: findings/torch-mmap-reads-compressed-bytes.sh."""
     path = tmp_path / "x.ckpt"
     torch.save({f"n{i}": torch.arange(1000.0) + i for i in range(30)}, path)
     changed(path, bytes, compress_type=zipfile.ZIP_DEFLATED)
