@@ -17,7 +17,7 @@ from evaluator.backbones.packed import fold_norms, pack_linears
 from evaluator.memory import give_back
 from evaluator.torch_files.plain import read_torch
 from evaluator.torch_files.script import read_script
-from evaluator.torch_files.stored import StoredTensor
+from evaluator.torch_files.stored import StoredTensor, share
 
 State = dict[str, Tensor]
 
@@ -88,6 +88,7 @@ def read_archive(path: Path) -> State:
 def _plain(path: Path, state: Mapping[str, StoredTensor]) -> State:
     """The tensors of a checkpoint, once each is of a number type that is read."""
     require_readable(path, {name: tensor.type for name, tensor in state.items()})
+    share(path, state.values())
     return {name: _usable(tensor.read()) for name, tensor in state.items()}
 
 

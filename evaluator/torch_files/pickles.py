@@ -7,7 +7,7 @@ tuples, dictionaries by name) and, for all else, a `Thing`.
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
@@ -46,6 +46,7 @@ _UNDER_MARK = {"TUPLE": tuple, "LIST": list, "FROZENSET": list}
 _PAIRS = ("SETITEM", "SETITEMS", "DICT")
 _PUT, _GET = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), ("GET", "BINGET", "LONG_BINGET")
 _NOTHING = ("PROTO", "FRAME", "STOP")
+_PLACES = 1 << 32  # values that a pickle may number
 
 
 class Machine:
@@ -79,7 +80,10 @@ class Machine:
             elif name in _NEW:
                 stack.append(_NEW[name]())
             elif name in _PUT:
-                memo[len(memo) if argument is None else argument] = stack[-1]
+                place = len(memo) if argument is None else argument
+                if place >= _PLACES:
+                    raise ValueError("a pickle that numbers more values than a file has")
+                memo[place] = stack[-1]
             elif name in _GET:
                 stack.append(memo[argument])
             elif name == "MARK":
@@ -93,7 +97,7 @@ class Machine:
                 pairs = [stack.pop(-2), stack.pop()] if name == "SETITEM" else since_mark()
                 if name == "DICT":
                     stack.append({})
-                _set(stack[-1], pairs)
+                put(stack[-1], zip(pairs[::2], pairs[1::2]))
             elif name in ("APPEND", "APPENDS", "ADDITEMS"):
                 values = [stack.pop()] if name == "APPEND" else since_mark()
                 if isinstance(stack[-1], list):
@@ -102,8 +106,10 @@ class Machine:
                 found = self.name(Name(*str(argument).split(" ", 1)))
                 stack.append(found if name == "GLOBAL" else self.call(found, tuple(since_mark())))
             elif name == "STACK_GLOBAL":
-                own = stack.pop()
-                stack.append(self.name(Name(str(stack.pop()), str(own))))
+                own, module = stack.pop(), stack.pop()
+                if not isinstance(own, str) or not isinstance(module, str):
+                    raise ValueError("a name that is no text")
+                stack.append(self.name(Name(module, own)))
             elif name in ("REDUCE", "NEWOBJ"):
                 arguments = stack.pop()
                 stack.append(self.call(stack.pop(), arguments))
@@ -132,9 +138,16 @@ class Machine:
         return stack.pop()
 
 
-def _set(table: Any, pairs: list[Any]) -> None:
-    """Put entries into a dictionary; those that are not under a text or a whole number are left out."""
+def put(table: Any, pairs: Iterable[tuple[Any, Any]]) -> None:
+    """Put entries into a dictionary, by texts: a whole number's is its digits, another key's its kind and a number.
+
+    ValueError: two entries have one name.
+    """
     if isinstance(table, dict):
-        for key, value in zip(pairs[::2], pairs[1::2]):
-            if isinstance(key, (str, int)) and not isinstance(key, bool):
-                table[key if isinstance(key, str) else format(key, "#x") if abs(key) >> 63 else str(key)] = value
+        for key, value in pairs:
+            whole = isinstance(key, int) and not isinstance(key, bool) and abs(key) < _PLACES
+            other = str(key) if whole else f"{type(key).__name__} {len(table)}"
+            text = key if isinstance(key, str) else other
+            if text in table:
+                raise ValueError("a table with two entries of one name")
+            table[text] = value

@@ -8,7 +8,7 @@ from typing import Any
 from contest.disk.tensor_files import instead
 from contest.errors import UserError, first_line
 from evaluator.torch_files.pickles import Machine
-from evaluator.torch_files.records import Archive, Parts, is_archive, size_of
+from evaluator.torch_files.records import OTHER_ORDER, Archive, Parts, is_archive, size_of
 from evaluator.torch_files.stored import Reader
 
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001  # with which a file of the older kind begins
@@ -54,10 +54,12 @@ def _read_old(path: Path) -> Any:
         if (plain.read(stream), plain.read(stream)) != (_MAGIC, _VERSION):
             raise ValueError("another kind of pickle")
         if plain.read(stream).get("little_endian") is not True:
-            raise UserError(f"{path}: written on a machine of another byte order; take it as .safetensors")
+            raise UserError(f"{path}: {OTHER_ORDER}")
         value = reader.read(stream)
         places = {}
         for key in plain.read(stream):
+            if not isinstance(key, str):
+                raise ValueError("a storage without a name")
             storage, at = reader.storages[key], stream.tell() + 8
             if int.from_bytes(stream.read(8), "little") != storage.length or at + storage.bytes > size_of(stream):
                 raise ValueError("it ends within its numbers")

@@ -17,10 +17,12 @@ from contest.errors import UserError
 
 FREE = 1 << 26  # bytes that any file may ask for beyond its own
 _TIMES = 4  # an archive that was packed anew may become so many times its size
-_PICKLE_TIMES, _PICKLE_FREE = 100, 1 << 16  # a pickle, so many times what it takes packed
+_PICKLE_TIMES, _PICKLE_FREE = 40, 1 << 16  # a pickle, so many times what it takes packed
 _CHUNK = 1 << 20
 _ZIP = b"PK\x03\x04"
 _PICKLE = "data.pkl"
+_ORDER, OTHER_ORDER = "byteorder", "written on a machine of another byte order; take it as .safetensors"
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def is_archive(path: Path) -> bool:
@@ -32,7 +34,8 @@ def is_archive(path: Path) -> bool:
 class Archive:
     """Records of an archive by their names below its folder: data.pkl, data/0, ...
 
-    UserError: it would become far larger than it is. zipfile's errors: it is none, or damaged.
+    UserError: it would become far larger than it is, or is of another byte order. zipfile's errors: it is none, or
+    damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,10 +44,14 @@ class Archive:
         members = self._archive.infolist()
         if sum(member.file_size for member in members) > max(FREE, _TIMES * path.stat().st_size):
             raise UserError(f"{path}: what is packed in it is far larger than the file; fetch it again")
+        if any(member.compress_type not in _PACKED for member in members):  # others unpack without a limit
+            raise UserError(f"{path}: packed in a way of which PyTorch knows nothing; pack it again as usual")
         main = min((m.filename for m in members if m.filename.endswith(f"/{_PICKLE}")), key=len, default="")
         folder = main[: -len(_PICKLE)]
         inside = [member for member in members if main and member.filename.startswith(folder)]
         self._members = {member.filename[len(folder) :]: member for member in inside}
+        if _ORDER in self and bytes(self.read(_ORDER)) != b"little":
+            raise UserError(f"{path}: {OTHER_ORDER}")
 
     def __contains__(self, name: str) -> bool:
         return name in self._members
@@ -63,7 +70,7 @@ class Archive:
     def read(self, name: str) -> bytearray:
         """A record. UserError: it is damaged."""
         member = self._members[name]
-        if not member.CRC and hasattr(member, "CRC"):
+        if getattr(member, "CRC", None) == 0:
             del member.CRC  # none was written (torch's set_crc32_options, and others); zipfile compares it if there
         data = bytearray(member.file_size)
         try:
@@ -72,8 +79,10 @@ class Archive:
                 while chunk := stream.read(_CHUNK):  # to its end, where the checksum is compared
                     data[at : at + len(chunk)] = chunk
                     at += len(chunk)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, EOFError) as error:
             raise UserError(f"{self._path}: {name} in it is damaged; fetch it again") from error
+        if at != len(data):
+            raise UserError(f"{self._path}: {name} in it is cut short; fetch it again")
         return data
 
 

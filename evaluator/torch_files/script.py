@@ -13,7 +13,7 @@ from contest.disk.tensor_files import instead
 from contest.errors import UserError, first_line
 from evaluator.torch_files.pickles import Name, Thing
 from evaluator.torch_files.records import Archive, is_archive
-from evaluator.torch_files.stored import Reader, StoredTensor
+from evaluator.torch_files.stored import Reader, StoredTensor, share
 
 _LISTS = re.compile(r"^  __(?:parameters|buffers)__ = \[(.*)\]$", re.MULTILINE)
 _CLASS = re.compile(r"^class (\w+)(\(Module\))?", re.MULTILINE)
@@ -56,24 +56,28 @@ class _ScriptReader(Reader):
 def _state(path: Path, archive: Archive, root: Any, most: int) -> dict[str, StoredTensor]:
     """Name -> tensor of a module and the modules in it, of which a pickle of `most` bytes has no more."""
     found: dict[str, StoredTensor] = {}
-    programs: dict[str, State] = {}
+    programs: dict[str, Optional[State]] = {}
     ahead = [("", root)]
     for seen, (prefix, module) in enumerate(ahead):
         if not _is_own(module) or seen + len(found) > most or len(prefix) > _LONGEST:
             raise UserError(f"{path}: not a TorchScript archive of modules and tensors; take another file")
         of = module.call.module
         if of not in programs:
-            programs[of] = _modules(archive, f"code/{of.replace('.', '/')}.py")
-        if programs[of] and module.call.name not in programs[of]:
+            programs[of] = None if "/" in of else _modules(archive, f"code/{of.replace('.', '/')}.py")
+        modules = programs[of]
+        if modules is not None and module.call.name not in modules:
             continue  # an object, but no module
         if not isinstance(module.state, dict):
             raise UserError(f"{path}: not a TorchScript archive of plain tensors: a program puts them in; take another")
-        listed = programs[of].get(module.call.name)
+        listed = None if modules is None else modules[module.call.name]
         for name, value in module.state.items():
+            if len(name) > _LONGEST:
+                raise UserError(f"{path}: a tensor in it has a name of {len(name)} letters; take another file")
             if _is_own(value):
                 ahead.append((f"{prefix}{name}.", value))
             elif isinstance(value, StoredTensor) and (listed is None or name in listed):
                 found[f"{prefix}{name}"] = value
+    share(path, found.values())
     return found
 
 
@@ -81,10 +85,10 @@ def _is_own(value: Any) -> bool:
     return isinstance(value, Thing) and isinstance(value.call, Name) and value.call.module.startswith("__torch__")
 
 
-def _modules(archive: Archive, record: str) -> State:
-    """The modules of a program; empty where it is not there."""
+def _modules(archive: Archive, record: str) -> Optional[State]:
+    """The modules of a program; None where it is not there."""
     if record not in archive:
-        return {}
+        return None
     program = archive.read(record).decode()
     heads = list(_CLASS.finditer(program))
     found: State = {}

@@ -8,21 +8,23 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from contest.disk.tensor_files import TORCH_NAMES
 from contest.errors import UserError, first_line
-from evaluator.torch_files.pickles import Machine, Name, Thing
+from evaluator.torch_files.pickles import Machine, Name, Thing, put
 from evaluator.torch_files.records import FREE, Records
 
 # Packages whose objects are found in files of weights. They are not looked up either; what is from elsewhere is told.
-FRAMEWORKS: tuple[str, ...] = ("torch", "numpy", "pytorch_lightning", "lightning", "lightning_fabric", "ldm")
-FRAMEWORKS += ("pathlib", "transformers", "diffusers", "accelerate", "collections", "copyreg", "copy_reg", "datetime")
-FRAMEWORKS += ("_codecs", "omegaconf", "argparse")
+FRAMEWORKS: tuple[str, ...] = ("torch", "torchvision", "torchmetrics", "numpy", "pytorch_lightning", "lightning")
+FRAMEWORKS += ("lightning_fabric", "ldm", "transformers", "diffusers", "accelerate", "peft", "timm", "omegaconf")
+FRAMEWORKS += ("argparse", "pathlib", "collections", "copyreg", "copy_reg", "datetime", "_codecs", "typing", "enum")
+FRAMEWORKS += ("functools", "types", "uuid")
 BUILTINS: tuple[str, ...] = ("object", "set", "frozenset", "dict", "list", "tuple", "int", "float", "complex", "str")
-BUILTINS += ("bytes", "bool", "bytearray", "slice", "range")
+BUILTINS += ("bytes", "bool", "bytearray", "slice", "range", "type")
 _TYPES = {  # storages whose names are not those of their numbers
     "Double": "float64",
     "Float": "float32",
@@ -39,6 +41,9 @@ _UNTYPED = "Untyped"
 _MOST = 1 << 62  # of what a tensor counts
 _AXES = 32  # NumPy's most
 _TIED = 8  # tensors that share a storage, at a mean
+_LONGEST = 200  # letters of a name that is called
+_ARGUMENTS = 12  # that any of the functions below takes
+_PAIRS = 1 << 20  # in all dictionaries that are called with them
 
 
 class Storage(NamedTuple):
@@ -84,7 +89,8 @@ class StoredTensor:
         try:
             kind = getattr(torch, self.torch_type)
             data = self.file.numbers(self.storage)
-            flat = torch.frombuffer(data, dtype=kind) if data else torch.empty(0, dtype=kind)
+            whole = len(data) // item_size(self.torch_type)
+            flat = torch.frombuffer(data, dtype=kind, count=whole) if whole else torch.empty(0, dtype=kind)
             tensor = flat.as_strided(self.shape, self.stride, self.offset)
             tensor = tensor.neg() if self.negative else tensor
             return tensor.conj().resolve_conj() if self.conjugate else tensor
@@ -104,7 +110,7 @@ class Reader(Machine):
     def __init__(self, path: Path) -> None:
         self.path, self.file = path, _File()
         self.storages: dict[str, Storage] = {}
-        self.tensors: list[StoredTensor] = []
+        self.pairs = 0
 
     def name(self, name: Name) -> Any:
         builtin = name.module in ("builtins", "__builtin__") and name.name in BUILTINS
@@ -114,9 +120,15 @@ class Reader(Machine):
                 f"{self.path}: asks to call {called!r}, which is no part of a model; nothing was run: "
                 "do not trust this file, take the model as .safetensors"
             )
+        if len(name.module) + len(name.name) > _LONGEST:
+            raise ValueError("a name that is too long")
         return name
 
     def outside(self, identity: Any) -> Any:
+        if not isinstance(identity, tuple) or len(identity) > _ARGUMENTS:
+            raise ValueError("no storage")
+        if identity[0] == "module":  # a class, in the older container with its program
+            return identity[1]
         _, type, key, _, count, *view = identity
         if any(part is not None for part in view) or not isinstance(key, str):
             raise ValueError("a storage of PyTorch before 0.4")
@@ -127,14 +139,19 @@ class Reader(Machine):
         return storage
 
     def call(self, made: Any, arguments: Any) -> Any:
-        if not isinstance(made, Name) or not isinstance(arguments, tuple):
+        if not isinstance(made, Name) or not isinstance(arguments, tuple) or len(arguments) > _ARGUMENTS:
             return Thing(made, arguments)
         if made in (Name("collections", "OrderedDict"), Name("collections", "defaultdict")):
             pairs = arguments[0] if arguments and isinstance(arguments[0], list) else ()
-            return {key: value for key, value in pairs if isinstance(key, str)}
+            self.pairs += len(pairs)
+            if self.pairs > _PAIRS:
+                raise ValueError("too many tables of pairs")
+            found: dict[str, Any] = {}
+            put(found, pairs)
+            return found
         if made == Name("torch", "Size"):
             return arguments[0]
-        if made.name == "_rebuild_from_type_v2":  # function, class, its arguments, attributes
+        if made.name in ("_rebuild_from_type", "_rebuild_from_type_v2"):  # function, class, its arguments, attributes
             return self.call(arguments[0], arguments[2])
         if made.module != "torch._utils":
             return Thing(made, arguments)
@@ -150,30 +167,43 @@ class Reader(Machine):
 
     def _tensor(self, place: Any, type: str, marks: Any) -> StoredTensor:
         storage, offset, size, stride = place
+        named = TORCH_NAMES.get(type, f"{type} (quantised)" if type.startswith("q") else type)
+        if not item_size(type):
+            return StoredTensor(self.path, named)
         shape, strides = tuple(map(_whole, size)), tuple(map(_whole, stride))
         last = _whole(offset) + sum((count - 1) * step for count, step in zip(shape, strides))
         room = storage.bytes // item_size(type)
-        if len(shape) != len(strides) or len(shape) > _AXES or (math.prod(shape) > 0 and last >= room) or offset > room:
+        if len(shape) != len(strides) or len(shape) > _AXES or (math.prod(shape) > 0 and last >= room):
             raise ValueError("a tensor that lies outside of its storage")
+        offset = offset if math.prod(shape) > 0 else 0
         mark = marks[0] if marks and isinstance(marks[0], dict) else {}
         signs = {"negative": mark.get("neg") is True, "conjugate": mark.get("conj") is True}
-        named = TORCH_NAMES.get(type, f"{type} (quantised)" if type.startswith("q") else type)
-        found = StoredTensor(self.path, named, shape, type, strides, offset, storage, file=self.file, **signs)
-        self.tensors.append(found)
-        return found
+        return StoredTensor(self.path, named, shape, type, strides, offset, storage, file=self.file, **signs)
 
     def finish(self, records: Records, prefix: str = "") -> None:
-        """Say where the storages are. UserError: tensors count far more numbers than their storages hold."""
+        """Say where the storages are. ValueError: one is not there, or not of the size that was said."""
         missing = [one.key for one in self.storages.values() if prefix + one.key not in records]
         if missing:
             raise ValueError(f"storage {missing[0]} is not there")
-        short = [one.key for one in self.storages.values() if records.size(prefix + one.key) != one.bytes]
+        known = [one for one in self.storages.values() if one.type is None or item_size(one.type)]
+        short = [one.key for one in known if records.size(prefix + one.key) != one.bytes]
         if short:
             raise ValueError(f"storage {short[0]} is not of the size that it says")
-        stored = sum(one.bytes for one in self.storages.values())
-        if sum(tensor.bytes for tensor in self.tensors) > FREE + _TIED * stored:
-            raise UserError(f"{self.path}: a tensor in it says that it is larger than the file; fetch it again")
-        self.file.open(records, prefix, Counter(one.storage.key for one in self.tensors if one.storage is not None))
+        self.file.open(records, prefix)
+
+
+def share(path: Path, tensors: Iterable[StoredTensor]) -> None:
+    """To be told which tensors of a file will be read, each as often as it will be: what they share is read once.
+
+    UserError: together they count far more numbers than the file stores.
+    """
+    there = [(tensor, tensor.storage, tensor.file) for tensor in tensors]
+    stored = {storage.key: storage.bytes for _, storage, _ in there if storage is not None}
+    if sum(tensor.bytes for tensor, _, _ in there) > FREE + _TIED * sum(stored.values()):
+        raise UserError(f"{path}: a tensor in it says that it is larger than the file; fetch it again")
+    for _, storage, file in there:
+        if storage is not None and file is not None:
+            file.uses[storage.key] += 1
 
 
 class _File:
@@ -181,11 +211,12 @@ class _File:
 
     def __init__(self) -> None:
         self._records: Optional[Records] = None
-        self._prefix, self._uses = "", Counter[str]()
+        self._prefix = ""
         self._kept: dict[str, bytearray] = {}
+        self.uses = Counter[str]()
 
-    def open(self, records: Records, prefix: str, uses: Counter[str]) -> None:
-        self._records, self._prefix, self._uses = records, prefix, uses
+    def open(self, records: Records, prefix: str) -> None:
+        self._records, self._prefix = records, prefix
 
     def numbers(self, storage: Storage) -> bytearray:
         """All bytes of a storage. UserError: they are damaged."""
@@ -193,19 +224,17 @@ class _File:
         if storage.key in self._kept:
             return self._kept[storage.key]
         data = self._records.read(self._prefix + storage.key)
-        if self._uses[storage.key] > 1:
+        if self.uses[storage.key] > 1:
             self._kept[storage.key] = data
         return data
 
 
 def item_size(type: str) -> int:
-    """Bytes of a number of one of torch's types, by its name. ValueError: no such type."""
+    """Bytes of a number of one of torch's types, by its name; 0 for one that is not known."""
     if type == "bool" or type.startswith("float8"):
         return 1
     found = re.fullmatch(r"[a-z]*?(8|16|32|64|128)", type)
-    if found is None:
-        raise ValueError(f"numbers of type {type[:50]}")
-    return int(found[1]) // 8
+    return int(found[1]) // 8 if found else 0
 
 
 def _unread(rebuild: str, arguments: Any) -> str:
@@ -216,8 +245,8 @@ def _unread(rebuild: str, arguments: Any) -> str:
         return f"{arguments[0].type} (quantised)"
     if rebuild == "_rebuild_sparse_tensor":
         layout = arguments[0]
-        named = str(layout.arguments[0] if isinstance(layout, Thing) else layout).replace("torch.", "")
-        return f"sparse ({named[:50]})"
+        named = layout.arguments[0] if isinstance(layout, Thing) and layout.arguments else layout
+        return f"sparse ({named[:50].replace('torch.', '') if isinstance(named, str) else 'of another kind'})"
     return f"another ({rebuild[:50]})"
 
 

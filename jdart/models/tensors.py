@@ -12,7 +12,7 @@ import numpy as np
 from contest.disk.tensor_files import TORCH_NAMES, instead, read_header, require_readable
 from contest.errors import UserError, needs
 from evaluator.torch_files.plain import read_torch
-from evaluator.torch_files.stored import StoredTensor
+from evaluator.torch_files.stored import StoredTensor, share
 
 NUMPY = {  # the others, bfloat16 and 8-bit floats, are read by PyTorch
     **{f"{kind}{bits}": f"<{kind.lower()}{bits // 8}" for kind in "FIU" for bits in (64, 32, 16)},
@@ -72,6 +72,9 @@ def _numbers(data: bytearray, type: str) -> np.ndarray:
 
 
 def _read_bin(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
+    with needs("train"):
+        import torch  # noqa: F401  # without it nothing is read, which is said before anything is
+
     state = read_torch(path)
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if isinstance(state, dict) and set(state) == IP_ADAPTER and all(isinstance(own, dict) for own in state.values()):
@@ -80,6 +83,7 @@ def _read_bin(path: Path) -> Iterator[tuple[str, str, np.ndarray]]:
         known = [what for entry, what in NO_TABLES.items() if isinstance(state, dict) and entry in state]
         raise UserError(f"{path}: holds no dictionary of tensors; {known[0] if known else 'fetch it again'}")
     require_readable(path, {name: value.type for name, value in state.items()})
+    share(path, state.values())
     for name, value in state.items():
         yield name, value.type, _array(value.read())
 

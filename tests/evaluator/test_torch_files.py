@@ -8,8 +8,9 @@ import struct
 import tracemalloc
 import zipfile
 from collections import OrderedDict
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,14 @@ import torch
 
 from contest.disk.tensor_files import TORCH_NAMES
 from contest.errors import UserError
+from evaluator.backbones.loading import read_checkpoint
 from evaluator.torch_files import records
 from evaluator.torch_files.pickles import Machine
 from evaluator.torch_files.plain import read_torch
 from evaluator.torch_files.script import read_script
-from evaluator.torch_files.stored import Reader
+from evaluator.torch_files.stored import Reader, share
 from jdart.models.single_file.checkpoint import open_checkpoint
+from jdart.models.tensors import read_tensors
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch calls TorchScript deprecated
 
@@ -190,6 +193,7 @@ def test_every_type_is_read_in_the_older_format(tmp_path, name):
 def test_tied_tensors_share_their_numbers(tmp_path):
     torch.save(everything(), tmp_path / "x.bin")
     found = read_torch(tmp_path / "x.bin")
+    share(tmp_path / "x.bin", found.values())
     assert found["tied"].read().data_ptr() == found["again"].read().data_ptr() == found["parameter"].read().data_ptr()
 
 
@@ -340,11 +344,13 @@ def test_small_tensors_that_are_large_together(tmp_path):
     path = tmp_path / "x.bin"
     torch.save({f"n{i}": torch.ones(1).expand(1 << 20) for i in range(20)}, path)
     with pytest.raises(UserError, match="says that it is larger than the file"):
-        read_torch(path)
+        open_checkpoint(path)
     storage = torch.ones(1 << 20)
-    torch.save({f"n{i}": storage[:] for i in range(40)}, path)
-    with pytest.raises(UserError, match="says that it is larger than the file"):
-        read_torch(path)
+    for other in (storage[:], storage):  # of its own, and the very same under another name
+        torch.save({f"n{i}": other for i in range(40)}, path)
+        for read in (open_checkpoint, read_checkpoint, lambda path: list(read_tensors([path]))):
+            with pytest.raises(UserError, match="says that it is larger than the file"):
+                read(path)
 
 
 def test_a_tensor_made_by_what_is_not_known_is_of_no_type_that_is_read(tmp_path):
@@ -363,3 +369,129 @@ def test_tensors_that_are_no_part_of_a_storage_say_what_they_are(tmp_path):
             assert types == ["qint8 (quantised)", "sparse (sparse_coo)", "float32 without numbers (meta)"]
     with pytest.raises(UserError, match=r"a is of type qint8 \(quantised\), which is not read"):
         open_checkpoint(tmp_path / "x.ckpt")
+
+
+class Settings:
+    """An object of an archive's own, which is no module."""
+
+    def __init__(self, table: torch.Tensor):
+        self.table = table
+
+
+class Kind(Enum):
+    ONE = 1
+
+
+class WithObjects(torch.nn.Module):
+    kind: Kind
+    settings: Settings
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(2))
+        self.kind, self.settings = Kind.ONE, Settings(torch.ones(3))
+
+    def forward(self, x):
+        return x * self.weight + self.settings.table.sum() if self.kind == Kind.ONE else x
+
+
+def test_objects_of_a_script_are_no_modules(tmp_path):
+    torch.jit.script(WithObjects()).save(str(tmp_path / "x.pt"))
+    assert set(read_script(tmp_path / "x.pt")) == set(torch.jit.load(str(tmp_path / "x.pt")).state_dict()) == {"weight"}
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_rare_ways_to_lie_are_read_as_torch_reads_them(tmp_path, old):
+    empty = torch.zeros(0)
+    state = {"a": empty, "b": empty, "c": torch.zeros(0, 3)[:, 1:], "d": torch.ones(2)}
+    if not old and hasattr(torch, "uint16"):
+        state["d"] = torch.arange(7, dtype=torch.uint8)[:4].view(torch.uint16)  # of a storage of seven bytes
+    state |= {"silu": torch.nn.SiLU(), 3: torch.ones(1), ("a",): torch.ones(2), "words": [None, 1.5, b"x"]}
+    torch.save(state, tmp_path / "x.bin", _use_new_zipfile_serialization=not old)
+    found = read_torch(tmp_path / "x.bin")
+    for name in "abcd":
+        read = found[name].read()
+        assert (read.dtype, read.shape) == (state[name].dtype, state[name].shape)
+        assert torch.equal(read.float(), state[name].float())
+    assert found["3"].shape == (1,)
+    assert [value.shape for name, value in found.items() if name.startswith("tuple")] == [(2,)]
+    torch.save({1: torch.ones(1), "1": torch.ones(1)}, tmp_path / "x.bin", _use_new_zipfile_serialization=not old)
+    with pytest.raises(UserError, match="not a PyTorch file of plain tensors"):
+        read_torch(tmp_path / "x.bin")
+
+
+def test_files_without_checksums_are_read_as_often_as_one_likes(tmp_path):
+    path = tmp_path / "x.ckpt"
+    with monkey_crc():
+        torch.save({"a": torch.ones(5), "b": torch.arange(3.0)}, path)
+    found = open_checkpoint(path)
+    for _ in range(2):
+        assert found.raw("a").view("f4").tolist() == [1.0] * 5 and found.raw("b").view("f4").tolist() == [0, 1, 2]
+    data = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        record = next(one for one in archive.infolist() if one.filename.endswith("data/0"))
+    at = data.index(b"PK\1\2", data.index(b"PK\1\2") - 1)
+    while data[at + 46 : at + 46 + len(record.filename)] != record.filename.encode():
+        at = data.index(b"PK\1\2", at + 4)
+    path.write_bytes(data[: at + 20] + struct.pack("<I", 8) + data[at + 24 :])  # as many bytes are packed, it says
+    with pytest.raises(UserError, match="data/0 in it is (cut short|damaged)"):
+        open_checkpoint(path).raw("a")
+
+
+@contextmanager
+def monkey_crc():
+    torch.serialization.set_crc32_options(False)
+    try:
+        yield
+    finally:
+        torch.serialization.set_crc32_options(True)
+
+
+def test_another_byte_order_is_told(tmp_path):
+    path = tmp_path / "x.bin"
+    torch.save({"a": torch.ones(2)}, path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, b"big" if name.endswith("byteorder") else data)
+    with pytest.raises(UserError, match="another byte order"):
+        read_torch(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_ways_to_pack_are_refused(tmp_path, method):
+    torch.save({"a": torch.ones(2)}, tmp_path / "x.bin")
+    changed(tmp_path / "x.bin", bytes, compress_type=method)
+    with pytest.raises(UserError, match="packed in a way of which PyTorch knows nothing"):
+        read_torch(tmp_path / "x.bin")
+
+
+NESTED = b"]" + b"".join(b"q%c](h%ch%ce" % (i, i, i) for i in range(40))  # 2 ** 40 values, were it written out
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        NESTED + b"X\1\0\0\0a\x93.",  # a name
+        b"ctorch._utils\n_rebuild_sparse_tensor\n(" + NESTED + b"tR.",
+        b"Np%d\n." % (1 << 61),
+        b"}(K\1Nh\0u.",
+    ],
+)
+def test_what_is_no_text_is_not_made_one(tmp_path, data):
+    path = an_archive(tmp_path / "x.bin", b"\x80\x02" + data)
+
+    def read():
+        with suppress(UserError):
+            read_torch(path)
+
+    assert peak(read)[1] < 1_000_000
+
+
+def test_a_type_of_numbers_that_is_not_known_is_told(tmp_path):
+    storage = b"(X\7\0\0\0storagectorch\nFloat3Storage\nX\1\0\0\0000X\3\0\0\0cpuK\4tQ"
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\0K\4\x85K\1\x85\x89NtR"
+    path = an_archive(tmp_path / "x.ckpt", b"\x80\x02}X\1\0\0\0a" + tensor + b"s.")
+    with pytest.raises(UserError, match="a is of type float3, which is not read"):
+        open_checkpoint(path)

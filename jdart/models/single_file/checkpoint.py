@@ -11,7 +11,7 @@ import numpy as np
 from contest.disk.tensor_files import read_header, require_readable
 from contest.errors import UserError, needs
 from evaluator.torch_files.plain import read_torch
-from evaluator.torch_files.stored import StoredTensor
+from evaluator.torch_files.stored import StoredTensor, share
 
 _STEPS = 1 << 53  # what is more is no count of steps
 ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
@@ -60,6 +60,7 @@ def _open_pickle(path: Path) -> Checkpoint:
     if not isinstance(state, dict):
         raise UserError(f"{path}: holds no dictionary of tensors; fetch it again")
     tensors = {name: value for name, value in state.items() if isinstance(value, StoredTensor)}
+    share(path, tensors.values())
 
     def raw(name: str) -> np.ndarray:
         array: np.ndarray = tensors[name].read().contiguous().reshape(-1).view(torch.uint8).numpy()
