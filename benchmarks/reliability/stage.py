@@ -13,7 +13,7 @@ from benchmarks.reliability.command import call
 from contest.disk.files import sha256
 from submission.packing.provenance import find_commit
 
-TIMED = ("report.json",)  # their "seconds" are left out of the comparison
+TIMED = ("**/report.json", "search/rounds/*/*.json")  # what they say of times is left out of the comparison
 
 
 class Unlike(Exception):
@@ -61,10 +61,11 @@ class Stage:
     def digests(self) -> dict[str, str]:
         """Path -> SHA-256 of everything in the folder."""
         found = {}
+        timed = {path for pattern in TIMED for path in self.folder.glob(pattern)}
         for path in sorted(self.folder.rglob("*")):
             name = path.relative_to(self.folder).as_posix()
             if path.is_file() and not name.startswith(tuple(self.apart)):
-                found[name] = _timeless(path) if path.name in TIMED else sha256(path)
+                found[name] = _timeless(path) if path in timed else sha256(path)
         return found
 
     def undisturbed(self, notes: Path) -> Undisturbed:
@@ -106,5 +107,7 @@ class Undisturbed:
 
 def _timeless(path: Path) -> str:
     value = json.loads(path.read_text("utf-8"))
-    value.get("provenance", {}).pop("seconds", None)
+    for times in (value.get("provenance", {}), value):
+        for name in ("seconds", "drafting"):
+            times.pop(name, None)
     return json.dumps(value, sort_keys=True)
