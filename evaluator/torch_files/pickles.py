@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
-Table = dict[str, Any]
-
 
 class Name(NamedTuple):
     """Of something in a module of Python's, or of an archive's own."""
