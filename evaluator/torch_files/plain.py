@@ -8,7 +8,7 @@ from typing import Any
 from contest.disk.tensor_files import instead
 from contest.errors import UserError, first_line
 from evaluator.torch_files.pickles import Machine
-from evaluator.torch_files.records import OTHER_ORDER, Archive, Parts, is_archive, size_of
+from evaluator.torch_files.records import OTHER_ORDER, Archive, Parts, is_archive
 from evaluator.torch_files.stored import Reader
 
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001  # with which a file of the older kind begins
@@ -45,7 +45,7 @@ def _read_archive(path: Path) -> Any:
 
 def _read_old(path: Path) -> Any:
     """A number, a version, the machine, the value, the storages' names: pickles one after the other; then numbers."""
-    reader, plain = Reader(path), Machine()
+    reader, plain, size = Reader(path), Machine(), path.stat().st_size
     with open(path, "rb") as stream:
         stream.seek(_TAR_AT)
         if stream.read(len(_TAR)) == _TAR:
@@ -61,7 +61,7 @@ def _read_old(path: Path) -> Any:
             if not isinstance(key, str):
                 raise ValueError("a storage without a name")
             storage, at = reader.storages[key], stream.tell() + 8
-            if int.from_bytes(stream.read(8), "little") != storage.length or at + storage.bytes > size_of(stream):
+            if int.from_bytes(stream.read(8), "little") != storage.length or at + storage.bytes > size:
                 raise ValueError("it ends within its numbers")
             places[key] = (at, storage.bytes)
             stream.seek(at + storage.bytes)

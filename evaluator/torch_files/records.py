@@ -7,7 +7,6 @@ compared when the record is read.
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -111,8 +110,3 @@ class Parts:
 
 
 Records = Union[Archive, Parts]
-
-
-def size_of(stream: BinaryIO) -> int:
-    """Bytes of an open file."""
-    return os.fstat(stream.fileno()).st_size

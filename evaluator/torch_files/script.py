@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from contest.disk.tensor_files import instead
-from contest.errors import UserError, first_line
+from contest.errors import UserError
 from evaluator.torch_files.pickles import Name, Thing
 from evaluator.torch_files.records import Archive, is_archive
-from evaluator.torch_files.stored import Reader, StoredTensor, share
+from evaluator.torch_files.stored import Reader, StoredTensor, one_line
 
 _LISTS = re.compile(r"^  __(?:parameters|buffers)__ = \[(.*)\]$", re.MULTILINE)
 _CLASS = re.compile(r"^class (\w+)(\(Module\))?", re.MULTILINE)
@@ -27,7 +27,7 @@ def read_script(path: Path) -> dict[str, StoredTensor]:
 
     UserError: missing, not TorchScript, damaged, or asks for far more memory than it has bytes.
     """
-    try:
+    with one_line(path, "not a TorchScript archive"):
         if not is_archive(path):
             raise UserError(f"{path}: not a TorchScript archive; {instead(path)}")
         archive = Archive(path)
@@ -38,12 +38,6 @@ def read_script(path: Path) -> dict[str, StoredTensor]:
         root = reader.read(stream)
         reader.finish(archive, "data/")
         return _state(path, archive, root, stream.tell())
-    except UserError:
-        raise
-    except MemoryError as error:
-        raise UserError(f"{path}: asks for more memory than there is; if it is damaged, fetch it again") from error
-    except Exception as error:
-        raise UserError(f"{path}: not a TorchScript archive ({first_line(error)}); fetch it again") from error
 
 
 class _ScriptReader(Reader):
@@ -77,7 +71,6 @@ def _state(path: Path, archive: Archive, root: Any, most: int) -> dict[str, Stor
                 ahead.append((f"{prefix}{name}.", value))
             elif isinstance(value, StoredTensor) and (listed is None or name in listed):
                 found[f"{prefix}{name}"] = value
-    share(path, found.values())
     return found
 
 

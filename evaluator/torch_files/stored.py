@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -44,6 +45,19 @@ _TIED = 8  # tensors that share a storage, at a mean
 _LONGEST = 200  # letters of a name that is called
 _ARGUMENTS = 12  # that any of the functions below takes
 _PAIRS = 1 << 20  # in all dictionaries that are called with them
+
+
+@contextmanager
+def one_line(path: Path, what: str) -> Iterator[None]:
+    """Tell of whatever damaged bytes provoke inside the block in a UserError: `what` a file is, or is not."""
+    try:
+        yield
+    except UserError:
+        raise
+    except MemoryError as error:
+        raise UserError(f"{path}: asks for more memory than there is; if it is damaged, fetch it again") from error
+    except Exception as error:
+        raise UserError(f"{path}: {what} ({first_line(error)}); fetch it again") from error
 
 
 class Storage(NamedTuple):
@@ -86,7 +100,7 @@ class StoredTensor:
         import torch
 
         assert self.storage is not None and self.file is not None
-        try:
+        with one_line(self.path, "not a readable PyTorch file"):
             kind = getattr(torch, self.torch_type)
             data = self.file.numbers(self.storage)
             whole = len(data) // item_size(self.torch_type)
@@ -94,14 +108,6 @@ class StoredTensor:
             tensor = flat.as_strided(self.shape, self.stride, self.offset)
             tensor = tensor.neg() if self.negative else tensor
             return tensor.conj().resolve_conj() if self.conjugate else tensor
-        except UserError:
-            raise
-        except MemoryError as error:
-            raise UserError(f"{self.path}: asks for more memory than there is; if damaged, fetch it again") from error
-        except Exception as error:
-            raise UserError(
-                f"{self.path}: not a readable PyTorch file ({first_line(error)}); fetch it again"
-            ) from error
 
 
 class Reader(Machine):

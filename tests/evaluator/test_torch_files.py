@@ -1,4 +1,4 @@
-"""Files of torch's, against torch.load and torch.jit.load, and files that ask for more than they have."""
+"""Files of torch.save, against torch.load, and files that ask for more than they have."""
 
 import argparse
 import io
@@ -10,12 +10,12 @@ import zipfile
 from collections import OrderedDict
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from enum import Enum
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch_archives import changed
 
 from contest.disk.tensor_files import TORCH_NAMES
 from contest.errors import UserError
@@ -29,100 +29,6 @@ from jdart.models.single_file.checkpoint import open_checkpoint
 from jdart.models.tensors import read_tensors
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch calls TorchScript deprecated
-
-
-class Net(torch.nn.Module):
-    """Of every kind of tensor that a module may have."""
-
-    def __init__(self):
-        super().__init__()
-        generator = torch.Generator().manual_seed(1)
-        self.conv = torch.nn.Conv2d(3, 4, 3)
-        self.norm = torch.nn.BatchNorm2d(4)
-        self.blocks = torch.nn.ModuleList([torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)])
-        self.blocks[1].weight = self.blocks[0].weight
-        self.halves = torch.nn.Parameter(torch.rand(2, 3, generator=generator).half().t())
-        self.register_buffer("input_resolution", torch.tensor(224))
-        self.register_buffer("lost", torch.zeros(3), persistent=False)
-        self.register_buffer("none", torch.zeros(0, 4))
-        self.register_buffer("flags", torch.tensor([True, False]))
-        self.register_buffer("part", torch.arange(12.0, dtype=torch.float64)[3:9:2])
-        self.register_buffer("brain", torch.rand(3, generator=generator).bfloat16())
-        self.register_buffer("signed", torch.ones(3, dtype=torch.complex64).conj().imag)
-        self.register_buffer("eight", torch.ones(3).to(torch.float8_e4m3fn))
-        self.parts = torch.nn.ModuleDict({"a": torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(4, 4))})
-        self.mask = torch.ones(2)  # neither parameter nor buffer
-
-    def forward(self, x):
-        x = self.norm(self.conv(x)).mean((2, 3)) + self.mask.sum()
-        for block in self.blocks:
-            x = block(x)
-        return x * torch.tensor([1.0, 2.0, 3.0, 4.0])
-
-
-@pytest.mark.parametrize("way", ["script", "trace"])
-def test_the_state_of_a_script_is_that_of_torch(tmp_path, way):
-    made = torch.jit.script(Net()) if way == "script" else torch.jit.trace(Net(), torch.ones(1, 3, 8, 8))
-    made.save(str(tmp_path / "x.pt"))
-    expected, found = torch.jit.load(str(tmp_path / "x.pt")).state_dict(), read_script(tmp_path / "x.pt")
-    assert set(found) == set(expected) and "mask" not in found and "blocks.1.weight" in found
-    for name, tensor in expected.items():
-        read = found[name].read()
-        assert read.dtype == tensor.dtype, name
-        assert torch.equal(read.float(), tensor.float()), name
-
-
-class Shouts(torch.nn.Module):
-    """A module whose program torch runs while it loads it."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.ones(2)
-
-    @torch.jit.export
-    def __getstate__(self):
-        return (self.weight, True)
-
-    @torch.jit.export
-    def __setstate__(self, state: tuple[torch.Tensor, bool]):
-        print("a program of the archive runs")
-        self.weight = state[0]
-        self.training = state[1]
-
-    def forward(self, x):
-        return x + self.weight
-
-
-def test_a_script_s_programs_are_not_run(tmp_path, capfd):
-    torch.jit.script(Shouts()).save(str(tmp_path / "x.pt"))
-    torch.jit.load(str(tmp_path / "x.pt"))
-    assert "runs" in capfd.readouterr().out
-    with pytest.raises(UserError, match="not a TorchScript archive"):  # its state is no table of tensors
-        read_script(tmp_path / "x.pt")
-    assert capfd.readouterr().out == ""
-
-
-def test_modules_within_themselves_come_to_an_end(tmp_path):
-    torch.jit.script(torch.nn.Sequential(torch.nn.ReLU())).save(str(tmp_path / "x.pt"))
-    ends = b"\x80\x02c__torch__\nA\nq\0)\x81q\1}(X\1\0\0\0aq\2h\1ub."  # a module that is its own part
-    changed(tmp_path / "x.pt", lambda data: ends)
-    with pytest.raises(UserError, match="not a TorchScript archive of modules and tensors"):
-        read_script(tmp_path / "x.pt")
-
-
-def test_what_torch_save_wrote_is_no_script(tmp_path):
-    torch.save({"a": torch.ones(2)}, tmp_path / "x.pt")
-    with pytest.raises(UserError, match="but what torch.save writes"):
-        read_script(tmp_path / "x.pt")
-
-
-def changed(path, change, **options):
-    """Write an archive anew with another pickle."""
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in members.items():
-            archive.writestr(name, change(data) if name.endswith("data.pkl") else data, **options)
 
 
 def an_archive(path, data):
@@ -362,42 +268,11 @@ def test_a_tensor_made_by_what_is_not_known_is_of_no_type_that_is_read(tmp_path)
 
 def test_tensors_that_are_no_part_of_a_storage_say_what_they_are(tmp_path):
     found = torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8)
-    for way in (read_torch, lambda path: open_checkpoint(path).types):
-        torch.save({"a": found, "b": torch.eye(2).to_sparse(), "c": torch.ones(2, device="meta")}, tmp_path / "x.ckpt")
-        with suppress(UserError):
-            types = [value.type for value in way(tmp_path / "x.ckpt").values()]
-            assert types == ["qint8 (quantised)", "sparse (sparse_coo)", "float32 without numbers (meta)"]
+    torch.save({"a": found, "b": torch.eye(2).to_sparse(), "c": torch.ones(2, device="meta")}, tmp_path / "x.ckpt")
+    types = [value.type for value in read_torch(tmp_path / "x.ckpt").values()]
+    assert types == ["qint8 (quantised)", "sparse (sparse_coo)", "float32 without numbers (meta)"]
     with pytest.raises(UserError, match=r"a is of type qint8 \(quantised\), which is not read"):
         open_checkpoint(tmp_path / "x.ckpt")
-
-
-class Settings:
-    """An object of an archive's own, which is no module."""
-
-    def __init__(self, table: torch.Tensor):
-        self.table = table
-
-
-class Kind(Enum):
-    ONE = 1
-
-
-class WithObjects(torch.nn.Module):
-    kind: Kind
-    settings: Settings
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(2))
-        self.kind, self.settings = Kind.ONE, Settings(torch.ones(3))
-
-    def forward(self, x):
-        return x * self.weight + self.settings.table.sum() if self.kind == Kind.ONE else x
-
-
-def test_objects_of_a_script_are_no_modules(tmp_path):
-    torch.jit.script(WithObjects()).save(str(tmp_path / "x.pt"))
-    assert set(read_script(tmp_path / "x.pt")) == set(torch.jit.load(str(tmp_path / "x.pt")).state_dict()) == {"weight"}
 
 
 @pytest.mark.parametrize("old", [False, True])
@@ -422,7 +297,7 @@ def test_rare_ways_to_lie_are_read_as_torch_reads_them(tmp_path, old):
 
 def test_files_without_checksums_are_read_as_often_as_one_likes(tmp_path):
     path = tmp_path / "x.ckpt"
-    with monkey_crc():
+    with without_checksums():
         torch.save({"a": torch.ones(5), "b": torch.arange(3.0)}, path)
     found = open_checkpoint(path)
     for _ in range(2):
@@ -439,7 +314,7 @@ def test_files_without_checksums_are_read_as_often_as_one_likes(tmp_path):
 
 
 @contextmanager
-def monkey_crc():
+def without_checksums():
     torch.serialization.set_crc32_options(False)
     try:
         yield
@@ -450,11 +325,7 @@ def monkey_crc():
 def test_another_byte_order_is_told(tmp_path):
     path = tmp_path / "x.bin"
     torch.save({"a": torch.ones(2)}, path)
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in members.items():
-            archive.writestr(name, b"big" if name.endswith("byteorder") else data)
+    changed(path, lambda _: b"big", "byteorder")
     with pytest.raises(UserError, match="another byte order"):
         read_torch(path)
 
